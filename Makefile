@@ -1,0 +1,48 @@
+# `make demo` and `make test` do all the set-up on a bare machine: Python 3.10 to 3.12, make and g++.
+# VENV=DIR uses an environment that exists and installs nothing into it.
+
+ifdef VENV
+PYTHON_BIN := $(VENV)/bin/python
+SETUP := check-venv
+else
+PYTHON_BIN := .venv/bin/python
+SETUP := setup
+endif
+
+export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+
+.PHONY: help setup check-venv demo test lint docs benchmark clean
+
+help:
+	@echo 'make demo       train on a small synthetic set with three resizers, about 5 minutes: a table and a picture'
+	@echo 'make test       lint, types and the whole test suite'
+	@echo 'make benchmark  time and memory of every resizer'
+	@echo 'make docs       the documentation as HTML'
+	@echo 'VENV=DIR        with any of these: use the environment in DIR as it is'
+
+setup:
+	@bash requirements/setup_venv.sh .venv
+
+check-venv:
+	@"$(PYTHON_BIN)" tools/check_env.py
+
+demo: $(SETUP)
+	@"$(PYTHON_BIN)" tools/demo.py
+
+lint: $(SETUP)
+	"$(PYTHON_BIN)" -m ruff check .
+	"$(PYTHON_BIN)" -m ruff format --check .
+	"$(PYTHON_BIN)" -m mypy
+
+test: lint
+	"$(PYTHON_BIN)" -m pytest
+
+benchmark: $(SETUP)
+	@"$(PYTHON_BIN)" benchmarks/bm_resizers.py
+
+docs: $(SETUP)
+	@"$(PYTHON_BIN)" -m pip install --quiet -r requirements/docs.txt
+	"$(PYTHON_BIN)" -m sphinx -W -b html docs docs/_build/html
+
+clean:
+	rm -rf .venv work_dirs docs/_build

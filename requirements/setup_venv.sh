@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Builds the environment of `make demo` and `make test`: setup_venv.sh VENV_DIR
+#
+# Four steps, each recorded in VENV_DIR when it has succeeded, so that an interrupted set-up resumes where it stopped
+# (mmcv's compilation resumes object file by object file) and a finished one costs nothing. A step whose pinned
+# files change is done again.
+set -euo pipefail
+
+venv=${1:?usage: setup_venv.sh VENV_DIR}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+py=$venv/bin/python
+log=$venv/setup.log
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
+fail() { printf 'set-up failed: %s\n' "$*" >&2; exit 1; }
+
+fingerprint() { (cd "$here" && cat "$@" | cksum | tr ' ' '-'); }
+is_done() { [ -f "$venv/.step-$1" ] && [ "$(cat "$venv/.step-$1")" = "$2" ]; }
+set_done() { printf '%s' "$2" >"$venv/.step-$1"; }
+pip_install() {
+    "$py" -m pip install --disable-pip-version-check -c "$here/torch.txt" -c "$here/constraints.txt" "$@" >>"$log" 2>&1 ||
+        { tail -n 20 "$log" >&2; fail "pip install $* (the whole log: $log)"; }
+}
+
+# Runs a command with its output in the log; prints a sign of life every 15 seconds.
+with_progress() {
+    local label=$1 count=$2 start=$SECONDS
+    shift 2
+    "$@" >>"$log" 2>&1 &
+    local pid=$!
+    trap 'kill $pid 2>/dev/null || true' EXIT
+    while kill -0 $pid 2>/dev/null; do
+        for _ in {1..15}; do kill -0 $pid 2>/dev/null && sleep 1; done
+        printf '    %s: %s, %d:%02d\n' "$label" "$($count)" $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60))
+    done
+    trap - EXIT
+    wait $pid || { tail -n 30 "$log" >&2; fail "$label (the whole log: $log)"; }
+}
+
+create_venv() {
+    "$py" -c 'import pip' 2>/dev/null && return
+    local python=${PYTHON:-python3}
+    "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null ||
+        fail "$("$python" --version 2>&1 || echo "no $python"): Python 3.10 to 3.12 is needed; name one with PYTHON=python3.11"
+    command -v g++ >/dev/null || fail 'g++ is missing: it compiles the ops of mmcv (Debian and Ubuntu: apt-get install g++)'
+    say "creating $venv with $("$python" --version)"
+    "$python" -m venv "$venv" || fail "$python -m venv (Debian and Ubuntu: apt-get install python3-venv)"
+}
+
+install_torch() {
+    local key
+    key=$(fingerprint torch.txt)
+    is_done torch "$key" && return
+    say 'installing torch and the build tools (1 of 4)'
+    pip_install -r "$here/torch.txt"
+    set_done torch "$key"
+}
+
+# mmcv is compiled from its unpacked source, never taken from pip's cache: pip files a self-built wheel under its source
+# alone, so that one compiled against another torch would be reused and fail at import. Ours are filed under both.
+mmcv_works() { "$py" -c 'import mmcv.ops' >>"$log" 2>&1; }
+
+install_mmcv() {
+    local key version tag wheels source
+    key=$(fingerprint torch.txt mmcv.txt)
+    is_done mmcv "$key" && mmcv_works && return
+    version=$(sed -n 's/^mmcv==//p' "$here/mmcv.txt")
+    tag=$("$py" -c 'import sys, torch; print(f"cp{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}")' 2>>"$log")
+    wheels=${XDG_CACHE_HOME:-$HOME/.cache}/mmdownsize/$tag
+    source=$venv/build/mmcv-$version
+    pip_install numpy addict pyyaml rich termcolor yapf matplotlib opencv-python pillow
+    pip_install --no-deps "$(grep '^mmengine==' "$here/openmmlab.txt")"
+    if compgen -G "$wheels/mmcv-$version-*.whl" >/dev/null; then
+        say "installing mmcv $version, compiled earlier against this torch (2 of 4)"
+        pip_install --no-deps --force-reinstall "$wheels"/mmcv-"$version"-*.whl
+        if mmcv_works; then set_done mmcv "$key" && return; fi
+        rm -f "$wheels"/mmcv-"$version"-*.whl
+    fi
+    say "compiling mmcv $version and its ops: about 10 minutes on 2 cores, once (2 of 4)"
+    mkdir -p "$venv/build" "$wheels"
+    if [ ! -f "$source/setup.py" ]; then
+        rm -rf "$venv/build/sdist" "$source"
+        "$py" -m pip download --disable-pip-version-check --no-cache-dir --no-deps --no-build-isolation \
+            --no-binary mmcv -d "$venv/build/sdist" "mmcv==$version" >>"$log" 2>&1 ||
+            { tail -n 20 "$log" >&2; fail "pip download mmcv==$version (the whole log: $log)"; }
+        rm -rf "$venv/build/unpacking"
+        mkdir "$venv/build/unpacking"
+        tar -xzf "$venv/build/sdist/mmcv-$version.tar.gz" -C "$venv/build/unpacking"
+        mv "$venv/build/unpacking/mmcv-$version" "$source"
+        rmdir "$venv/build/unpacking"
+    fi
+    # A GPU without nvcc: compile the ops for the CPU rather than fail.
+    command -v nvcc >/dev/null || export CUDA_VISIBLE_DEVICES=
+    objects() { printf '%s of %s files' "$(find "$source/build" -name '*.o' 2>/dev/null | wc -l)" \
+        "$(find "$source/mmcv/ops/csrc/pytorch" -name '*.cpp' -not -path '*/npu/*' -not -path '*/mlu/*' 2>/dev/null | wc -l)"; }
+    with_progress 'compiling mmcv' objects \
+        env MMCV_WITH_OPS=1 "$py" -m pip wheel --disable-pip-version-check --no-build-isolation --no-deps -w "$wheels" "$source"
+    pip_install --no-deps --force-reinstall "$wheels"/mmcv-"$version"-*.whl
+    mmcv_works || { tail -n 20 "$log" >&2; fail "mmcv was compiled but 'import mmcv.ops' fails (the whole log: $log)"; }
+    rm -rf "$venv/build"
+    set_done mmcv "$key"
+}
+
+install_rest() {
+    local key
+    key=$(fingerprint torch.txt mmcv.txt openmmlab.txt test.txt constraints.txt)
+    is_done rest "$key" && return
+    say 'installing mmengine, mmdet, mmsegmentation and the tools of the tests (3 of 4)'
+    pip_install -c "$here/mmcv.txt" -r "$here/openmmlab.txt" -r "$here/test.txt"
+    set_done rest "$key"
+}
+
+install_mmdownsize() {
+    local key
+    key=$(cksum <"$root/setup.py" | tr ' ' '-')
+    is_done mmdownsize "$key" && return
+    say 'installing mmdownsize in place (4 of 4)'
+    pip_install --no-deps --no-build-isolation -e "$root"
+    set_done mmdownsize "$key"
+    say "ready: $venv"
+}
+
+create_venv
+venv=$(cd "$venv" && pwd)
+py=$venv/bin/python
+log=$venv/setup.log
+install_torch
+install_mmcv
+install_rest
+install_mmdownsize

@@ -1,0 +1,36 @@
+"""Installs mmdownsize and nothing else: an existing OpenMMLab environment keeps every package it has."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def version() -> str:
+    line = (ROOT / 'mmdownsize' / 'version.py').read_text().splitlines()[-1]
+    return line.split("'")[1]
+
+
+def pinned(*names: str) -> list[str]:
+    lines = [line for name in names for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()]
+    return [line.split('#')[0].strip() for line in lines if line.split('#')[0].strip()]
+
+
+setup(
+    name='mmdownsize',
+    version=version(),
+    description='A learned, texture-aware image downsizer in front of any mmdet or mmseg model',
+    long_description=(ROOT / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmdownsize', 'mmdownsize.*']),
+    package_data={'mmdownsize': ['py.typed']},
+    install_requires=[],
+    extras_require={
+        'openmmlab': pinned('torch', 'mmcv', 'openmmlab'),
+        'test': pinned('test'),
+        'docs': pinned('docs'),
+    },
+)
