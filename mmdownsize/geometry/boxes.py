@@ -1,0 +1,43 @@
+"""Boxes and points under a resize."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from mmdownsize.geometry.resize_map import ResizeMap
+
+
+def scale_points(points: Tensor, resize_map: ResizeMap) -> Tensor:
+    """Map points.
+
+    Args:
+        points: (..., 2) as (x, y) in px of the source frame, floating point.
+        resize_map: The resize.
+
+    Returns:
+        Same shape, px of the target frame; a new tensor.
+
+    Raises:
+        ValueError: If the last axis is not 2.
+    """
+    if points.shape[-1] != 2:
+        raise ValueError(f'points must be (..., 2), got {tuple(points.shape)}')
+    return points * points.new_tensor(resize_map.scale_xy)
+
+
+def scale_boxes(boxes: Tensor, resize_map: ResizeMap) -> Tensor:
+    """Map axis-aligned boxes.
+
+    Args:
+        boxes: (..., 4) as (x1, y1, x2, y2) edges in px of the source frame, floating point.
+        resize_map: The resize.
+
+    Returns:
+        Same shape, px of the target frame; a new tensor, not clipped.
+
+    Raises:
+        ValueError: If the last axis is not 4.
+    """
+    if boxes.shape[-1] != 4:
+        raise ValueError(f'boxes must be (..., 4) as x1, y1, x2, y2, got {tuple(boxes.shape)}')
+    return boxes * boxes.new_tensor(resize_map.scale_xy * 2)

@@ -1,0 +1,89 @@
+"""The size an image is resized to, asked for as in mmcv's ``Resize``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
+
+
+def _pair(name: str, value: object) -> tuple[float, float]:
+    sides = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
+    if len(sides) != 2 or not all(isinstance(side, Real) and not isinstance(side, bool) for side in sides):
+        raise ValueError(f'{name} must be a number or a pair (w, h), got {value!r}')
+    w, h = (float(side) for side in sides)
+    if not (0 < w < math.inf and 0 < h < math.inf):
+        raise ValueError(f'{name} must be above 0 and finite, got {value!r}')
+    return w, h
+
+
+@dataclass(frozen=True)
+class TargetSize:
+    """A rule from source size to target size, with the arguments and meanings of mmcv's ``Resize``.
+
+    Exactly one of ``scale_factor`` and ``scale`` is given. ``scale_factor`` multiplies the sides, rounded half up; ``scale`` is
+    the size itself or, with ``keep_ratio``, the box (long side, short side) in any order that the image is fitted into.
+
+    Args:
+        scale_factor: A number, or a pair (w, h); above 0.
+        scale: A size in px: an integer for a square, or a pair (w, h); above 0.
+        keep_ratio: Keep the aspect ratio, as exactly as whole pixels allow.
+
+    Raises:
+        ValueError: If both or none of the two are given, or a value is not above 0 or not a number or pair.
+
+    Example:
+        >>> TargetSize(scale=(160, 120), keep_ratio=True).of((300, 400))
+        (120, 160)
+    """
+
+    scale_factor: float | tuple[float, float] | None = None
+    scale: int | tuple[int, int] | None = None
+    keep_ratio: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.scale_factor is None) == (self.scale is None):
+            raise ValueError(
+                'give exactly one target: scale_factor (a number or a (w, h) pair) or scale ((w, h) in px), '
+                f'got scale_factor={self.scale_factor!r} and scale={self.scale!r}'
+            )
+        if self.scale_factor is not None:
+            _pair('scale_factor', self.scale_factor)
+        elif any(side != int(side) for side in _pair('scale', self.scale)):
+            raise ValueError(f'scale must be whole pixels (w, h), got {self.scale!r}; a ratio is given as scale_factor')
+
+    def of(self, src_hw: Sequence[int]) -> tuple[int, int]:
+        """Return the target size of an image.
+
+        Args:
+            src_hw: Source size (h, w) in px.
+
+        Returns:
+            Target size (h, w) in px.
+
+        Raises:
+            ValueError: If a side rounds to 0 px.
+        """
+        h, w = src_hw
+        if self.scale is not None:
+            dst_w, dst_h = (int(side) for side in _pair('scale', self.scale))
+        else:
+            dst_w, dst_h = _scaled((w, h), _pair('scale_factor', self.scale_factor))
+        if self.keep_ratio and min(dst_w, dst_h) > 0:
+            # mmcv's rescale_size, in its own floating-point steps so that roundings agree.
+            ratio = min(max(dst_w, dst_h) / max(h, w), min(dst_w, dst_h) / min(h, w))
+            dst_w, dst_h = _scaled((w, h), (ratio, ratio))
+        if min(dst_w, dst_h) < 1:
+            raise ValueError(
+                f'{self} makes {dst_w} x {dst_h} px (w x h) of an image of {w} x {h} px: ask for a larger target'
+            )
+        return dst_h, dst_w
+
+    def __str__(self) -> str:
+        target = f'scale={self.scale}' if self.scale_factor is None else f'scale_factor={self.scale_factor}'
+        return f'{target}, keep_ratio={self.keep_ratio}'
+
+
+def _scaled(size_wh: tuple[int, int], factor_wh: tuple[float, float]) -> tuple[int, int]:
+    return int(size_wh[0] * factor_wh[0] + 0.5), int(size_wh[1] * factor_wh[1] + 0.5)

@@ -1,0 +1,27 @@
+"""Pure functions on tensors: the sampling grid, the kernels, coefficients and the weighted sum of neighbours.
+
+Geometry, here and everywhere (docs/conventions.md): pixel ``i`` covers ``[i, i + 1)``, an output centre ``o + 1/2`` projects to
+``(o + 1/2) * src / dst``, and what falls outside the image is the edge pixel. Needs torch and nothing else.
+"""
+
+from mmdownsize.ops.coefficients import exact_start, sigmoid_tilt, soften, softmax_tilt
+from mmdownsize.ops.grid import neighbor_indices, project, relative_distances, scale_of
+from mmdownsize.ops.interpolate import interpolate, select
+from mmdownsize.ops.kernels import KERNELS, Kernel, axis_weights, get_kernel
+
+__all__ = [
+    'KERNELS',
+    'Kernel',
+    'axis_weights',
+    'exact_start',
+    'get_kernel',
+    'interpolate',
+    'neighbor_indices',
+    'project',
+    'relative_distances',
+    'scale_of',
+    'select',
+    'sigmoid_tilt',
+    'soften',
+    'softmax_tilt',
+]

@@ -1,0 +1,90 @@
+"""From free numbers to interpolation coefficients, starting exactly at a fixed kernel.
+
+A downsizer learns ``logits``, one a neighbour, and starts with all of them 0. What coefficients it starts with is set by a
+*prior*, a distribution over the neighbours that the logits tilt::
+
+    softmax:  p_i = q_i exp(l_i) / sum_j q_j exp(l_j)                       = softmax(log q + l)
+    sigmoid:  s_i = sigmoid(logit(q_i) + l_i),   p_i = s_i / sum_j s_j
+
+With a uniform prior these are the plain softmax and the paper's sigmoid-and-normalise. With a fixed kernel's weights ``w`` as
+the prior they would be the kernel at the start, but a neighbour of weight 0 could never be learned: its logit is minus infinity. A
+grid that hits source pixels exactly (300 -> 100, bilinear) has only such neighbours besides one. So the prior is softened,
+``q = (1 - e) w + e / K``, which gives every neighbour a usable gradient, and the tilted distribution sharpened again by the inverse
+map, ``x = (p - e / K) / (1 - e)``: at the start that is ``w`` to the last bit. Where ``x`` falls below 0 it is reflected with a small
+slope. A plain cut would kill the gradient of a neighbour that one noisy step pushed below 0 at every pixel; reflected, it is
+pushed back to 0, where the pixels that want it can take it up.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SOFTNESS = 0.2  # e: the share of the uniform distribution in a softened prior
+REFLECTION = (
+    0.1  # slope of the reflection; at most SOFTNESS / K * REFLECTION / (1 - SOFTNESS) of a coefficient comes from it
+)
+LOGIT_LIMIT = 30.0  # exp(30) = 1e13: beyond, sigmoids are 0 or 1 in float32 and exp would end in inf / inf
+
+
+def soften(weights: Tensor, neighbor_dim: int) -> Tensor:
+    """Mix a distribution over neighbours with the uniform one.
+
+    Args:
+        weights: Coefficients >= 0 with sum 1 along ``neighbor_dim``.
+        neighbor_dim: The axis of the K neighbours.
+
+    Returns:
+        ``(1 - SOFTNESS) * weights + SOFTNESS / K``, same shape.
+    """
+    return (1 - SOFTNESS) * weights + SOFTNESS / weights.shape[neighbor_dim]
+
+
+def softmax_tilt(prior: Tensor, logits: Tensor) -> Tensor:
+    """Return ``p / q``, the tilted distribution relative to its prior ``q``, for softmax.
+
+    Args:
+        prior: (1, K, h, w), > 0, sum 1 along K.
+        logits: (N, K, h, w), any real numbers.
+
+    Returns:
+        (N, K, h, w), >= 0; exactly 1 where all logits of a pixel are equal. Differentiable in ``logits``.
+    """
+    shifted = logits - logits.detach().amax(1, keepdim=True)
+    # 1 + sum q (e - 1) instead of sum q e: exact at the start, whatever the prior's rounding.
+    total = 1 + (prior * torch.expm1(shifted)).sum(1, keepdim=True)
+    return shifted.exp() / total
+
+
+def sigmoid_tilt(prior: Tensor, logits: Tensor, odds: float) -> Tensor:
+    """Return ``p / q``, the tilted distribution relative to its prior ``q``, for sigmoid-and-normalise.
+
+    Args:
+        prior: (1, K, h, w), > 0, sum 1 along K.
+        logits: (N, K, h, w), any real numbers; clipped to +-30.
+        odds: The sigmoids start at ``odds * prior``, which must be below 1. K / 2 with a uniform prior is the paper's plain
+            sigmoid of the logits.
+
+    Returns:
+        (N, K, h, w), > 0; exactly 1 where all logits are 0. Differentiable in ``logits``.
+    """
+    clipped = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+    # sigmoid(logit(r) + l) / r = exp(l) / (1 + r (exp(l) - 1)) for r = odds * q
+    ratio = clipped.exp() / (1 + odds * prior * torch.expm1(clipped))
+    return ratio / (1 + (prior * (ratio - 1)).sum(1, keepdim=True))
+
+
+def exact_start(weights: Tensor, prior: Tensor, tilt: Tensor) -> Tensor:
+    """Undo :func:`soften` on a tilted prior.
+
+    Args:
+        weights: (1, K, h, w), the kernel's coefficients: >= 0, sum 1 along K.
+        prior: (1, K, h, w), ``soften(weights)``.
+        tilt: (N, K, h, w), :func:`softmax_tilt` or :func:`sigmoid_tilt` of it.
+
+    Returns:
+        (N, K, h, w) coefficients, >= 0, sum 1 along K; ``weights`` to the last bit where ``tilt`` is 1.
+    """
+    sharpened = weights + prior * (tilt - 1) / (1 - SOFTNESS)
+    reflected = torch.where(sharpened >= 0, sharpened, -REFLECTION * sharpened)
+    return reflected / (1 + (reflected - weights).sum(1, keepdim=True))

@@ -1,0 +1,146 @@
+"""Fixed interpolation kernels, and the weights they give the neighbours of every output pixel.
+
+A kernel is a function of a distance; the weights of an axis are that function at the distances of the grid, divided by their sum.
+Kernels with antialiasing are stretched by the scale when downsizing, so that they cover all that an output pixel stands for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from mmdownsize.ops.grid import neighbor_indices, relative_distances, scale_of
+
+CUBIC_A = -0.75  # the parameter of Keys' kernel in cv2's and PyTorch's bicubic resizing without antialiasing
+CUBIC_A_ANTIALIAS = -0.5  # in PIL's, and so in PyTorch's with antialiasing
+
+
+def _nearest(t: Tensor, scale: float) -> Tensor:
+    return ((t > -0.5) & (t <= 0.5)).to(t)
+
+
+def _triangle(t: Tensor) -> Tensor:
+    return (1 - t.abs()).clamp(min=0)
+
+
+def _cubic(t: Tensor, a: float) -> Tensor:
+    # Keys, Cubic convolution interpolation for digital image processing, 1981, eq. (4).
+    x = t.abs()
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((x - 5) * x + 8) * x * a - 4 * a
+    return torch.where(x < 1, near, torch.where(x < 2, far, torch.zeros_like(x)))
+
+
+def _lanczos(t: Tensor, lobes: int) -> Tensor:
+    return torch.where(t.abs() < lobes, torch.sinc(t) * torch.sinc(t / lobes), torch.zeros_like(t))
+
+
+def _coverage(t: Tensor, scale: float) -> Tensor:
+    # The overlap of the source pixel, an interval of length 1, with the output pixel, one of length `scale`.
+    return ((1 + scale) / 2 - t.abs()).clamp(0, min(1.0, scale))
+
+
+def _stretch(scale: float) -> float:
+    return max(1.0, scale)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A fixed kernel: how much a source pixel at a given distance weighs.
+
+    Attributes:
+        name: Its name in configs.
+        weight: Function of signed distances in source px (any shape, float64) and of the scale, to unnormalised weights.
+        radius: Function of the exact scale to the distance in source px from which on the weight is 0.
+        crops: Whether neighbours outside the image are left out (antialiasing kernels, as in PIL and PyTorch) rather than
+            replaced by the edge pixel.
+        non_negative: Whether no weight is below 0.
+    """
+
+    name: str
+    weight: Callable[[Tensor, float], Tensor]
+    radius: Callable[[Fraction], Fraction]
+    crops: bool
+    non_negative: bool
+
+    def neighbors(self, src: int, dst: int) -> int:
+        """Return the smallest even number of neighbours an axis that leaves nothing of the kernel out."""
+        return 2 * max(1, math.ceil(self.radius(scale_of(src, dst))))
+
+
+def _fixed_radius(radius: int) -> Callable[[Fraction], Fraction]:
+    return lambda scale: Fraction(radius)
+
+
+def _stretched_radius(radius: int) -> Callable[[Fraction], Fraction]:
+    return lambda scale: radius * max(Fraction(1), scale)
+
+
+KERNELS: dict[str, Kernel] = {
+    kernel.name: kernel
+    for kernel in (
+        Kernel('nearest', _nearest, _fixed_radius(1), crops=False, non_negative=True),
+        Kernel('bilinear', lambda t, s: _triangle(t), _fixed_radius(1), crops=False, non_negative=True),
+        Kernel(
+            'triangle', lambda t, s: _triangle(t / _stretch(s)), _stretched_radius(1), crops=True, non_negative=True
+        ),
+        Kernel('area', _coverage, lambda s: (1 + s) / 2, crops=True, non_negative=True),
+        Kernel('bicubic', lambda t, s: _cubic(t, CUBIC_A), _fixed_radius(2), crops=False, non_negative=False),
+        Kernel(
+            'bicubic_antialias',
+            lambda t, s: _cubic(t / _stretch(s), CUBIC_A_ANTIALIAS),
+            _stretched_radius(2),
+            crops=True,
+            non_negative=False,
+        ),
+        Kernel('lanczos', lambda t, s: _lanczos(t, 4), _fixed_radius(4), crops=False, non_negative=False),
+        Kernel(
+            'lanczos_antialias',
+            lambda t, s: _lanczos(t / _stretch(s), 3),
+            _stretched_radius(3),
+            crops=True,
+            non_negative=False,
+        ),
+    )
+}
+"""All kernels by name. ``triangle`` is bilinear with antialiasing. Without antialiasing they are cv2's (lanczos: its
+``INTER_LANCZOS4``) and PyTorch's, with it PIL's and PyTorch's; ``area`` is the exact overlap of pixels, cv2's when downsizing."""
+
+
+def get_kernel(name: str) -> Kernel:
+    """Return the kernel of that name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if name not in KERNELS:
+        raise ValueError(f'unknown kernel {name!r}, choose one of {", ".join(KERNELS)}')
+    return KERNELS[name]
+
+
+def axis_weights(kernel: Kernel, src: int, dst: int, neighbors: int | None = None) -> Tensor:
+    """Return the weights of every output pixel's neighbours along one axis.
+
+    Args:
+        kernel: The kernel.
+        src: Source length in px.
+        dst: Target length in px.
+        neighbors: Even number K of neighbours; by default all that the kernel reaches. A smaller number cuts the kernel.
+
+    Returns:
+        (K, dst) float64, each column with sum 1; row ``k`` belongs to row ``k`` of :func:`neighbor_indices`.
+
+    Raises:
+        ValueError: If ``neighbors`` is odd or below 2, or a length below 1.
+    """
+    neighbors = kernel.neighbors(src, dst) if neighbors is None else neighbors
+    weights = kernel.weight(relative_distances(src, dst, neighbors), float(scale_of(src, dst)))  # (K, dst)
+    if kernel.crops:
+        indices = neighbor_indices(src, dst, neighbors, clamp=False)
+        weights = weights * ((indices >= 0) & (indices < src))
+    return weights / weights.sum(0)

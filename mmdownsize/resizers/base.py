@@ -1,0 +1,54 @@
+"""What all resizers share: one call, checked at the boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class BaseResizer(nn.Module):
+    """Base of all resizers; a subclass writes :meth:`resize`.
+
+    Args:
+        init_cfg: Initialisation in mmengine's form, applied by the data preprocessor after :meth:`reset_parameters`; a resizer
+            that is used alone ignores it.
+    """
+
+    def __init__(self, init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None) -> None:
+        super().__init__()
+        self.init_cfg = init_cfg
+
+    def forward(self, images: Tensor, dst_hw: Sequence[int]) -> Tensor:
+        """Resize a batch of images.
+
+        Args:
+            images: (N, C, H, W), floating point, in the value range that the resizer was made for (0..255 by default). N may be 0.
+            dst_hw: Target size (h, w) in px, smaller or larger than (H, W), each at least 1.
+
+        Returns:
+            (N, C, h, w), dtype of ``images``.
+
+        Raises:
+            TypeError: If ``images`` is not a floating-point tensor.
+            ValueError: If ``images`` is not 4-dimensional or has no pixels, or ``dst_hw`` is not two integers of at least 1.
+        """
+        if not isinstance(images, Tensor) or not images.is_floating_point():
+            found = images.dtype if isinstance(images, Tensor) else type(images).__name__
+            raise TypeError(f'images must be a floating-point tensor, got {found}; call images.float() first')
+        if images.ndim != 4 or 0 in images.shape[1:]:
+            raise ValueError(
+                f'images must be (N, C, H, W) with at least one channel and pixel, got {tuple(images.shape)}'
+            )
+        if len(dst_hw) != 2 or any(int(side) != side or side < 1 for side in dst_hw):
+            raise ValueError(f'the target size must be (h, w), two integers of at least 1, got {tuple(dst_hw)}')
+        h, w = dst_hw
+        return self.resize(images, (int(h), int(w)))
+
+    def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
+        """Resize checked images: see :meth:`forward`."""
+        raise NotImplementedError
+
+    def reset_parameters(self) -> None:
+        """Set all parameters to their state before training."""

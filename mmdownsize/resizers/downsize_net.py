@@ -1,0 +1,218 @@
+"""DownsizeNet: interpolation coefficients from texture and relative distance (Ma et al., Samsung Research)."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmdownsize.ops import coefficients as tilts
+from mmdownsize.ops import get_kernel, interpolate, select
+from mmdownsize.resizers.base import BaseResizer
+from mmdownsize.resizers.phases import DISTANCES, Phases, phases_of, slots_to_neighbors
+
+NORMALIZATIONS = ('softmax', 'sigmoid', 'none')
+START_ALIASES = {'antialiased': 'triangle'}
+AUTO_SLOTS = (
+    4  # with neighbors='auto': coefficients are learned on a grid of 4x4 and stretched over the neighbours at hand
+)
+
+
+class DownsizeNet(BaseResizer):
+    """Resize with coefficients that a small CNN reads off the image, for each output pixel its own.
+
+    For output pixel Q let P be the top-left of the source neighbours around its projection::
+
+        f    = ReLU(conv3x3(... ReLU(conv3x3(image)) ...)) at P       texture, selected by floating-point pooling
+        d    = distance map of Q                                      from Q's offset to P alone
+        l    = conv1x1([f, d])                                        one logit a neighbour
+        a    = normalize(l, tilting the kernel `start`)               coefficients, >= 0, sum 1
+        Q    = sum_i a_i * neighbour_i                                the same for every colour channel
+
+    The last ReLU and the last convolution commute with the selection. Before training the coefficients are those of the fixed
+    kernel ``start``, exactly (the 1x1 convolution starts at 0; see :mod:`mmdownsize.ops.coefficients`), so that a model's
+    checkpoint that was trained with it runs unchanged. The paper's literal form is ``start='random', normalize='sigmoid'``.
+
+    Args:
+        num_convs: Number of 3x3 convolutions, 1 to 4; 0 if ``texture=False``.
+        channels: Channels of each.
+        neighbors: Side K of the neighbourhood of K x K source pixels: 2, 4 or any even number, or ``'auto'``: on each axis as many
+            as the antialiasing kernel covers at the scale at hand.
+        distance: Encoding of the relative distance: ``'offset'`` (dx, dy), ``'bilinear'`` (4 coefficients), ``'bicubic'`` (16),
+            ``'area'`` or ``'triangle'`` (antialiased bilinear; one coefficient a neighbour); None switches it off.
+        normalize: ``'softmax'``, ``'sigmoid'`` (and divide by the sum), or ``'none'``: the raw numbers are the coefficients. Only
+            the first two keep every output inside the range of its neighbours and a constant image constant.
+        start: The kernel that the module equals before training: ``'nearest'``, ``'bilinear'``, ``'triangle'`` (also called
+            ``'antialiased'``), ``'area'``; with ``normalize='none'`` also ``'bicubic'``, ``'bicubic_antialias'``,
+            ``'lanczos'``, ``'lanczos_antialias'``; or ``'random'``, no kernel. A kernel that reaches beyond the neighbourhood is cut,
+            with a warning.
+        texture: Whether the coefficients depend on the image; False for the distance-only ablation.
+        frozen: Do not train: no parameter requires a gradient.
+        in_channels: Channels C of the images.
+        value_range: (lowest, highest) value of the images; the texture CNN sees it mapped to -1..1.
+        init_cfg: See :class:`BaseResizer`.
+
+    Raises:
+        ValueError: If an argument is not one of the above, or two contradict each other.
+
+    Source: Ma et al., "DownsizeNet", sections on texture, floating-point pooling and fusion. The exact start is ours.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_convs: int = 2,
+        channels: int = 16,
+        neighbors: int | str = 2,
+        distance: str | None = 'bilinear',
+        normalize: str = 'softmax',
+        start: str = 'bilinear',
+        texture: bool = True,
+        frozen: bool = False,
+        in_channels: int = 3,
+        value_range: tuple[float, float] = (0.0, 255.0),
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if texture and not 1 <= num_convs <= 4:
+            raise ValueError(f'num_convs must be 1 to 4, got {num_convs}; to switch the texture off say texture=False')
+        if min(channels, in_channels) < 1:
+            raise ValueError(f'channels and in_channels must be at least 1, got {channels} and {in_channels}')
+        if neighbors != 'auto' and (not isinstance(neighbors, int) or neighbors < 2 or neighbors % 2):
+            raise ValueError(f"neighbors must be an even number of at least 2, or 'auto', got {neighbors!r}")
+        if distance is not None and distance not in DISTANCES:
+            raise ValueError(f'unknown distance {distance!r}, choose one of {", ".join(DISTANCES)} or None')
+        if distance is None and not texture:
+            raise ValueError('texture=False and distance=None leave nothing to learn from: switch one of them on')
+        if normalize not in NORMALIZATIONS:
+            raise ValueError(f'unknown normalize {normalize!r}, choose one of {", ".join(NORMALIZATIONS)}')
+        if not value_range[0] < value_range[1]:
+            raise ValueError(f'value_range must be (lowest, highest), got {tuple(value_range)}')
+        start = START_ALIASES.get(start, start)
+        if start != 'random':
+            kernel = get_kernel(start)
+            if distance is None:
+                raise ValueError(f"start={start!r} needs the relative distance: with distance=None say start='random'")
+            if not kernel.non_negative and normalize != 'none':
+                raise ValueError(
+                    f"start={start!r} has negative weights, which need normalize='none', got {normalize!r}"
+                )
+        self.num_convs = num_convs if texture else 0
+        self.channels = channels
+        self.neighbors = neighbors
+        self.distance = distance
+        self.normalize = normalize
+        self.start = start
+        self.in_channels = in_channels
+        self.value_range = (float(value_range[0]), float(value_range[1]))
+        self.frozen = frozen
+        self._warned_of_cut = False
+
+        slots = AUTO_SLOTS if isinstance(neighbors, str) else neighbors
+        widths = [in_channels] + [channels] * self.num_convs
+        self.texture = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in zip(widths, widths[1:]))
+        self._texture_channels = channels if self.num_convs else 0
+        distance_channels = DISTANCES[distance](slots) if distance is not None else 0
+        self.fusion = nn.Conv2d(self._texture_channels + distance_channels, slots * slots, 1)
+        self.slots = slots
+        self.reset_parameters()
+        self.requires_grad_(not frozen)
+
+    def reset_parameters(self) -> None:
+        """Set all parameters to their state before training."""
+        for conv in self.texture:
+            nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
+            nn.init.zeros_(conv.bias)
+        if self.start == 'random':
+            self.fusion.reset_parameters()
+        else:
+            nn.init.zeros_(self.fusion.weight)
+            nn.init.zeros_(self.fusion.bias)
+
+    def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
+        """Resize checked images: see :meth:`forward`."""
+        phases = self._phases(images, dst_hw)
+        out = interpolate(images, self._coefficients(images, phases), phases.rows, phases.cols)
+        return out.to(images.dtype)
+
+    def coefficients(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
+        """Return the interpolation coefficients of every output pixel.
+
+        Args:
+            images: (N, C, H, W), floating point.
+            dst_hw: Target size (h, w) in px.
+
+        Returns:
+            (N, Ky * Kx, h, w), float32 (float64 for a float64 module), neighbours in row-major order from top-left. Differentiable.
+        """
+        return self._coefficients(images, self._phases(images, dst_hw))
+
+    def _phases(self, images: Tensor, dst_hw: tuple[int, int]) -> Phases:
+        if images.shape[1] != self.in_channels:
+            raise ValueError(
+                f'images must have {self.in_channels} channels, got {tuple(images.shape)}; set in_channels to change it'
+            )
+        src_hw = (images.shape[2], images.shape[3])
+        if self.start != 'random' and self.neighbors != 'auto' and not self._warned_of_cut:
+            needed = max(get_kernel(self.start).neighbors(src, dst) for src, dst in zip(src_hw, dst_hw))
+            if needed > self.slots:
+                self._warned_of_cut = True
+                warnings.warn(
+                    f'start={self.start!r} at {src_hw} -> {dst_hw} reaches over {needed} neighbours; with '
+                    f"neighbors={self.slots} it starts cut to those (neighbors='auto' or {needed} keeps it whole)",
+                    stacklevel=4,
+                )
+        dtype = torch.promote_types(self.fusion.weight.dtype, torch.float32)
+        return phases_of(self.start, self.distance, self.neighbors, self.slots, src_hw, dst_hw, images.device, dtype)
+
+    def _texture_at(self, images: Tensor, phases: Phases) -> Tensor:
+        low, high = self.value_range
+        x = ((images - (low + high) / 2) * (2 / (high - low))).to(self.fusion.weight.dtype)
+        x = x.contiguous(memory_format=torch.channels_last)
+        last = len(self.texture) - 1
+        for i, conv in enumerate(self.texture):
+            x = conv(x)
+            x = (
+                select(x, phases.top, phases.left) if i == last else x
+            )  # before the ReLU: a quarter of the work at half size
+            x = F.relu_(x)
+        return x
+
+    def _logits(self, images: Tensor, phases: Phases) -> Tensor:
+        weight = self.fusion.weight.flatten(1)  # (slots * slots, channels of texture + distance)
+        bias = self.fusion.bias
+        assert bias is not None
+        if self.neighbors == 'auto':
+            weight, bias = (slots_to_neighbors(t, self.slots, phases) for t in (weight, bias[:, None]))
+            bias = bias[:, 0]
+        by_texture, by_distance = weight.split([self._texture_channels, weight.shape[1] - self._texture_channels], 1)
+        logits = torch.einsum('kd,dhw->khw', by_distance, phases.distances.to(weight.dtype)) + bias[:, None, None]
+        logits = logits[None]  # (1, Ky * Kx, h, w)
+        if self._texture_channels:
+            logits = F.conv2d(self._texture_at(images, phases), by_texture[:, :, None, None]) + logits
+        return logits
+
+    def _coefficients(self, images: Tensor, phases: Phases) -> Tensor:
+        logits = self._logits(images, phases)
+        with torch.autocast(images.device.type, enabled=False):  # exponentials and sums in float32 at least
+            logits = logits.to(phases.weights.dtype)
+            weights, prior = phases.weights, phases.prior
+            if self.normalize == 'none':
+                return (weights + logits).expand(len(images), -1, -1, -1)
+            if self.normalize == 'softmax':
+                tilt = tilts.softmax_tilt(prior, logits)
+            else:
+                odds = prior.shape[1] / 2 if self.start == 'random' else 1.0
+                tilt = tilts.sigmoid_tilt(prior, logits, odds)
+            coefficients = prior * tilt if self.start == 'random' else tilts.exact_start(weights, prior, tilt)
+            return coefficients.expand(len(images), -1, -1, -1)
+
+    def extra_repr(self) -> str:
+        """Return the settings for ``repr``."""
+        return (
+            f'num_convs={self.num_convs}, channels={self.channels}, neighbors={self.neighbors!r}, distance={self.distance!r}, '
+            f'normalize={self.normalize!r}, start={self.start!r}, frozen={self.frozen}'
+        )

@@ -1,0 +1,80 @@
+"""Resizing with a fixed kernel: the baselines of every comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmdownsize.ops import axis_weights, get_kernel, neighbor_indices
+from mmdownsize.resizers.base import BaseResizer
+
+# How each pair (kernel, antialias) is done: by PyTorch's own resizing where it has it, else by the named kernel of ops.
+_TORCH = {
+    ('nearest', False): 'nearest-exact',
+    ('bilinear', False): 'bilinear',
+    ('bilinear', True): 'bilinear',
+    ('bicubic', False): 'bicubic',
+    ('bicubic', True): 'bicubic',
+}
+_OURS = {('area', False): 'area', ('lanczos', False): 'lanczos', ('lanczos', True): 'lanczos_antialias'}
+
+
+def _resample(images: Tensor, dim: int, weights: Tensor, indices: Tensor) -> Tensor:
+    shape = [1] * images.ndim
+    shape[dim] = -1
+    terms = [images.index_select(dim, index) * weight.view(shape) for index, weight in zip(indices, weights)]
+    return torch.stack(terms).sum(0) if len(terms) > 1 else terms[0]
+
+
+class FixedResizer(BaseResizer):
+    """Resize with a kernel that does not depend on the image.
+
+    Exactly as the reference does, up to rounding: nearest, bilinear and bicubic as ``torch.nn.functional.interpolate`` (nearest as
+    its ``nearest-exact``, the others with ``align_corners=False``), with antialiasing also as PIL; area as cv2's ``INTER_AREA``
+    when downsizing; lanczos as cv2's ``INTER_LANCZOS4``, with antialiasing as PIL's ``LANCZOS``.
+
+    Args:
+        kernel: ``'nearest'``, ``'bilinear'``, ``'bicubic'``, ``'area'`` or ``'lanczos'``.
+        antialias: Stretch the kernel by the scale when downsizing. Only for bilinear, bicubic and lanczos: area covers all that
+            an output pixel stands for as it is, and nearest has nothing to stretch.
+        init_cfg: Accepted for uniformity; there are no parameters.
+
+    Raises:
+        ValueError: If there is no such kernel, or none with antialiasing.
+    """
+
+    def __init__(
+        self, *, kernel: str = 'bilinear', antialias: bool = False, init_cfg: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(init_cfg)
+        modes = {**_TORCH, **_OURS}
+        if (kernel, False) not in modes:
+            raise ValueError(f'unknown kernel {kernel!r}, choose one of {", ".join(k for k, aa in modes if not aa)}')
+        if (kernel, antialias) not in modes:
+            raise ValueError(f'antialias=True has no meaning for kernel={kernel!r}: leave it out')
+        self.kernel = kernel
+        self.antialias = antialias
+
+    def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
+        """Resize checked images: see :meth:`forward`."""
+        # Half precision holds 0..255 in steps of 1: sums are made in float32.
+        source = images.float() if images.element_size() < 4 else images
+        key = (self.kernel, self.antialias)
+        if len(images) == 0:
+            out = source.new_empty((0, images.shape[1], *dst_hw))
+        elif key in _TORCH:
+            out = F.interpolate(source, size=dst_hw, mode=_TORCH[key], antialias=self.antialias)
+        else:
+            kernel, out = get_kernel(_OURS[key]), source
+            for dim, dst in zip((2, 3), dst_hw):
+                weights = axis_weights(kernel, images.shape[dim], dst).to(source)
+                indices = neighbor_indices(images.shape[dim], dst, len(weights)).to(source.device)
+                out = _resample(out, dim, weights, indices)
+        return out.to(images.dtype)
+
+    def extra_repr(self) -> str:
+        """Return the settings for ``repr``."""
+        return f'kernel={self.kernel!r}, antialias={self.antialias}'
