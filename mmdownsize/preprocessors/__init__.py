@@ -1,0 +1,1 @@
+"""The OpenMMLab adapters: data preprocessors that resize with a learned downsizer before they normalise."""

@@ -1,0 +1,135 @@
+"""The order of steps in front of a model: to the device, downsize, map the annotations, then the parent's own work."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.model import initialize
+from torch import Tensor, nn
+
+from mmdownsize.geometry import ResizeMap, TargetSize
+from mmdownsize.preprocessors.resizers import build_resizer
+
+
+class DownsizeMixin:
+    """Puts a downsizer in front of an OpenMMLab data preprocessor.
+
+    A mixin rather than a wrapper, so that a config that changes ``type`` and adds ``downsizer`` and a target keeps everything else
+    by merge: mean, std, colour order, padding, batch augments. A subclass says how a sample is mapped.
+
+    Resizing comes before normalisation: every output pixel is a weighted mean of source pixels, so the order does not matter to
+    the image, and padding, masks and augments all see the small one. Images are resized one size at a time and only then padded,
+    so a batch of mixed sizes gives exactly what single images give.
+
+    Args:
+        downsizer: Config of a resizer, such as ``dict(type='DownsizeNet')``, or a module called as ``module(images, (h, w))``
+            with ``images`` (N, C, H, W) in 0..255.
+        scale_factor: The target as mmcv's ``Resize`` takes it, relative to the image that the pipeline delivers: a number or (w, h).
+        scale: The target size in px instead: an integer or (w, h).
+        keep_ratio: Whether to keep the aspect ratio; with ``scale``.
+        args: The parent's.
+        kwargs: The parent's.
+
+    Raises:
+        ValueError: If there is no downsizer, its type is unknown, or not exactly one target is given.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        downsizer: Mapping[str, Any] | nn.Module | None = None,
+        scale_factor: float | tuple[float, float] | None = None,
+        scale: int | tuple[int, int] | None = None,
+        keep_ratio: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self_target = TargetSize(scale_factor, scale, keep_ratio)
+        module = build_resizer(downsizer)
+        super().__init__(*args, **kwargs)
+        self.target = self_target
+        self.downsizer = module
+        self.is_init = False
+
+    def init_weights(self) -> None:
+        """Initialise the downsizer, after and in spite of an ``init_cfg`` of the model around it.
+
+        A second call does nothing: mmengine asks ``is_init``.
+        """
+        if self.is_init:
+            return
+        if hasattr(self.downsizer, 'reset_parameters'):
+            self.downsizer.reset_parameters()
+        if getattr(self.downsizer, 'init_cfg', None):
+            initialize(self.downsizer, self.downsizer.init_cfg)
+        self.is_init = True
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Downsize a batch and its annotations, then do what the parent does.
+
+        Args:
+            data: ``inputs``, a list of images (C, H, W) or a stack (N, C, H, W), uint8 or floating point in 0..255; and
+                ``data_samples``, one an image, or None when not training.
+            training: Whether annotations take part. Without it only what the model reads at test time is mapped: metrics compare
+                with annotations in original coordinates.
+
+        Returns:
+            The parent's result; the given data are not changed.
+
+        Raises:
+            TypeError: If ``inputs`` are not such tensors.
+            ValueError: If their rank is wrong, a target has no pixels, samples are missing or too few, or an annotation does
+                not have its image's size.
+        """
+        data = self.cast_data(data)
+        images, samples = data['inputs'], data.get('data_samples')
+        _check_images(images)
+        if samples is None and training:
+            raise ValueError('training needs data_samples, one an image, got None')
+        if samples is not None and len(samples) != len(images):
+            raise ValueError(f'one data sample an image is needed, got {len(samples)} for {len(images)} images')
+        maps = [ResizeMap(src, self.target.of(src)) for src in (tuple(image.shape[-2:]) for image in images)]
+        data['inputs'] = self._downsize(images, maps)
+        data['data_samples'] = self._map_samples(samples, maps, training)
+        return super().forward(data, training)
+
+    def _map_samples(
+        self, samples: Sequence[Any] | None, maps: list[ResizeMap], training: bool
+    ) -> Sequence[Any] | None:
+        if samples is None:
+            return None
+        return [self.map_sample(sample, resize_map, training) for sample, resize_map in zip(samples, maps)]
+
+    def map_sample(self, sample: Any, resize_map: ResizeMap, training: bool) -> Any:
+        """Return a new sample whose every field fits the downsized image."""
+        raise NotImplementedError
+
+    def _downsize(self, images: Tensor | Sequence[Tensor], maps: list[ResizeMap]) -> Tensor | list[Tensor]:
+        if isinstance(images, Tensor):
+            return self.downsizer(_as_float(images), maps[0].dst_hw) if maps else images
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for i, image in enumerate(images):
+            groups[tuple(image.shape)].append(i)
+        resized: dict[int, Tensor] = {}
+        for members in groups.values():
+            batch = torch.stack([images[i] for i in members])
+            resized.update(zip(members, self.downsizer(_as_float(batch), maps[members[0]].dst_hw)))
+        return [resized[i] for i in range(len(images))]
+
+
+def _as_float(images: Tensor) -> Tensor:
+    return images if images.is_floating_point() else images.float()
+
+
+def _check_images(images: Any) -> None:
+    stacked = isinstance(images, Tensor)
+    if not stacked and not (isinstance(images, Sequence) and all(isinstance(image, Tensor) for image in images)):
+        raise TypeError(f'inputs must be a tensor or a list of tensors, got {type(images).__name__}')
+    for image in [images] if stacked else images:
+        if image.ndim != (4 if stacked else 3):
+            wanted = '(N, C, H, W)' if stacked else '(C, H, W) each'
+            raise ValueError(f'images must be {wanted}, got {tuple(image.shape)}')
+        if image.dtype != torch.uint8 and not image.is_floating_point():
+            raise TypeError(f'images must be uint8 or floating point in 0..255, got {image.dtype}')

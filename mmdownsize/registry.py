@@ -1,0 +1,46 @@
+"""The registry of mmdownsize, a child of mmengine's.
+
+``type='mmdownsize.NAME'`` in any OpenMMLab config finds it by itself: mmengine imports this module by the scope's name. It stays
+light: what needs mmdet or mmsegmentation is imported when it is asked for by name, so that a segmentation user needs no mmdet.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import Registry
+
+_ON_DEMAND = {
+    'DetDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet', 'mmdet==3.3.0'),
+    'SegDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
+    'EfficientNetLite': (
+        'mmdownsize.models.efficientnet_lite',
+        'efficientnet_lite_pytorch',
+        'efficientnet-lite-pytorch',
+    ),
+}
+
+
+class OnDemandRegistry(Registry):
+    """A registry that imports some of its modules only when they are asked for."""
+
+    def get(self, key: str) -> type | None:
+        """Return the class of that name, or None: see mmengine's ``Registry.get``.
+
+        Raises:
+            ImportError: If it needs a package that is not installed.
+        """
+        name = key.rpartition('.')[2] if isinstance(key, str) else None
+        if name in _ON_DEMAND and key in (name, f'{self.scope}.{name}'):
+            module, package, requirement = _ON_DEMAND[name]
+            if find_spec(package) is None:
+                raise ImportError(f'{name} needs {package}, which is not installed: pip install {requirement}')
+            import_module(module)
+        return super().get(key)
+
+
+MODELS = OnDemandRegistry(
+    'model', parent=MMENGINE_MODELS, scope='mmdownsize', locations=['mmdownsize.preprocessors.resizers']
+)
