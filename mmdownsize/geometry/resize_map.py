@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class ResizeMap:
     """The coordinate map of a resize from one integer size to another.
 
-    A box edge or point at ``(x, y)`` px of the source frame lies at ``(x * w / W, y * h / H)`` px of the target frame. Scales come
-    from the actual sizes, never from the ratio that was asked for.
+    A box edge or point at ``(x, y)`` px of the source frame lies at ``(x * w / W, y * h / H)`` px of the target frame.
+    Scales come from the actual sizes, never from the ratio that was asked for.
 
     Args:
         src_hw: Source size (H, W) in px.

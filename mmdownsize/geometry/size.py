@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 
-def _pair(name: str, value: object) -> tuple[float, float]:
-    sides = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
+def _pair(name: str, value: Any) -> tuple[float, float]:
+    sides: Sequence[Any] = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
     if len(sides) != 2 or not all(isinstance(side, Real) and not isinstance(side, bool) for side in sides):
         raise ValueError(f'{name} must be a number or a pair (w, h), got {value!r}')
     w, h = (float(side) for side in sides)

@@ -8,6 +8,7 @@ from mmdownsize.ops.coefficients import exact_start, sigmoid_tilt, soften, softm
 from mmdownsize.ops.grid import neighbor_indices, project, relative_distances, scale_of
 from mmdownsize.ops.interpolate import interpolate, select
 from mmdownsize.ops.kernels import KERNELS, Kernel, axis_weights, get_kernel
+from mmdownsize.ops.texture import texture_at
 
 __all__ = [
     'KERNELS',
@@ -24,4 +25,5 @@ __all__ = [
     'sigmoid_tilt',
     'soften',
     'softmax_tilt',
+    'texture_at',
 ]

@@ -1,18 +1,19 @@
 """From free numbers to interpolation coefficients, starting exactly at a fixed kernel.
 
-A downsizer learns ``logits``, one a neighbour, and starts with all of them 0. What coefficients it starts with is set by a
-*prior*, a distribution over the neighbours that the logits tilt::
+A downsizer learns ``logits``, one a neighbour, and starts with all of them 0. What coefficients it starts with is set
+by a *prior*, a distribution over the neighbours that the logits tilt::
 
     softmax:  p_i = q_i exp(l_i) / sum_j q_j exp(l_j)                       = softmax(log q + l)
     sigmoid:  s_i = sigmoid(logit(q_i) + l_i),   p_i = s_i / sum_j s_j
 
-With a uniform prior these are the plain softmax and the paper's sigmoid-and-normalise. With a fixed kernel's weights ``w`` as
-the prior they would be the kernel at the start, but a neighbour of weight 0 could never be learned: its logit is minus infinity. A
-grid that hits source pixels exactly (300 -> 100, bilinear) has only such neighbours besides one. So the prior is softened,
-``q = (1 - e) w + e / K``, which gives every neighbour a usable gradient, and the tilted distribution sharpened again by the inverse
-map, ``x = (p - e / K) / (1 - e)``: at the start that is ``w`` to the last bit. Where ``x`` falls below 0 it is reflected with a small
-slope. A plain cut would kill the gradient of a neighbour that one noisy step pushed below 0 at every pixel; reflected, it is
-pushed back to 0, where the pixels that want it can take it up.
+With a uniform prior these are the plain softmax and the paper's sigmoid-and-normalise. With a fixed kernel's weights
+``w`` as the prior they would be the kernel at the start, but a neighbour of weight 0 could never be learned: its logit
+is minus infinity. A grid that hits source pixels exactly (300 -> 100, bilinear) has only such neighbours besides one.
+So the prior is softened, ``q = (1 - e) w + e / K``, which gives every neighbour a usable gradient, and the tilted
+distribution sharpened again by the inverse map, ``x = (p - e / K) / (1 - e)``: at the start that is ``w`` to the last
+bit. Where ``x`` falls below 0 it is reflected with a small slope. A plain cut would kill the gradient of a neighbour
+that one noisy step pushed below 0 at every pixel; reflected, it is pushed back to 0, where the pixels that want it can
+take it up.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ def sigmoid_tilt(prior: Tensor, logits: Tensor, odds: float) -> Tensor:
     Args:
         prior: (1, K, h, w), > 0, sum 1 along K.
         logits: (N, K, h, w), any real numbers; clipped to +-30.
-        odds: The sigmoids start at ``odds * prior``, which must be below 1. K / 2 with a uniform prior is the paper's plain
-            sigmoid of the logits.
+        odds: The sigmoids start at ``odds * prior``, which must be below 1. K / 2 with a uniform prior is the paper's
+            plain sigmoid of the logits.
 
     Returns:
         (N, K, h, w), > 0; exactly 1 where all logits are 0. Differentiable in ``logits``.

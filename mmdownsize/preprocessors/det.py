@@ -22,8 +22,8 @@ from mmdownsize.registry import MODELS
 class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
     """mmdet's ``DetDataPreprocessor`` with a downsizer in front: see :class:`DownsizeMixin` for its arguments.
 
-    ``pad_size_divisor`` applies to the downsized image. ``BatchFixedSizePad`` is understood as the size before downsizing and scaled
-    with it.
+    ``pad_size_divisor`` applies to the downsized image. ``BatchFixedSizePad`` is understood as the size before
+    downsizing and scaled with it.
 
     Raises:
         ValueError: Also if the batch augments resize on their own (``BatchResize``, ``BatchSyncRandomResize``).
@@ -35,8 +35,8 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
             if isinstance(augment, (BatchResize, BatchSyncRandomResize)):
                 # The one overwrites scale_factor, the other ignores it: boxes would land elsewhere.
                 raise ValueError(
-                    f'{type(augment).__name__} in batch_augments resizes the batch a second time and cannot be combined with a '
-                    'downsizer: remove it, and vary the size in the pipeline if need be'
+                    f'{type(augment).__name__} in batch_augments resizes the batch a second time and cannot be '
+                    'combined with a downsizer: remove it, and vary the size in the pipeline if need be'
                 )
             if isinstance(augment, BatchFixedSizePad):
                 augment.size = self.target.of(augment.size)

@@ -22,8 +22,9 @@ def map_det_sample(sample: DetDataSample, resize_map: ResizeMap, training: bool)
     Args:
         sample: Sample of the image before downsizing, which is left as it is.
         resize_map: The resize of its image.
-        training: Whether to map ``gt_instances``, ``ignored_instances`` and pixel-wise annotations. Otherwise only the metainfo and
-            ``proposals`` are: test pipelines load annotations after their own resizing, and metrics read them in original px.
+        training: Whether to map ``gt_instances``, ``ignored_instances`` and pixel-wise annotations. Otherwise only the
+            metainfo and ``proposals`` are: test pipelines load annotations after their own resizing, and metrics read
+            them in original px.
 
     Returns:
         A new sample.
@@ -35,7 +36,7 @@ def map_det_sample(sample: DetDataSample, resize_map: ResizeMap, training: bool)
     mapped.set_metainfo(map_metainfo(sample.metainfo, resize_map))
     for name, value in sample.items():
         if isinstance(value, InstanceData) and (
-            name == 'proposals' or training and name in ('gt_instances', 'ignored_instances')
+            name == 'proposals' or (training and name in ('gt_instances', 'ignored_instances'))
         ):
             setattr(mapped, name, _map_instances(value, resize_map))
         elif isinstance(value, PixelData) and training and name.startswith('gt_'):

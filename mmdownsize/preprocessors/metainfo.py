@@ -17,9 +17,9 @@ def map_metainfo(metainfo: dict[str, Any], resize_map: ResizeMap) -> dict[str, A
         resize_map: The resize of its image.
 
     Returns:
-        The changed fields: ``img_shape`` (h, w), a plain tuple since mmseg takes a ``torch.Size`` for slide mode; ``scale_factor``
-        (w, h), the old one, or (1, 1) where there was none, times target / source; ``border`` (top, bottom, left, right) and
-        ``homography_matrix`` where present.
+        The changed fields: ``img_shape`` (h, w), a plain tuple since mmseg takes a ``torch.Size`` for slide mode;
+        ``scale_factor`` (w, h), the old one, or (1, 1) where there was none, times target / source; ``border`` (top,
+        bottom, left, right) and ``homography_matrix`` where present.
     """
     sx, sy = resize_map.scale_xy
     h, w = (
@@ -29,7 +29,8 @@ def map_metainfo(metainfo: dict[str, Any], resize_map: ResizeMap) -> dict[str, A
     old_x, old_y = metainfo.get('scale_factor', (1.0, 1.0))[:2]
     changed: dict[str, Any] = {'img_shape': (h, w), 'scale_factor': (float(old_x * sx), float(old_y * sy))}
     if 'border' in metainfo:
-        # CenterNet subtracts it from the boxes before it divides them by scale_factor, which therefore must be there too.
+        # CenterNet subtracts it from the boxes before it divides them by scale_factor, which therefore must be there
+        # too.
         changed['border'] = np.asarray(metainfo['border'], dtype=np.float32) * np.array(
             [sy, sy, sx, sx], dtype=np.float32
         )

@@ -17,17 +17,18 @@ from mmdownsize.preprocessors.resizers import build_resizer
 class DownsizeMixin:
     """Puts a downsizer in front of an OpenMMLab data preprocessor.
 
-    A mixin rather than a wrapper, so that a config that changes ``type`` and adds ``downsizer`` and a target keeps everything else
-    by merge: mean, std, colour order, padding, batch augments. A subclass says how a sample is mapped.
+    A mixin rather than a wrapper, so that a config that changes ``type`` and adds ``downsizer`` and a target keeps
+    everything else by merge: mean, std, colour order, padding, batch augments. A subclass says how a sample is mapped.
 
-    Resizing comes before normalisation: every output pixel is a weighted mean of source pixels, so the order does not matter to
-    the image, and padding, masks and augments all see the small one. Images are resized one size at a time and only then padded,
-    so a batch of mixed sizes gives exactly what single images give.
+    Resizing comes before normalisation: every output pixel is a weighted mean of source pixels, so the order does not
+    matter to the image, and padding, masks and augments all see the small one. Images are resized one size at a time
+    and only then padded, so a batch of mixed sizes gives exactly what single images give.
 
     Args:
-        downsizer: Config of a resizer, such as ``dict(type='DownsizeNet')``, or a module called as ``module(images, (h, w))``
-            with ``images`` (N, C, H, W) in 0..255.
-        scale_factor: The target as mmcv's ``Resize`` takes it, relative to the image that the pipeline delivers: a number or (w, h).
+        downsizer: Config of a resizer, such as ``dict(type='DownsizeNet')``, or a module called as ``module(images,
+            (h, w))`` with ``images`` (N, C, H, W) in 0..255.
+        scale_factor: The target as mmcv's ``Resize`` takes it, relative to the image that the pipeline delivers: a
+            number or (w, h).
         scale: The target size in px instead: an integer or (w, h).
         keep_ratio: Whether to keep the aspect ratio; with ``scale``.
         args: The parent's.
@@ -72,16 +73,16 @@ class DownsizeMixin:
         Args:
             data: ``inputs``, a list of images (C, H, W) or a stack (N, C, H, W), uint8 or floating point in 0..255; and
                 ``data_samples``, one an image, or None when not training.
-            training: Whether annotations take part. Without it only what the model reads at test time is mapped: metrics compare
-                with annotations in original coordinates.
+            training: Whether annotations take part. Without it only what the model reads at test time is mapped:
+                metrics compare with annotations in original coordinates.
 
         Returns:
             The parent's result; the given data are not changed.
 
         Raises:
             TypeError: If ``inputs`` are not such tensors.
-            ValueError: If their rank is wrong, a target has no pixels, samples are missing or too few, or an annotation does
-                not have its image's size.
+            ValueError: If their rank is wrong, a target has no pixels, samples are missing or too few, or an
+                annotation does not have its image's size.
         """
         data = self.cast_data(data)
         images, samples = data['inputs'], data.get('data_samples')

@@ -18,9 +18,9 @@ from mmdownsize.registry import MODELS
 class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
     """mmseg's ``SegDataPreProcessor`` with a downsizer in front: see :class:`DownsizeMixin` for its arguments.
 
-    ``size``, also that of ``test_cfg``, is the padding size (h, w) before downsizing, as existing configs have it (their crop size),
-    and is scaled with the image; left as it is, small images would be padded back with the ignore label. ``size_divisor`` applies
-    to the downsized image.
+    ``size``, also that of ``test_cfg``, is the padding size (h, w) before downsizing, as existing configs have it
+    (their crop size), and is scaled with the image; left as it is, small images would be padded back with the ignore
+    label. ``size_divisor`` applies to the downsized image.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,4 +1,7 @@
-"""Image resizers: modules that map images (N, C, H, W) and a size (h, w) to images (N, C, h, w). They need torch and nothing else."""
+"""Image resizers: modules that map images (N, C, H, W) and a size (h, w) to images (N, C, h, w).
+
+They need torch and nothing else.
+"""
 
 from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.downsize_net import DownsizeNet

@@ -12,8 +12,8 @@ class BaseResizer(nn.Module):
     """Base of all resizers; a subclass writes :meth:`resize`.
 
     Args:
-        init_cfg: Initialisation in mmengine's form, applied by the data preprocessor after :meth:`reset_parameters`; a resizer
-            that is used alone ignores it.
+        init_cfg: Initialisation in mmengine's form, applied by the data preprocessor after :meth:`reset_parameters`; a
+            resizer that is used alone ignores it.
     """
 
     def __init__(self, init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None) -> None:
@@ -24,7 +24,8 @@ class BaseResizer(nn.Module):
         """Resize a batch of images.
 
         Args:
-            images: (N, C, H, W), floating point, in the value range that the resizer was made for (0..255 by default). N may be 0.
+            images: (N, C, H, W), floating point, in the value range that the resizer was made for (0..255 by default).
+                N may be 0.
             dst_hw: Target size (h, w) in px, smaller or larger than (H, W), each at least 1.
 
         Returns:
@@ -32,7 +33,8 @@ class BaseResizer(nn.Module):
 
         Raises:
             TypeError: If ``images`` is not a floating-point tensor.
-            ValueError: If ``images`` is not 4-dimensional or has no pixels, or ``dst_hw`` is not two integers of at least 1.
+            ValueError: If ``images`` is not 4-dimensional or has no pixels, or ``dst_hw`` is not two integers of at
+                least 1.
         """
         if not isinstance(images, Tensor) or not images.is_floating_point():
             found = images.dtype if isinstance(images, Tensor) else type(images).__name__

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdownsize.ops import coefficients as tilts
-from mmdownsize.ops import get_kernel, interpolate, select
+from mmdownsize.ops import get_kernel, interpolate, texture_at
 from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.phases import DISTANCES, Phases, phases_of, slots_to_neighbors
 
@@ -32,23 +32,26 @@ class DownsizeNet(BaseResizer):
         a    = normalize(l, tilting the kernel `start`)               coefficients, >= 0, sum 1
         Q    = sum_i a_i * neighbour_i                                the same for every colour channel
 
-    The last ReLU and the last convolution commute with the selection. Before training the coefficients are those of the fixed
-    kernel ``start``, exactly (the 1x1 convolution starts at 0; see :mod:`mmdownsize.ops.coefficients`), so that a model's
-    checkpoint that was trained with it runs unchanged. The paper's literal form is ``start='random', normalize='sigmoid'``.
+    The last ReLU and the last convolution commute with the selection. Before training the coefficients are those of
+    the fixed kernel ``start``, exactly (the 1x1 convolution starts at 0; see :mod:`mmdownsize.ops.coefficients`), so
+    that a model's checkpoint that was trained with it runs unchanged. The paper's literal form is ``start='random',
+    normalize='sigmoid'``.
 
     Args:
         num_convs: Number of 3x3 convolutions, 1 to 4; 0 if ``texture=False``.
         channels: Channels of each.
-        neighbors: Side K of the neighbourhood of K x K source pixels: 2, 4 or any even number, or ``'auto'``: on each axis as many
-            as the antialiasing kernel covers at the scale at hand.
-        distance: Encoding of the relative distance: ``'offset'`` (dx, dy), ``'bilinear'`` (4 coefficients), ``'bicubic'`` (16),
-            ``'area'`` or ``'triangle'`` (antialiased bilinear; one coefficient a neighbour); None switches it off.
-        normalize: ``'softmax'``, ``'sigmoid'`` (and divide by the sum), or ``'none'``: the raw numbers are the coefficients. Only
-            the first two keep every output inside the range of its neighbours and a constant image constant.
-        start: The kernel that the module equals before training: ``'nearest'``, ``'bilinear'``, ``'triangle'`` (also called
-            ``'antialiased'``), ``'area'``; with ``normalize='none'`` also ``'bicubic'``, ``'bicubic_antialias'``,
-            ``'lanczos'``, ``'lanczos_antialias'``; or ``'random'``, no kernel. A kernel that reaches beyond the neighbourhood is cut,
-            with a warning.
+        neighbors: Side K of the neighbourhood of K x K source pixels: 2, 4 or any even number, or ``'auto'``: on each
+            axis as many as the antialiasing kernel covers at the scale at hand.
+        distance: Encoding of the relative distance: ``'offset'`` (dx, dy), ``'bilinear'`` (4 coefficients),
+            ``'bicubic'`` (16), ``'area'`` or ``'triangle'`` (antialiased bilinear; one coefficient a neighbour); None
+            switches it off.
+        normalize: ``'softmax'``, ``'sigmoid'`` (and divide by the sum), or ``'none'``: the raw numbers are the
+            coefficients. Only the first two keep every output inside the range of its neighbours and a constant image
+            constant.
+        start: The kernel that the module equals before training: ``'nearest'``, ``'bilinear'``, ``'triangle'`` (also
+            called ``'antialiased'``), ``'area'``; with ``normalize='none'`` also ``'bicubic'``,
+            ``'bicubic_antialias'``, ``'lanczos'``, ``'lanczos_antialias'``; or ``'random'``, no kernel. A kernel that
+            reaches beyond the neighbourhood is cut, with a warning.
         texture: Whether the coefficients depend on the image; False for the distance-only ablation.
         frozen: Do not train: no parameter requires a gradient.
         in_channels: Channels C of the images.
@@ -113,7 +116,7 @@ class DownsizeNet(BaseResizer):
 
         slots = AUTO_SLOTS if isinstance(neighbors, str) else neighbors
         widths = [in_channels] + [channels] * self.num_convs
-        self.texture = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in zip(widths, widths[1:]))
+        self.texture = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in pairwise(widths))
         self._texture_channels = channels if self.num_convs else 0
         distance_channels = DISTANCES[distance](slots) if distance is not None else 0
         self.fusion = nn.Conv2d(self._texture_channels + distance_channels, slots * slots, 1)
@@ -123,14 +126,16 @@ class DownsizeNet(BaseResizer):
 
     def reset_parameters(self) -> None:
         """Set all parameters to their state before training."""
-        for conv in self.texture:
-            nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
-            nn.init.zeros_(conv.bias)
+        for name, parameter in self.texture.named_parameters():
+            if name.endswith('weight'):
+                nn.init.kaiming_normal_(parameter, nonlinearity='relu')
+            else:
+                nn.init.zeros_(parameter)
         if self.start == 'random':
             self.fusion.reset_parameters()
         else:
-            nn.init.zeros_(self.fusion.weight)
-            nn.init.zeros_(self.fusion.bias)
+            for parameter in self.fusion.parameters():
+                nn.init.zeros_(parameter)
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Resize checked images: see :meth:`forward`."""
@@ -146,7 +151,8 @@ class DownsizeNet(BaseResizer):
             dst_hw: Target size (h, w) in px.
 
         Returns:
-            (N, Ky * Kx, h, w), float32 (float64 for a float64 module), neighbours in row-major order from top-left. Differentiable.
+            (N, Ky * Kx, h, w), float32 (float64 for a float64 module), neighbours in row-major order from top-left.
+            Differentiable.
         """
         return self._coefficients(images, self._phases(images, dst_hw))
 
@@ -170,16 +176,19 @@ class DownsizeNet(BaseResizer):
 
     def _texture_at(self, images: Tensor, phases: Phases) -> Tensor:
         low, high = self.value_range
-        x = ((images - (low + high) / 2) * (2 / (high - low))).to(self.fusion.weight.dtype)
-        x = x.contiguous(memory_format=torch.channels_last)
-        last = len(self.texture) - 1
-        for i, conv in enumerate(self.texture):
-            x = conv(x)
-            x = (
-                select(x, phases.top, phases.left) if i == last else x
-            )  # before the ReLU: a quarter of the work at half size
-            x = F.relu_(x)
-        return x
+        device = images.device.type
+        autocast = torch.is_autocast_enabled(device)
+        with torch.autocast(device, enabled=False):
+            return texture_at(
+                images,
+                [p for name, p in self.texture.named_parameters() if name.endswith('weight')],
+                [p for name, p in self.texture.named_parameters() if name.endswith('bias')],
+                phases.top,
+                phases.left,
+                shift=(low + high) / 2,
+                gain=2 / (high - low),
+                dtype=torch.get_autocast_dtype(device) if autocast else self.fusion.weight.dtype,
+            )
 
     def _logits(self, images: Tensor, phases: Phases) -> Tensor:
         weight = self.fusion.weight.flatten(1)  # (slots * slots, channels of texture + distance)
@@ -188,11 +197,15 @@ class DownsizeNet(BaseResizer):
         if self.neighbors == 'auto':
             weight, bias = (slots_to_neighbors(t, self.slots, phases) for t in (weight, bias[:, None]))
             bias = bias[:, 0]
-        by_texture, by_distance = weight.split([self._texture_channels, weight.shape[1] - self._texture_channels], 1)
+        by_texture, by_distance = weight[:, : self._texture_channels], weight[:, self._texture_channels :]
         logits = torch.einsum('kd,dhw->khw', by_distance, phases.distances.to(weight.dtype)) + bias[:, None, None]
         logits = logits[None]  # (1, Ky * Kx, h, w)
         if self._texture_channels:
-            logits = F.conv2d(self._texture_at(images, phases), by_texture[:, :, None, None]) + logits
+            features = self._texture_at(images, phases)
+            # A matrix product rather than a convolution: its result is contiguous along pixels, which all that follows
+            # is fast on.
+            pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # (N, h * w, channels)
+            logits = (by_texture.to(pixels.dtype) @ pixels.transpose(1, 2)).view(-1, *logits.shape[1:]) + logits
         return logits
 
     def _coefficients(self, images: Tensor, phases: Phases) -> Tensor:
@@ -212,7 +225,5 @@ class DownsizeNet(BaseResizer):
 
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""
-        return (
-            f'num_convs={self.num_convs}, channels={self.channels}, neighbors={self.neighbors!r}, distance={self.distance!r}, '
-            f'normalize={self.normalize!r}, start={self.start!r}, frozen={self.frozen}'
-        )
+        names = ('num_convs', 'channels', 'neighbors', 'distance', 'normalize', 'start', 'frozen')
+        return ', '.join(f'{name}={getattr(self, name)!r}' for name in names)

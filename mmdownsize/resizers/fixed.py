@@ -25,21 +25,23 @@ _OURS = {('area', False): 'area', ('lanczos', False): 'lanczos', ('lanczos', Tru
 def _resample(images: Tensor, dim: int, weights: Tensor, indices: Tensor) -> Tensor:
     shape = [1] * images.ndim
     shape[dim] = -1
-    terms = [images.index_select(dim, index) * weight.view(shape) for index, weight in zip(indices, weights)]
-    return torch.stack(terms).sum(0) if len(terms) > 1 else terms[0]
+    out = images.index_select(dim, indices[0]) * weights[0].view(shape)
+    for index, weight in zip(indices[1:], weights[1:]):
+        out = torch.addcmul(out, images.index_select(dim, index), weight.view(shape))
+    return out
 
 
 class FixedResizer(BaseResizer):
     """Resize with a kernel that does not depend on the image.
 
-    Exactly as the reference does, up to rounding: nearest, bilinear and bicubic as ``torch.nn.functional.interpolate`` (nearest as
-    its ``nearest-exact``, the others with ``align_corners=False``), with antialiasing also as PIL; area as cv2's ``INTER_AREA``
-    when downsizing; lanczos as cv2's ``INTER_LANCZOS4``, with antialiasing as PIL's ``LANCZOS``.
+    Exactly as the reference does, up to rounding: nearest, bilinear and bicubic as ``torch.nn.functional.interpolate``
+    (nearest as its ``nearest-exact``, the others with ``align_corners=False``), with antialiasing also as PIL; area as
+    cv2's ``INTER_AREA`` when downsizing; lanczos as cv2's ``INTER_LANCZOS4``, with antialiasing as PIL's ``LANCZOS``.
 
     Args:
         kernel: ``'nearest'``, ``'bilinear'``, ``'bicubic'``, ``'area'`` or ``'lanczos'``.
-        antialias: Stretch the kernel by the scale when downsizing. Only for bilinear, bicubic and lanczos: area covers all that
-            an output pixel stands for as it is, and nearest has nothing to stretch.
+        antialias: Stretch the kernel by the scale when downsizing. Only for bilinear, bicubic and lanczos: area covers
+            all that an output pixel stands for as it is, and nearest has nothing to stretch.
         init_cfg: Accepted for uniformity; there are no parameters.
 
     Raises:

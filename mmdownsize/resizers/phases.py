@@ -66,7 +66,7 @@ def slots_to_neighbors(values: Tensor, slots: int, phases: Phases) -> Tensor:
         (Ky * Kx, D), linear in ``values`` and differentiable.
     """
     by_y, by_x = (_stretch_matrix(slots, len(side)).to(values) for side in (phases.rows, phases.cols))
-    stretched = torch.einsum('kg,lm,gmd->kld', by_y, by_x, values.unflatten(0, (slots, slots)))
+    stretched = torch.einsum('kg,lm,gmd->kld', by_y, by_x, values.view(slots, slots, -1))
     return stretched.flatten(0, 1)
 
 

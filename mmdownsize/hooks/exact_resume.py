@@ -1,0 +1,69 @@
+"""Randomness that depends on where the training stands, not on how it got there."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import worker_init_fn as mmengine_worker_init_fn
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import IterBasedTrainLoop, Runner
+
+
+@HOOKS.register_module()
+class ExactResumeHook(Hook):
+    """Make a resumed training continue as the uninterrupted one would have, to the last digit if the device is exact.
+
+    mmengine restores weights, optimizer, schedules and the order of samples, but not the random generators, and the
+    workers of a loader start anew. So nothing is saved here; instead the generators of Python, NumPy and PyTorch are
+    seeded from (``randomness.seed``, epoch) when an epoch begins, in this process and in the loader's workers, or in an
+    iteration-based loop from (seed, iteration) when a batch is fetched. What came before, an interruption, a
+    validation, another process, no longer matters. As a side effect no two epochs repeat their augmentations, which
+    mmengine's loaders do without ``persistent_workers``; with them, the workers are restarted every epoch.
+
+    An epoch that was interrupted half way is begun again, as mmengine does. Not covered: transforms that remember
+    earlier samples (a cached mosaic), and a ``worker_init_fn`` of the config's own, which is left alone.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Seed every fetch of an iteration-based loop, also those that a resumed loop skips over."""
+        loop = runner.train_loop
+        if isinstance(loop, IterBasedTrainLoop):
+            loop.dataloader_iterator = _seeded(loop.dataloader_iterator, runner.seed)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Seed an epoch, and have the loader start workers that draw their seeds from it."""
+        loop = runner.train_loop
+        if isinstance(loop, IterBasedTrainLoop):
+            return
+        _seed(runner.seed, runner.epoch)
+        loader = loop.dataloader
+        init = loader.worker_init_fn
+        if init is None or getattr(init, 'func', init) in (mmengine_worker_init_fn, _seed_worker):
+            loader.worker_init_fn = partial(_seed_worker, rank=get_rank())
+            loader._iterator = None  # persistent workers would go on with the generators of the last epoch
+
+
+def _seeded(batches: Iterator[Any], seed: int) -> Iterator[Any]:
+    for index in itertools.count():
+        _seed(seed, index)
+        yield next(batches)
+
+
+def _seed_worker(worker_id: int, *, rank: int) -> None:
+    # PyTorch has just seeded this worker from its loader's generator; all ranks share that seed.
+    _seed(torch.initial_seed(), rank)
+
+
+def _seed(*where: int) -> None:
+    seed = int(np.random.SeedSequence(where).generate_state(1)[0])
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
