@@ -50,6 +50,11 @@ class ExactResumeHook(Hook):
             loader.worker_init_fn = partial(_seed_worker, rank=get_rank())
             loader._iterator = None  # persistent workers would go on with the generators of the last epoch
 
+    def after_train(self, runner: Runner) -> None:
+        """Let the workers go; collected later together with the runner, they would be waited for."""
+        if not isinstance(runner.train_loop, IterBasedTrainLoop):
+            runner.train_loop.dataloader._iterator = None
+
 
 def _seeded(batches: Iterator[Any], seed: int) -> Iterator[Any]:
     for index in itertools.count():

@@ -104,14 +104,14 @@ class EfficientNetLite(BaseModule):
             For each stage i asked for, (N, ``STAGE_CHANNELS[i]``, ceil(H / s), ceil(W / s)), s = 2 ** (i + 1) but at
             most ``output_stride``.
         """
-        x = images.contiguous(memory_format=torch.channels_last)  # every layer follows it: a third faster on a CPU
+        x = images.contiguous(memory_format=torch.channels_last)  # the blocks follow it: a third faster on a CPU
         x = self._act(self._bn0(self._conv_stem(x)))
         ends = {self._stage_ends[i] for i in self.out_indices}
         maps = []
         for index, block in enumerate(self._blocks):
             x = block(x)
             if index in ends:
-                maps.append(x)
+                maps.append(x.contiguous())  # mmdet's heads view maps as (N, C, H, W)
         return tuple(maps)
 
     def train(self, mode: bool = True) -> EfficientNetLite:

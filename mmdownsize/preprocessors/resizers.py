@@ -52,6 +52,7 @@ def build_resizer(cfg: Mapping[str, Any] | nn.Module | None) -> nn.Module:
 
 def _find(registry: Registry, kind: str) -> Any:
     try:
-        return registry.get(kind)
-    except (ImportError, AttributeError):  # mmengine takes an unknown 'a.b' for a module's path and tries to import it
+        found = registry.get(kind)
+    except RuntimeError:  # mmengine takes an unknown name for an object's path, and says so if that has no form of one
         return None
+    return found if callable(found) else None  # a module of Python also has a name

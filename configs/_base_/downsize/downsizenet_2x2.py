@@ -1,0 +1,12 @@
+# DownsizeNet on the 2 x 2 source pixels around each output pixel; before training it is bilinear.
+# _base_ = [A_CONFIG, '.../_base_/downsize/downsizenet_2x2.py'], then
+# model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, **_base_.downsizer)))
+downsizer = dict(
+    type='DownsizeNet',
+    num_convs=2,
+    channels=16,
+    neighbors=2,
+    distance='bilinear',
+    normalize='softmax',
+    start='bilinear',
+)

@@ -1,0 +1,233 @@
+"""tools/train.py and tools/test.py on a handful of generated images."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+pytest.importorskip('mmseg')
+
+from tools import test as test_tool
+from tools import train as train_tool
+
+ROOT = Path(__file__).parents[2]
+IMAGES, BATCH = 6, 2
+HW = (24, 32)
+
+CONFIG = """
+_base_ = {runtime!r}
+data = dict(
+    type='BaseSegDataset', data_root={data!r}, img_suffix='.png', data_prefix=dict(img_path='images', seg_map_path='labels'),
+    metainfo=dict(classes=('a', 'b'), palette=[[0, 0, 0], [255, 255, 255]]),
+)
+load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+pack = [dict(type='PackSegInputs')]
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='mmdownsize.SegDownsizePreprocessor', downsizer=dict(type='DownsizeNet', channels=4), scale_factor=0.5,
+        mean=[127.0] * 3, std=[128.0] * 3, size={hw},
+    ),
+    backbone=dict(type='mmdownsize.EfficientNetLite', out_indices=(0,), pretrained=False),
+    decode_head=dict(
+        type='FCNHead', in_channels=16, in_index=0, channels=4, num_convs=1, concat_input=False, dropout_ratio=0.5,
+        num_classes=2, align_corners=False,
+    ),
+    test_cfg=dict(mode='whole'),
+)
+train_dataloader = dict(
+    batch_size={batch}, num_workers={workers}, persistent_workers={workers} > 0,
+    sampler=dict(type={sampler!r}, shuffle=True),
+    dataset=dict(**data, pipeline=load + [dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion')] + pack),
+)
+val_dataloader = dict(
+    batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(**data, pipeline=load + pack),
+)
+test_dataloader = val_dataloader
+val_evaluator = test_evaluator = dict(type='IoUMetric')
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.01))
+param_scheduler = dict(type='PolyLR', begin=0, end={iters}, by_epoch=False)
+train_cfg = {train_cfg}
+val_cfg, test_cfg = dict(), dict()
+default_hooks = dict(
+    logger=dict(interval=1, log_metric_by_epoch={by_epoch}),
+    checkpoint=dict(by_epoch={by_epoch}, interval={interval}, max_keep_ckpts=9, save_best='mIoU'),
+)
+log_processor = dict(window_size=1, by_epoch={by_epoch})
+randomness = dict(seed={seed})
+"""
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # for images this small more threads only wait for each other
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp('data')
+    rng = np.random.default_rng(0)
+    for folder in ('images', 'labels'):
+        (root / folder).mkdir()
+    for i in range(IMAGES):
+        label = (np.arange(HW[1]) > rng.integers(8, 24)) * np.ones(HW, np.uint8)
+        image = 80 * label[..., None] + rng.integers(0, 100, (*HW, 3))
+        Image.fromarray(image.astype(np.uint8)).save(root / 'images' / f'{i}.png')
+        Image.fromarray(label.astype(np.uint8)).save(root / 'labels' / f'{i}.png')
+    return root
+
+
+def write_config(path: Path, data: Path, *, by_epoch: bool, seed: int | None, workers: int) -> Path:
+    epoch = IMAGES // BATCH
+    train_cfg = (
+        dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=1)
+        if by_epoch
+        else dict(type='IterBasedTrainLoop', max_iters=2 * epoch, val_interval=epoch)
+    )
+    path.write_text(
+        CONFIG.format(
+            runtime=str(ROOT / 'configs/_base_/runtimes/mmseg.py'),
+            data=str(data),
+            hw=HW,
+            batch=BATCH,
+            workers=workers,
+            sampler='DefaultSampler' if by_epoch else 'InfiniteSampler',
+            iters=2 * epoch,
+            train_cfg=train_cfg,
+            by_epoch=by_epoch,
+            interval=1 if by_epoch else epoch,
+            seed=seed,
+        )
+    )
+    return path
+
+
+def train(config: Path, work_dir: Path, *options: str) -> None:
+    # In one process, runners of the same second and visualizers of the same name share their logs.
+    name = f'{work_dir.parent.name}_{work_dir.name}'
+    names = [f'experiment_name={name}', f'visualizer.name={name}']
+    train_tool.main([str(config), '--work-dir', str(work_dir), *options, '--cfg-options', *names])
+
+
+def losses(work_dir: Path) -> list[float]:
+    (log,) = work_dir.glob('*/vis_data/scalars.json')
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    return [row['loss'] for row in rows if 'loss' in row]
+
+
+@pytest.fixture(scope='module')
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp('trained')
+    config = write_config(folder / 'tiny.py', data, by_epoch=True, seed=None, workers=2)
+    train(config, folder / 'whole')
+    return config, folder / 'whole'
+
+
+def check_resumed(resumed: Path, whole: Path, checkpoint: str) -> None:
+    steps = IMAGES // BATCH
+    assert len(losses(whole)) == 2 * steps
+    assert losses(resumed) == losses(whole)[steps:]
+    ours, theirs = (torch.load(folder / checkpoint)['state_dict'] for folder in (resumed, whole))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_resume_by_epoch_with_workers_and_no_seed_given_is_exact(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    config, whole = trained
+    train(config, tmp_path / 'resumed', '--resume', str(whole / 'epoch_1.pth'))
+    check_resumed(tmp_path / 'resumed', whole, 'epoch_2.pth')
+
+
+def test_resume_auto_by_iteration_without_workers_is_exact(data: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path / 'tiny.py', data, by_epoch=False, seed=3, workers=0)
+    whole, resumed = tmp_path / 'whole', tmp_path / 'resumed'
+    train(config, whole)
+    resumed.mkdir()
+    (resumed / 'last_checkpoint').write_text(str(whole / 'iter_3.pth'))
+    train(config, resumed, '--resume')
+    check_resumed(resumed, whole, 'iter_6.pth')
+
+
+def test_a_checkpoint_tested_gives_the_metric_of_its_validation(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    config, whole = trained
+    (log,) = whole.glob('*/vis_data/scalars.json')
+    validated = [row['mIoU'] for row in map(json.loads, log.read_text().splitlines()) if 'mIoU' in row]
+    out = tmp_path / 'labels'
+    options = ['--work-dir', str(tmp_path / 'test'), '--out', str(out), '--show-dir', str(tmp_path / 'shown')]
+    options += ['--cfg-options', 'visualizer.name=shown']
+    metrics = test_tool.main([str(config), str(whole / 'epoch_2.pth'), *options])
+    assert metrics['mIoU'] == validated[-1]
+    predictions = sorted(out.glob('*.png'))
+    assert [Image.open(path).size for path in predictions] == [HW[::-1]] * IMAGES  # of the files, not of the network
+    assert len(list((tmp_path / 'shown').rglob('*.png'))) == IMAGES
+
+
+def test_predictions_pickled_from_another_folder(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    config, whole = trained
+    command = [sys.executable, str(ROOT / 'tools/test.py'), str(config), str(whole / 'epoch_2.pth'), '--out', 'all.pkl']
+    environ = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / 'all.pkl').stat().st_size > 0
+    assert (tmp_path / 'work_dirs' / 'tiny').is_dir()
+
+
+def test_options_reach_the_config(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    config = str(trained[0])
+    options = [
+        '--amp',
+        '--seed',
+        '7',
+        '--launcher',
+        'pytorch',
+        '--cfg-options',
+        'model.data_preprocessor.scale_factor=0.3',
+    ]
+    cfg = train_tool.load_config(train_tool.parse_args([config, *options]))
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and cfg.optim_wrapper.loss_scale == 'dynamic'
+    assert cfg.randomness.seed == 7 and cfg.launcher == 'pytorch' and cfg.model.data_preprocessor.scale_factor == 0.3
+    assert cfg.work_dir == os.path.join('work_dirs', 'tiny')
+    scaled = ['--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=16']
+    assert train_tool.load_config(train_tool.parse_args([config, *scaled])).auto_scale_lr.enable
+
+
+def test_test_time_augmentation_wraps_the_model(trained: tuple[Path, Path]) -> None:
+    config, whole = trained
+    options = ['--tta', '--cfg-options', 'tta_model.type=SegTTAModel', 'tta_pipeline=[1]']
+    cfg = test_tool.load_config(test_tool.parse_args([str(config), str(whole / 'epoch_2.pth'), *options]))
+    assert cfg.model.type == 'SegTTAModel' and cfg.model.module.type == 'EncoderDecoder'
+    assert cfg.test_dataloader.dataset.pipeline == [1]
+
+
+@pytest.mark.parametrize(
+    'tool, arguments, message',
+    [
+        (train_tool, ['absent.py'], 'no such config: absent.py'),
+        (train_tool, ['{config}', '--resume', 'absent.pth'], 'no such checkpoint: absent.pth'),
+        (train_tool, ['{config}', '--auto-scale-lr'], 'no auto_scale_lr.base_batch_size'),
+        (train_tool, ['{config}', '--amp', '--cfg-options', 'optim_wrapper.type=Other'], 'the config has Other'),
+        (test_tool, ['absent.py', 'absent.pth'], 'no such config: absent.py'),
+        (test_tool, ['{config}', 'absent.pth'], 'no such checkpoint: absent.pth'),
+        (test_tool, ['{config}', '{config}', '--tta'], 'no tta_model and no tta_pipeline'),
+        (
+            test_tool,
+            ['{config}', '{config}', '--out', 'x', '--cfg-options', 'default_scope=mmdet'],
+            'a .pkl file is needed',
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tool, arguments, message, trained: tuple[Path, Path]) -> None:
+    arguments = [argument.format(config=trained[0]) for argument in arguments]
+    with pytest.raises(SystemExit) as stopped:
+        tool.main(arguments)
+    assert message in str(stopped.value) and '\n' not in str(stopped.value)
