@@ -16,22 +16,27 @@ model = dict(
         pad_val=0,
         seg_pad_val=255,
     ),
-    # Stride 16, DeepLabv3+'s own choice, leaves 7 x 9 pixels of a 108 x 144 image; the natural stride of 32 would leave
-    # 4 x 5, one for a whole car, and save a fifth of the time.
-    backbone=dict(type='mmdownsize.EfficientNetLite', out_indices=(1, 4), output_stride=16),
+    # A 108 x 144 image leaves 4 x 5 pixels at the backbone's natural stride of 32, one for a whole car. Its stage of
+    # stride 16, dilated to stride 8, gives 14 x 18 at about the same cost as all stages at stride 16.
+    backbone=dict(type='mmdownsize.EfficientNetLite', out_indices=(1, 3), output_stride=8),
     decode_head=dict(
         type='DepthwiseSeparableASPPHead',
-        in_channels=320,
+        in_channels=112,
         in_index=1,
         channels=128,
-        dilations=(1, 2, 4),  # on 7 x 9 pixels the usual 6, 12 and 18 would see padding only
+        dilations=(1, 2, 4),  # on 14 x 18 pixels the usual 6, 12 and 18 would mostly see padding
         c1_in_channels=24,
         c1_channels=32,
         dropout_ratio=0.1,
         num_classes=11,
         norm_cfg=norm_cfg,
         align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True),
+        # With cross entropy alone poles, signs, pedestrians and bicyclists are still never predicted after 10 epochs. (Class
+        # weights are no way out: mmseg looks them up for the void label 255 as well and fails.)
+        loss_decode=[
+            dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True),
+            dict(type='LovaszLoss', loss_name='loss_lovasz', reduction='none'),
+        ],
     ),
     train_cfg=dict(),
     test_cfg=dict(mode='whole'),
@@ -42,7 +47,7 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=0.01),
     paramwise_cfg=dict(norm_decay_mult=0.0),
 )
-max_epochs = 15
+max_epochs = 10
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=46),
     dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),

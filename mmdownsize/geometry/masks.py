@@ -24,8 +24,11 @@ def resize_labels(labels: Tensor, resize_map: ResizeMap) -> Tensor:
         (..., h, w), same dtype; a new tensor.
 
     Raises:
+        TypeError: If ``labels`` is not a tensor.
         ValueError: If the size of ``labels`` is not the source size.
     """
+    if not isinstance(labels, Tensor):
+        raise TypeError(f'a label map must be a tensor, got {type(labels).__name__}: torch.from_numpy makes one')
     if tuple(labels.shape[-2:]) != resize_map.src_hw:
         raise ValueError(
             f'a label map must have the size of its image, {resize_map.src_hw} (h, w), got {tuple(labels.shape[-2:])}'

@@ -72,6 +72,8 @@ def sigmoid_tilt(prior: Tensor, logits: Tensor, odds: float) -> Tensor:
     clipped = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
     # sigmoid(logit(r) + l) / r = exp(l) / (1 + r (exp(l) - 1)) for r = odds * q
     ratio = clipped.exp() / (1 + odds * prior * torch.expm1(clipped))
+    # Relative to the largest, or the sum of many tiny ratios would be lost in 1 - 1.
+    ratio = ratio / ratio.detach().amax(1, keepdim=True)
     return ratio / (1 + (prior * (ratio - 1)).sum(1, keepdim=True))
 
 

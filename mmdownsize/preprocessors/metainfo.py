@@ -22,10 +22,9 @@ def map_metainfo(metainfo: dict[str, Any], resize_map: ResizeMap) -> dict[str, A
         bottom, left, right) and ``homography_matrix`` where present.
     """
     sx, sy = resize_map.scale_xy
-    h, w = (
-        min(side, max(1, round(old * s)))
-        for side, old, s in zip(resize_map.dst_hw, _valid_hw(metainfo, resize_map), (sy, sx))
-    )
+    # A pipeline may deliver a padded image and say in img_shape how much of it is image.
+    valid_hw = metainfo.get('img_shape', resize_map.src_hw)[:2]
+    h, w = (min(side, max(1, round(old * s))) for side, old, s in zip(resize_map.dst_hw, valid_hw, (sy, sx)))
     old_x, old_y = metainfo.get('scale_factor', (1.0, 1.0))[:2]
     changed: dict[str, Any] = {'img_shape': (h, w), 'scale_factor': (float(old_x * sx), float(old_y * sy))}
     if 'border' in metainfo:
@@ -38,9 +37,3 @@ def map_metainfo(metainfo: dict[str, Any], resize_map: ResizeMap) -> dict[str, A
         matrix = np.array(resize_map.homography(), dtype=np.float32)
         changed['homography_matrix'] = matrix @ np.asarray(metainfo['homography_matrix'], dtype=np.float32)
     return changed
-
-
-def _valid_hw(metainfo: dict[str, Any], resize_map: ResizeMap) -> tuple[int, int]:
-    # A pipeline may deliver a padded image and say in img_shape how much of it is image.
-    h, w = metainfo.get('img_shape', resize_map.src_hw)[:2]
-    return min(h, resize_map.src_hw[0]), min(w, resize_map.src_hw[1])

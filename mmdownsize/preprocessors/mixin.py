@@ -47,12 +47,12 @@ class DownsizeMixin:
         keep_ratio: bool = False,
         **kwargs: Any,
     ) -> None:
-        self_target = TargetSize(scale_factor, scale, keep_ratio)
+        target = TargetSize(scale_factor, scale, keep_ratio)
         module = build_resizer(downsizer)
         super().__init__(*args, **kwargs)
-        self.target = self_target
+        self.target = target
         self.downsizer = module
-        self.is_init = False
+        self.is_init = isinstance(downsizer, nn.Module)  # one that was built elsewhere keeps its weights
 
     def init_weights(self) -> None:
         """Initialise the downsizer, after and in spite of an ``init_cfg`` of the model around it.

@@ -209,19 +209,18 @@ class DownsizeNet(BaseResizer):
         return logits
 
     def _coefficients(self, images: Tensor, phases: Phases) -> Tensor:
-        logits = self._logits(images, phases)
-        with torch.autocast(images.device.type, enabled=False):  # exponentials and sums in float32 at least
-            logits = logits.to(phases.weights.dtype)
-            weights, prior = phases.weights, phases.prior
-            if self.normalize == 'none':
-                return (weights + logits).expand(len(images), -1, -1, -1)
-            if self.normalize == 'softmax':
-                tilt = tilts.softmax_tilt(prior, logits)
-            else:
-                odds = prior.shape[1] / 2 if self.start == 'random' else 1.0
-                tilt = tilts.sigmoid_tilt(prior, logits, odds)
-            coefficients = prior * tilt if self.start == 'random' else tilts.exact_start(weights, prior, tilt)
-            return coefficients.expand(len(images), -1, -1, -1)
+        # Under autocast logits are half precision; exponentials and sums are made in float32 at least.
+        logits = self._logits(images, phases).to(phases.weights.dtype)
+        weights, prior = phases.weights, phases.prior
+        if self.normalize == 'none':
+            return (weights + logits).expand(len(images), -1, -1, -1)
+        if self.normalize == 'softmax':
+            tilt = tilts.softmax_tilt(prior, logits)
+        else:
+            odds = prior.shape[1] / 2 if self.start == 'random' else 1.0
+            tilt = tilts.sigmoid_tilt(prior, logits, odds)
+        coefficients = prior * tilt if self.start == 'random' else tilts.exact_start(weights, prior, tilt)
+        return coefficients.expand(len(images), -1, -1, -1)
 
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""

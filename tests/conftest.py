@@ -1,0 +1,17 @@
+"""Settings that all tests share."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+# The same examples in every run, and no time limit: machines differ.
+settings.register_profile(
+    'stable', deadline=None, derandomize=True, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile('thorough', parent=settings.get_profile('stable'), derandomize=False, max_examples=1000)
+settings.load_profile('stable')
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)

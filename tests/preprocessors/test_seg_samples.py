@@ -1,0 +1,147 @@
+"""Samples and padding of segmentation under the resize."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+
+from tests.preprocessors.batches import (
+    DST_HW,
+    SCALE_X,
+    SCALE_Y,
+    SRC_HW,
+    nearest,
+    random_image,
+    seg_preprocessor,
+    seg_sample,
+)
+
+both_modes = pytest.mark.parametrize('training', [True, False], ids=['training', 'test'])
+MAPS = ['gt_sem_seg', 'gt_edge_map', 'gt_depth_map']
+
+
+def processed(sample, training, **kwargs):
+    data = seg_preprocessor(**kwargs)(dict(inputs=[random_image()], data_samples=[sample]), training)
+    return data['data_samples'][0]
+
+
+@pytest.mark.parametrize('name', MAPS)
+def test_label_maps_take_the_nearest_pixel_in_training_only(name):
+    sample = seg_sample()
+    given = sample.get(name).data.clone()
+    mapped = processed(sample, training=True).get(name).data
+    assert mapped.dtype == given.dtype
+    assert np.array_equal(mapped.numpy(), nearest(given.numpy()))
+    assert torch.equal(processed(sample, training=False).get(name).data, given)
+
+
+def test_ignored_pixels_stay_ignored_and_nothing_is_mixed():
+    sample = seg_sample()
+    given = sample.gt_sem_seg.data
+    mapped = processed(sample, training=True).gt_sem_seg.data
+    assert set(mapped.unique().tolist()) <= set(given.unique().tolist())
+    assert np.array_equal((mapped == 255).numpy(), nearest((given == 255).numpy()))
+    assert (mapped == 255).any()
+
+
+@both_modes
+def test_img_shape_and_scale_factor_are_those_of_the_downsized_image(training):
+    sample = processed(seg_sample(ori_shape=(74, 106), scale_factor=(0.5, 0.5)), training)
+    assert tuple(sample.img_shape) == DST_HW
+    assert sample.scale_factor == pytest.approx((0.5 * SCALE_X, 0.5 * SCALE_Y), rel=1e-12)
+    assert sample.ori_shape == (74, 106)
+    assert sample.img_path == 'a.png'
+
+
+@pytest.mark.parametrize('shape', [torch.Size(SRC_HW), SRC_HW, list(SRC_HW)])
+@pytest.mark.parametrize('test_cfg', [None, dict(size_divisor=8), dict(size=(64, 64))])
+def test_img_shape_at_test_time_is_never_a_torch_size(shape, test_cfg):
+    # mmseg takes a torch.Size for the crop of a sliding window
+    sample = processed(seg_sample(img_shape=shape), training=False, test_cfg=test_cfg)
+    assert type(sample.img_shape) is tuple
+    assert sample.img_shape == DST_HW
+
+
+def test_a_stale_pad_shape_is_dropped():
+    # mmseg resizes its logits to pad_shape if there is one, and to img_shape otherwise
+    sample = seg_sample(pad_shape=(64, 64))
+    assert 'pad_shape' not in processed(sample, training=False)
+    assert sample.pad_shape == (64, 64)
+
+
+def test_pad_shape_of_the_test_padding_is_that_of_the_downsized_image():
+    sample = processed(seg_sample(pad_shape=(64, 64)), training=False, test_cfg=dict(size_divisor=16))
+    assert tuple(sample.pad_shape) == (16, 32)
+    assert tuple(sample.img_padding_size) == (0, 32 - 21, 0, 16 - 15)
+
+
+def test_size_is_the_padding_size_before_downsizing():
+    preprocessor = seg_preprocessor(size=(64, 96), scale_factor=0.5)
+    assert tuple(preprocessor.size) == (32, 48)
+    sample = seg_sample((40, 96))
+    data = preprocessor(dict(inputs=[random_image((40, 96))], data_samples=[sample]), True)
+    assert data['inputs'].shape == (1, 3, 32, 48)
+    labels = data['data_samples'][0].gt_sem_seg.data
+    assert labels.shape == (1, 32, 48)
+    assert np.array_equal(labels[:, :20].numpy(), nearest(sample.gt_sem_seg.data.numpy(), (20, 48)))
+    assert (labels[:, 20:] == 255).all()
+
+
+def test_an_image_of_the_padding_size_gets_no_padding():
+    preprocessor = seg_preprocessor(size=SRC_HW)
+    data = preprocessor(dict(inputs=[random_image()], data_samples=[seg_sample()]), True)
+    assert data['inputs'].shape[-2:] == DST_HW
+    assert data['data_samples'][0].gt_sem_seg.data.shape[-2:] == DST_HW
+
+
+def test_size_is_scaled_by_the_rule_that_scales_images():
+    assert tuple(seg_preprocessor(size=(512, 1024), scale=(200, 100)).size) == (100, 200)
+    assert tuple(seg_preprocessor(size=(512, 1024), scale_factor=(0.25, 0.5)).size) == (256, 256)
+
+
+def test_size_of_test_cfg_is_scaled_and_the_config_left_alone():
+    given = dict(size=(64, 96))
+    preprocessor = seg_preprocessor(test_cfg=given, scale_factor=0.5)
+    assert tuple(preprocessor.test_cfg['size']) == (32, 48)
+    assert given == dict(size=(64, 96))
+    data = preprocessor(dict(inputs=[random_image((40, 80))], data_samples=[seg_sample((40, 80))]))
+    assert data['inputs'].shape[-2:] == (32, 48)
+
+
+def test_size_divisor_applies_to_the_downsized_image():
+    preprocessor = seg_preprocessor(size_divisor=8, test_cfg=dict(size_divisor=16))
+    batch = dict(inputs=[random_image()], data_samples=[seg_sample()])
+    assert preprocessor(copy.deepcopy(batch), True)['inputs'].shape[-2:] == (16, 24)
+    assert preprocessor(batch, False)['inputs'].shape[-2:] == (16, 32)
+
+
+@pytest.mark.parametrize('test_cfg', [None, dict(size_divisor=16)])
+@pytest.mark.parametrize('samples', [dict(), dict(data_samples=None)], ids=['absent', 'None'])
+def test_without_samples_predictions_are_sent_to_the_size_of_the_source(samples, test_cfg):
+    preprocessor = seg_preprocessor(test_cfg=test_cfg)
+    data = preprocessor(dict(inputs=torch.stack([random_image(), random_image()]), **samples))
+    assert len(data['data_samples']) == 2
+    for sample in data['data_samples']:
+        assert tuple(sample.ori_shape) == SRC_HW
+        assert type(sample.img_shape) is tuple
+        assert sample.img_shape == DST_HW
+
+
+def test_every_map_of_a_sample_is_padded_together():
+    sample = processed(seg_sample(), training=True, size=(80, 80))
+    assert {sample.get(name).data.shape[-2:] for name in MAPS} == {torch.Size([32, 32])}
+    assert tuple(sample.padding_size) == (0, 32 - 21, 0, 32 - 15)
+
+
+def test_label_maps_lie_on_the_image_that_they_were_drawn_on():
+    labels = torch.randint(0, 200, (1, *SRC_HW), dtype=torch.uint8)
+    sample = seg_sample()
+    sample.gt_sem_seg = PixelData(data=labels.clone())
+    preprocessor = seg_preprocessor(downsizer=dict(type='FixedResizer', kernel='nearest'))
+    data = preprocessor(dict(inputs=[labels.expand(3, -1, -1)], data_samples=[sample]), True)
+    drawn = data['inputs'][0, :1]
+    assert torch.equal(data['data_samples'][0].gt_sem_seg.data.float(), drawn)
+    assert torch.equal(drawn, F.interpolate(labels[None].float(), DST_HW, mode='nearest-exact')[0])
