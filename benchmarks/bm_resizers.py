@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+os.environ.setdefault('KINETO_LOG_LEVEL', '99')  # the profiler would report on every one of its starts
+
 import torch
 import torch.nn.functional as F
 from rich.console import Console
