@@ -19,7 +19,13 @@ _TORCH = {
     ('bicubic', False): 'bicubic',
     ('bicubic', True): 'bicubic',
 }
-_OURS = {('area', False): 'area', ('lanczos', False): 'lanczos', ('lanczos', True): 'lanczos_antialias'}
+_OURS = {
+    ('bilinear', True): 'triangle',
+    ('bicubic', True): 'bicubic_antialias',
+    ('area', False): 'area',
+    ('lanczos', False): 'lanczos',
+    ('lanczos', True): 'lanczos_antialias',
+}
 
 
 def _resample(images: Tensor, dim: int, weights: Tensor, indices: Tensor) -> Tensor:
@@ -67,7 +73,8 @@ class FixedResizer(BaseResizer):
         key = (self.kernel, self.antialias)
         if len(images) == 0:
             out = source.new_empty((0, images.shape[1], *dst_hw))
-        elif key in _TORCH:
+        elif key in _TORCH and not (self.antialias and dst_hw[1] == 1):
+            # (PyTorch 2.13 repeats the first row in an antialiased resize to a width of 1.)
             out = F.interpolate(source, size=dst_hw, mode=_TORCH[key], antialias=self.antialias)
         else:
             kernel, out = get_kernel(_OURS[key]), source

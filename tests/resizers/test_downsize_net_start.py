@@ -73,7 +73,7 @@ def test_bilinear_start_equals_torch_at_any_neighborhood(src_hw, dst_hw, normali
 def test_antialiased_start_equals_torch(src_hw, dst_hw, normalize, distance, start):
     source = images(src_hw, torch.float64)
     out = start_of(source, dst_hw, start=start, neighbors='auto', normalize=normalize, distance=distance)
-    # An axis at a time: PyTorch 2.13 reads beyond the image in the vertical pass to a width of 1.
+    # An axis at a time: at once, PyTorch 2.13 repeats the first row where the target is 1 px wide.
     expected = F.interpolate(source.mT, (src_hw[1], dst_hw[0]), mode='bilinear', antialias=True).mT
     expected = F.interpolate(expected, dst_hw, mode='bilinear', antialias=True)
     torch.testing.assert_close(out, expected, rtol=0, atol=1e-9)

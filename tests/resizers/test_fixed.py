@@ -57,7 +57,7 @@ def test_matches_the_float64_reference(mode, src_hw, dst_hw):
 @given(st.sampled_from(['nearest', 'bilinear', 'bicubic']), st.booleans(), sizes, sizes, st.booleans())
 def test_equals_torch_interpolate(kernel, antialias, src_hw, dst_hw, double):
     assume(not (antialias and kernel == 'nearest'))
-    # PyTorch 2.13 reads beyond the image in the vertical pass of an antialiased resize to a width of 1.
+    # PyTorch 2.13 repeats the first row in an antialiased resize to a width of 1 that changes the height.
     assume(not antialias or dst_hw[1] > 1)
     source = images(src_hw, dtype=torch.float64 if double else torch.float32)
     mode = 'nearest-exact' if kernel == 'nearest' else kernel
@@ -121,7 +121,6 @@ def test_antialiased_to_a_single_row_or_column(kernel, src_hw, dst_hw):
 @given(modes.filter(lambda mode: mode[0] != 'nearest'), sizes, sizes)
 def test_commutes_with_flips(mode, src_hw, dst_hw):
     kernel, antialias = mode
-    assume(not antialias or dst_hw[1] > 1)
     resizer = FixedResizer(kernel=kernel, antialias=antialias)
     source = images(src_hw)
     for axes in ([-1], [-2], [-2, -1]):
