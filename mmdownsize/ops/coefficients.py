@@ -11,9 +11,8 @@ With a uniform prior these are the plain softmax and the paper's sigmoid-and-nor
 is minus infinity. A grid that hits source pixels exactly (300 -> 100, bilinear) has only such neighbours besides one.
 So the prior is softened, ``q = (1 - e) w + e / K``, which gives every neighbour a usable gradient, and the tilted
 distribution sharpened again by the inverse map, ``x = (p - e / K) / (1 - e)``: at the start that is ``w`` to the last
-bit. Where ``x`` falls below 0 it is reflected with a small slope. A plain cut would kill the gradient of a neighbour
-that one noisy step pushed below 0 at every pixel; reflected, it is pushed back to 0, where the pixels that want it can
-take it up.
+bit. Where ``x`` falls below 0 it is cut. A plain cut would kill the gradient of a neighbour that one noisy step
+pushed below 0 at every pixel; so its gradient goes on there with a small slope, and the neighbour can be taken up again.
 """
 
 from __future__ import annotations
@@ -22,9 +21,7 @@ import torch
 from torch import Tensor
 
 SOFTNESS = 0.2  # e: the share of the uniform distribution in a softened prior
-REFLECTION = (
-    0.1  # slope of the reflection; at most SOFTNESS / K * REFLECTION / (1 - SOFTNESS) of a coefficient comes from it
-)
+LEAK = 0.1  # slope of the gradient below 0, where the value is cut
 LOGIT_LIMIT = 30.0  # exp(30) = 1e13: beyond, sigmoids are 0 or 1 in float32 and exp would end in inf / inf
 
 
@@ -89,5 +86,6 @@ def exact_start(weights: Tensor, prior: Tensor, tilt: Tensor) -> Tensor:
         (N, K, h, w) coefficients, >= 0, sum 1 along K; ``weights`` to the last bit where ``tilt`` is 1.
     """
     sharpened = weights + prior * (tilt - 1) / (1 - SOFTNESS)
-    reflected = torch.where(sharpened >= 0, sharpened, -REFLECTION * sharpened)
-    return reflected / (1 + (reflected - weights).sum(1, keepdim=True))
+    below = sharpened.clamp(max=0)
+    cut = sharpened.clamp(min=0) + LEAK * (below - below.detach())  # 0 below 0, with a gradient of the right sign
+    return cut / (1 + (cut - weights).sum(1, keepdim=True))

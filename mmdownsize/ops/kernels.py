@@ -81,6 +81,11 @@ def _stretched_radius(radius: int) -> Callable[[Fraction], Fraction]:
     return lambda scale: radius * max(Fraction(1), scale)
 
 
+def _area_radius(scale: Fraction) -> Fraction:
+    # At an even integer ratio all output centres lie between two source pixels, and none is half-way inside.
+    return scale / 2 if scale % 2 == 0 else (1 + scale) / 2
+
+
 KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
     for kernel in (
@@ -89,7 +94,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel(
             'triangle', lambda t, s: _triangle(t / _stretch(s)), _stretched_radius(1), crops=True, non_negative=True
         ),
-        Kernel('area', _coverage, lambda s: (1 + s) / 2, crops=True, non_negative=True),
+        Kernel('area', _coverage, _area_radius, crops=True, non_negative=True),
         Kernel('bicubic', lambda t, s: _cubic(t, CUBIC_A), _fixed_radius(2), crops=False, non_negative=False),
         Kernel(
             'bicubic_antialias',

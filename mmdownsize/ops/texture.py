@@ -99,7 +99,7 @@ class _SelectedTexture(torch.autograd.Function):
         sums = [torch.zeros_like(p, dtype=torch.promote_types(p.dtype, torch.float32)) for p in parameters]
         grad_images = torch.zeros_like(images) if ctx.needs_input_grad[1] else None
         # When upsizing, several output pixels read the same feature.
-        shared = len(plan.rows) > images.shape[2] or len(plan.cols) > images.shape[3]
+        shared = any(bool((side.diff() == 0).any()) for side in (plan.rows, plan.cols))
         at_pixels = (grad.permute(0, 2, 3, 1) * (out > 0)).to(plan.dtype)
         for band in plan.bands(images, depth, weights[-1].shape[0]):
             inputs = _inputs(plan.cut(images, band), weights, biases)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmdownsize.ops import KERNELS, get_kernel, interpolate, texture_at
 from mmdownsize.ops import coefficients as tilts
-from mmdownsize.ops import get_kernel, interpolate, texture_at
 from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.phases import DISTANCES, Phases, phases_of, slots_to_neighbors
 
@@ -96,6 +96,8 @@ class DownsizeNet(BaseResizer):
             raise ValueError(f'value_range must be (lowest, highest), got {tuple(value_range)}')
         start = START_ALIASES.get(start, start)
         if start != 'random':
+            if start not in KERNELS:
+                raise ValueError(f'unknown start {start!r}, choose one of random, antialiased, {", ".join(KERNELS)}')
             kernel = get_kernel(start)
             if distance is None:
                 raise ValueError(f"start={start!r} needs the relative distance: with distance=None say start='random'")
@@ -162,13 +164,15 @@ class DownsizeNet(BaseResizer):
                 f'images must have {self.in_channels} channels, got {tuple(images.shape)}; set in_channels to change it'
             )
         src_hw = (images.shape[2], images.shape[3])
-        if self.start != 'random' and self.neighbors != 'auto' and not self._warned_of_cut:
-            needed = max(get_kernel(self.start).neighbors(src, dst) for src, dst in zip(src_hw, dst_hw))
-            if needed > self.slots:
+        if self.start != 'random' and not self._warned_of_cut:
+            axes = list(zip(src_hw, dst_hw))
+            needed = [get_kernel(self.start).neighbors(*axis) for axis in axes]
+            given = [get_kernel('triangle').neighbors(*a) if self.neighbors == 'auto' else self.slots for a in axes]
+            if any(n > g for n, g in zip(needed, given)):
                 self._warned_of_cut = True
                 warnings.warn(
-                    f'start={self.start!r} at {src_hw} -> {dst_hw} reaches over {needed} neighbours; with '
-                    f"neighbors={self.slots} it starts cut to those (neighbors='auto' or {needed} keeps it whole)",
+                    f'start={self.start!r} at {src_hw} -> {dst_hw} reaches over {max(needed)} neighbours; with '
+                    f'neighbors={self.neighbors!r} it starts cut (neighbors={max(needed)} keeps it whole)',
                     stacklevel=4,
                 )
         dtype = torch.promote_types(self.fusion.weight.dtype, torch.float32)
@@ -213,7 +217,9 @@ class DownsizeNet(BaseResizer):
         logits = self._logits(images, phases).to(phases.weights.dtype)
         weights, prior = phases.weights, phases.prior
         if self.normalize == 'none':
-            return (weights + logits).expand(len(images), -1, -1, -1)
+            # Without a kernel the raw numbers are the coefficients.
+            raw = logits if self.start == 'random' else weights + logits
+            return raw.expand(len(images), -1, -1, -1)
         if self.normalize == 'softmax':
             tilt = tilts.softmax_tilt(prior, logits)
         else:

@@ -87,7 +87,7 @@ def _distance_map(distance: str | None, axes: list[tuple[int, int, int]], slots:
     return _outer(*(_distance_axis(distance, *axis, slots) for axis in axes))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)  # maps of full size: few sizes come back, and many would fill the memory
 def phases_of(
     start: str,
     distance: str | None,

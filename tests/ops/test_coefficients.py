@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from mmdownsize.ops import exact_start, sigmoid_tilt, soften, softmax_tilt
-from mmdownsize.ops.coefficients import REFLECTION, SOFTNESS
+from mmdownsize.ops.coefficients import SOFTNESS
 from tests.references import downsize_net as reference
 
 seeds = st.integers(0, 10**6)
@@ -110,10 +110,7 @@ def test_large_logits_reach_any_single_neighbor_from_an_exact_hit(kind, wanted):
     logits = torch.full((1, 4, 1, 1), -20.0)
     logits[:, wanted] = 20
     out = coefficients(weights, logits, kind).flatten()
-    # all others are at prior 0, which the reflection brings in with a small slope
-    floor = REFLECTION * SOFTNESS / 4 / (1 - SOFTNESS)
-    assert out[wanted] > 1 - 4 * floor
-    assert out.argmax() == wanted
+    assert out[wanted] == 1
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -127,13 +124,13 @@ def test_at_an_exact_hit_every_neighbor_has_a_usable_gradient(kind):
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_a_neighbor_below_0_is_reflected_with_a_small_slope(kind):
+def test_a_neighbor_below_0_is_cut_but_keeps_a_gradient(kind):
     weights = torch.eye(4, dtype=torch.float64)[0].view(1, 4, 1, 1)
     logits = torch.tensor([0.0, -1, 0, 0], dtype=torch.float64).view(1, 4, 1, 1).requires_grad_()
     out = coefficients(weights, logits, kind)[0, 1]
-    assert 0 < out < REFLECTION * SOFTNESS / 4 / (1 - SOFTNESS)
+    assert out == 0
     out.backward()
-    assert logits.grad[0, 1] < 0
+    assert logits.grad[0, 1] > 0
 
 
 def test_soften_golden_values():

@@ -7,7 +7,6 @@ import numpy as np
 from tests.references import resampling
 
 SOFTNESS = 0.2
-REFLECTION = 0.1
 
 
 def conv3x3(x, weight, bias):
@@ -100,13 +99,13 @@ def from_scratch(logits, normalize):
 
 
 def from_kernel(weights, logits, normalize):
-    """Coefficients that are the kernel's where the logits are 0: soften, tilt, sharpen, reflect, divide by the sum."""
+    """Coefficients that are the kernel's where the logits are 0: soften, tilt, sharpen, cut, divide by the sum."""
     if normalize == 'none':
         return [w + v for w, v in zip(weights, logits)]
     count = len(weights)
     prior = [(1 - SOFTNESS) * w + SOFTNESS / count for w in weights]
     sharp = [(p - SOFTNESS / count) / (1 - SOFTNESS) for p in tilted(prior, logits, normalize)]
-    folded = [x if x >= 0 else -REFLECTION * x for x in sharp]
+    folded = [max(x, 0.0) for x in sharp]
     return [x / sum(folded) for x in folded]
 
 
