@@ -10,7 +10,7 @@ SETUP := setup
 endif
 
 # Threads that wait by spinning slow each other down many times over where processes share the cores, as tests do.
-export OMP_WAIT_POLICY ?= PASSIVE
+demo test: export OMP_WAIT_POLICY = PASSIVE
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 .PHONY: help setup check-venv demo test lint docs benchmark clean
