@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 ROOT = Path(__file__).parent
 
@@ -17,6 +17,18 @@ def pinned(*names: str) -> list[str]:
     return [line.split('#')[0].strip() for line in lines if line.split('#')[0].strip()]
 
 
+# The compiled kernels: a plain library that ctypes loads. Without a C++ compiler the package installs and works without.
+CSRC = 'mmdownsize/ops/csrc'
+native = Extension(
+    'mmdownsize.ops._native',
+    [f'{CSRC}/downsize.cpp'],
+    depends=[f'{CSRC}/tile.inc'],
+    language='c++',
+    extra_compile_args=['-std=c++17', '-O3', '-fopenmp', '-fno-math-errno', '-fno-trapping-math', '-Wno-psabi'],
+    extra_link_args=['-fopenmp'],
+    optional=True,
+)
+
 setup(
     name='mmdownsize',
     version=version(),
@@ -27,6 +39,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['mmdownsize', 'mmdownsize.*']),
     package_data={'mmdownsize': ['py.typed']},
+    ext_modules=[native],
     install_requires=[],
     extras_require={
         'openmmlab': pinned('torch', 'mmcv', 'openmmlab'),

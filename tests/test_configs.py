@@ -104,8 +104,11 @@ def test_a_step_on_real_images_trains_all_and_predictions_fit_the_file(real: Con
     for _ in range(2):  # the texture of an exact start has no gradient in the first
         losses = model.train().train_step(batch, wrapper)
     assert all(torch.isfinite(loss) for loss in losses.values())
-    still = [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])]
-    assert not still
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert all(name.startswith('backbone.') for name in frozen)
+    assert bool(frozen) == (real.model.backbone.get('frozen_stages', -1) >= 0)
+    still = {name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])}
+    assert still == frozen
     downsizer = model.data_preprocessor.downsizer
     assert isinstance(downsizer, DownsizeNet) == (real.model.data_preprocessor.downsizer.type == 'DownsizeNet')
 

@@ -4,19 +4,27 @@ Geometry, here and everywhere (docs/conventions.md): pixel ``i`` covers ``[i, i 
 ``(o + 1/2) * src / dst``, and what falls outside the image is the edge pixel. Needs torch and nothing else.
 """
 
-from mmdownsize.ops.coefficients import exact_start, sigmoid_tilt, soften, softmax_tilt
+from mmdownsize.ops.coefficients import coefficients_of, exact_start, sigmoid_tilt, soften, softmax_tilt
 from mmdownsize.ops.grid import neighbor_indices, project, relative_distances, scale_of
-from mmdownsize.ops.interpolate import interpolate, select
+from mmdownsize.ops.interpolate import BACKENDS, NORMALIZATIONS, downsize, interpolate, learned_coefficients
 from mmdownsize.ops.kernels import KERNELS, Kernel, axis_weights, get_kernel
-from mmdownsize.ops.texture import texture_at
+from mmdownsize.ops.neighborhood import Neighborhood, Texture
+from mmdownsize.ops.texture import select, texture_at
 
 __all__ = [
+    'BACKENDS',
     'KERNELS',
+    'NORMALIZATIONS',
     'Kernel',
+    'Neighborhood',
+    'Texture',
     'axis_weights',
+    'coefficients_of',
+    'downsize',
     'exact_start',
     'get_kernel',
     'interpolate',
+    'learned_coefficients',
     'neighbor_indices',
     'project',
     'relative_distances',

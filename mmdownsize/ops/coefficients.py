@@ -86,6 +86,31 @@ def exact_start(weights: Tensor, prior: Tensor, tilt: Tensor) -> Tensor:
         (N, K, h, w) coefficients, >= 0, sum 1 along K; ``weights`` to the last bit where ``tilt`` is 1.
     """
     sharpened = weights + prior * (tilt - 1) / (1 - SOFTNESS)
-    below = sharpened.clamp(max=0)
+    below = torch.where(sharpened < 0, sharpened, 0)
     cut = sharpened.clamp(min=0) + LEAK * (below - below.detach())  # 0 below 0, with a gradient of the right sign
     return cut / (1 + (cut - weights).sum(1, keepdim=True))
+
+
+def coefficients_of(logits: Tensor, weights: Tensor | None, normalize: str) -> Tensor:
+    """Return interpolation coefficients.
+
+    Args:
+        logits: (N, K, h, w), any real numbers.
+        weights: (1, K, h, w), the coefficients of the kernel to start at, sum 1 along K, and >= 0 unless ``normalize`` is
+            ``'none'``. None: no kernel, and zero logits give every neighbour 1 / K, or 0 with ``'none'``.
+        normalize: ``'softmax'``, ``'sigmoid'`` or ``'none'`` (what is learned is added to the kernel).
+
+    Returns:
+        (N, K, h, w). Differentiable in ``logits``.
+    """
+    if normalize == 'none':
+        return logits if weights is None else weights + logits
+    count = logits.shape[1]
+    prior = logits.new_full((1, count, 1, 1), 1 / count) if weights is None else soften(weights, 1)
+    tilt = softmax_tilt(prior, logits) if normalize == 'softmax' else sigmoid_tilt(prior, logits, odds(count, weights))
+    return prior * tilt if weights is None else exact_start(weights, prior, tilt)
+
+
+def odds(count: int, weights: Tensor | None) -> float:
+    """Return the odds that sigmoids start at: those of the paper's plain sigmoid, 1 / 2 each, where there is no kernel."""
+    return count / 2 if weights is None else 1.0

@@ -1,25 +1,27 @@
-"""Floating-point pooling and the weighted sum of neighbours, on separable grids."""
+"""From logits and source pixels to output pixels: the weighted sum of neighbours, on whatever back end is fastest.
+
+:func:`downsize` is all of DownsizeNet's work on an image, in one of three ways that give the same result up to rounding:
+
+``native``
+    One pass of compiled code over tiles that stay in a core's cache, forward and backward (``csrc``). On a CPU, in float32.
+``banded``
+    PyTorch's own operators, the convolutions over bands of source rows. Everywhere, in every dtype.
+``dense``
+    The same on whole feature maps: plain operators only, for tracing, export and gradients of gradients.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from mmdownsize.ops import native
+from mmdownsize.ops.coefficients import coefficients_of
+from mmdownsize.ops.neighborhood import Neighborhood, Texture
+from mmdownsize.ops.texture import texture_at
 
-def select(features: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-    """Pick the features at the crossings of rows and columns (the paper's floating-point pooling).
-
-    Selection only, nothing is averaged: ``out[n, c, i, j] = features[n, c, rows[i], cols[j]]``.
-
-    Args:
-        features: (N, C, H, W), floating point, any memory format.
-        rows: (h,) int64 in [0, H).
-        cols: (w,) int64 in [0, W).
-
-    Returns:
-        (N, C, h, w). Differentiable in ``features``.
-    """
-    return features.index_select(2, rows).index_select(3, cols)
+BACKENDS = ('auto', 'native', 'banded', 'dense')
+NORMALIZATIONS = ('softmax', 'sigmoid', 'none')
 
 
 def interpolate(images: Tensor, coefficients: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
@@ -56,3 +58,84 @@ def interpolate(images: Tensor, coefficients: Tensor, rows: Tensor, cols: Tensor
             out = term if out is None else out + term
     assert out is not None
     return out
+
+
+def learned_coefficients(
+    images: Tensor,
+    around: Neighborhood,
+    base: Tensor,
+    texture: Texture | None,
+    *,
+    normalize: str = 'softmax',
+    banded: bool = True,
+) -> Tensor:
+    """Return the coefficients that :func:`downsize` interpolates with: same arguments.
+
+    Returns:
+        (N, Ky * Kx, h, w) in the dtype of ``around.weights_y``, neighbours in row-major order. Differentiable.
+    """
+    logits = base[None]
+    if texture is not None:
+        features = texture_at(
+            images,
+            texture.weights,
+            texture.biases,
+            around.top,
+            around.left,
+            shift=texture.shift,
+            gain=texture.gain,
+            dtype=texture.dtype,
+            banded=banded,
+        )
+        # A matrix product rather than a convolution: its result is contiguous along pixels, which all that follows
+        # is fast on.
+        pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # (N, h * w, channels)
+        by_texture = texture.to_logits.to(pixels.dtype) @ pixels.transpose(1, 2)  # (N, K, h * w)
+        logits = by_texture.view(-1, *base.shape) + logits
+    # Features may be in half precision; exponentials and sums are made in float32 at least.
+    logits = logits.to(around.weights_y.dtype)
+    coefficients = coefficients_of(logits, around.weights if around.kernel else None, normalize)
+    return coefficients.expand(images.shape[0], -1, -1, -1)
+
+
+def downsize(
+    images: Tensor,
+    around: Neighborhood,
+    base: Tensor,
+    texture: Texture | None,
+    *,
+    normalize: str = 'softmax',
+    backend: str = 'auto',
+) -> Tensor:
+    """Give every output pixel the sum of its neighbours, with coefficients that depend on the texture around it.
+
+    Args:
+        images: (N, C, H, W), floating point.
+        around: Where every output pixel's neighbours are, and what the kernel that it starts at gives them.
+        base: (Ky * Kx, h, w), the logits' part that does not depend on the image, in row-major order of neighbours.
+        texture: The convolutions, and the linear map from their features to logits, which is added to ``base``; None: no
+            texture.
+        normalize: ``'softmax'``, ``'sigmoid'`` or ``'none'``: see :func:`~mmdownsize.ops.coefficients.coefficients_of`.
+        backend: ``'native'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can, else banded, and dense while
+            a graph is being traced.
+
+    Returns:
+        (N, C, h, w) in the dtype of ``images``. Differentiable in ``base``, all of ``texture`` and, except natively,
+        ``images``; twice with ``'dense'`` only.
+
+    Raises:
+        ValueError: If ``backend`` or ``normalize`` is unknown, or ``backend='native'`` cannot do what is asked for; says why.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
+    if normalize not in NORMALIZATIONS:
+        raise ValueError(f'unknown normalize {normalize!r}, choose one of {", ".join(NORMALIZATIONS)}')
+    if backend in ('auto', 'native'):
+        reason = native.refusal(images, around, base, texture)
+        if reason is None:
+            return native.downsize(images, around, base, texture, normalize)
+        if backend == 'native':
+            raise ValueError(f"backend='native' cannot be used here: {reason}; backend='auto' takes another one")
+        backend = 'dense' if native.is_tracing() else 'banded'
+    coefficients = learned_coefficients(images, around, base, texture, normalize=normalize, banded=backend == 'banded')
+    return interpolate(images, coefficients, around.rows, around.cols).to(images.dtype)

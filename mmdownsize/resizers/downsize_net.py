@@ -9,12 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmdownsize.ops import KERNELS, get_kernel, interpolate, texture_at
-from mmdownsize.ops import coefficients as tilts
+from mmdownsize.ops import (
+    BACKENDS,
+    KERNELS,
+    NORMALIZATIONS,
+    Neighborhood,
+    Texture,
+    downsize,
+    get_kernel,
+    learned_coefficients,
+)
 from mmdownsize.resizers.base import BaseResizer
-from mmdownsize.resizers.phases import DISTANCES, Phases, phases_of, slots_to_neighbors
+from mmdownsize.resizers.phases import DISTANCES, Phases, logits_by_distance, phases_of, slots_to_neighbors
 
-NORMALIZATIONS = ('softmax', 'sigmoid', 'none')
 START_ALIASES = {'antialiased': 'triangle'}
 AUTO_SLOTS = (
     4  # with neighbors='auto': coefficients are learned on a grid of 4x4 and stretched over the neighbours at hand
@@ -56,6 +63,8 @@ class DownsizeNet(BaseResizer):
         frozen: Do not train: no parameter requires a gradient.
         in_channels: Channels C of the images.
         value_range: (lowest, highest) value of the images; the texture CNN sees it mapped to -1..1.
+        backend: What computes it: ``'auto'``, ``'native'``, ``'banded'`` or ``'dense'``, see
+            :func:`mmdownsize.ops.downsize`. All give the same up to rounding.
         init_cfg: See :class:`BaseResizer`.
 
     Raises:
@@ -77,6 +86,7 @@ class DownsizeNet(BaseResizer):
         frozen: bool = False,
         in_channels: int = 3,
         value_range: tuple[float, float] = (0.0, 255.0),
+        backend: str = 'auto',
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -94,6 +104,8 @@ class DownsizeNet(BaseResizer):
             raise ValueError(f'unknown normalize {normalize!r}, choose one of {", ".join(NORMALIZATIONS)}')
         if not value_range[0] < value_range[1]:
             raise ValueError(f'value_range must be (lowest, highest), got {tuple(value_range)}')
+        if backend not in BACKENDS:
+            raise ValueError(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
         start = START_ALIASES.get(start, start)
         if start != 'random':
             if start not in KERNELS:
@@ -113,6 +125,7 @@ class DownsizeNet(BaseResizer):
         self.start = start
         self.in_channels = in_channels
         self.value_range = (float(value_range[0]), float(value_range[1]))
+        self.backend = backend
         self.frozen = frozen
         self._warned_of_cut = False
 
@@ -141,9 +154,9 @@ class DownsizeNet(BaseResizer):
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Resize checked images: see :meth:`forward`."""
-        phases = self._phases(images, dst_hw)
-        out = interpolate(images, self._coefficients(images, phases), phases.rows, phases.cols)
-        return out.to(images.dtype)
+        around, base, texture = self._parts(images, dst_hw)
+        with self._without_autocast(images):
+            return downsize(images, around, base, texture, normalize=self.normalize, backend=self.backend)
 
     def coefficients(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Return the interpolation coefficients of every output pixel.
@@ -156,7 +169,9 @@ class DownsizeNet(BaseResizer):
             (N, Ky * Kx, h, w), float32 (float64 for a float64 module), neighbours in row-major order from top-left.
             Differentiable.
         """
-        return self._coefficients(images, self._phases(images, dst_hw))
+        around, base, texture = self._parts(images, dst_hw)
+        with self._without_autocast(images):
+            return learned_coefficients(images, around, base, texture, normalize=self.normalize)
 
     def _phases(self, images: Tensor, dst_hw: tuple[int, int]) -> Phases:
         if images.shape[1] != self.in_channels:
@@ -178,55 +193,35 @@ class DownsizeNet(BaseResizer):
         dtype = torch.promote_types(self.fusion.weight.dtype, torch.float32)
         return phases_of(self.start, self.distance, self.neighbors, self.slots, src_hw, dst_hw, images.device, dtype)
 
-    def _texture_at(self, images: Tensor, phases: Phases) -> Tensor:
-        low, high = self.value_range
-        device = images.device.type
-        autocast = torch.is_autocast_enabled(device)
-        with torch.autocast(device, enabled=False):
-            return texture_at(
-                images,
-                [p for name, p in self.texture.named_parameters() if name.endswith('weight')],
-                [p for name, p in self.texture.named_parameters() if name.endswith('bias')],
-                phases.top,
-                phases.left,
-                shift=(low + high) / 2,
-                gain=2 / (high - low),
-                dtype=torch.get_autocast_dtype(device) if autocast else self.fusion.weight.dtype,
-            )
+    @staticmethod
+    def _without_autocast(images: Tensor) -> torch.autocast:
+        return torch.autocast(images.device.type, enabled=False)
 
-    def _logits(self, images: Tensor, phases: Phases) -> Tensor:
-        weight = self.fusion.weight.flatten(1)  # (slots * slots, channels of texture + distance)
-        bias = self.fusion.bias
+    def _parts(self, images: Tensor, dst_hw: tuple[int, int]) -> tuple[Neighborhood, Tensor, Texture | None]:
+        """Return the neighbourhoods, the logits' part that does not depend on the image, and the texture's."""
+        phases = self._phases(images, dst_hw)
+        weight, bias = self.fusion.weight.flatten(1), self.fusion.bias  # (slots * slots, texture + distance channels)
         assert bias is not None
         if self.neighbors == 'auto':
-            weight, bias = (slots_to_neighbors(t, self.slots, phases) for t in (weight, bias[:, None]))
-            bias = bias[:, 0]
+            weight = slots_to_neighbors(weight, self.slots, phases.around)
+            bias = slots_to_neighbors(bias[:, None], self.slots, phases.around)[:, 0]
         by_texture, by_distance = weight[:, : self._texture_channels], weight[:, self._texture_channels :]
-        logits = torch.einsum('kd,dhw->khw', by_distance, phases.distances.to(weight.dtype)) + bias[:, None, None]
-        logits = logits[None]  # (1, Ky * Kx, h, w)
-        if self._texture_channels:
-            features = self._texture_at(images, phases)
-            # A matrix product rather than a convolution: its result is contiguous along pixels, which all that follows
-            # is fast on.
-            pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # (N, h * w, channels)
-            logits = (by_texture.to(pixels.dtype) @ pixels.transpose(1, 2)).view(-1, *logits.shape[1:]) + logits
-        return logits
-
-    def _coefficients(self, images: Tensor, phases: Phases) -> Tensor:
-        # Under autocast logits are half precision; exponentials and sums are made in float32 at least.
-        logits = self._logits(images, phases).to(phases.weights.dtype)
-        weights, prior = phases.weights, phases.prior
-        if self.normalize == 'none':
-            # Without a kernel the raw numbers are the coefficients.
-            raw = logits if self.start == 'random' else weights + logits
-            return raw.expand(len(images), -1, -1, -1)
-        if self.normalize == 'softmax':
-            tilt = tilts.softmax_tilt(prior, logits)
-        else:
-            odds = prior.shape[1] / 2 if self.start == 'random' else 1.0
-            tilt = tilts.sigmoid_tilt(prior, logits, odds)
-        coefficients = prior * tilt if self.start == 'random' else tilts.exact_start(weights, prior, tilt)
-        return coefficients.expand(len(images), -1, -1, -1)
+        device = images.device.type
+        autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        with self._without_autocast(images):
+            base = logits_by_distance(self.distance, by_distance, bias, phases)
+        if not self._texture_channels:
+            return phases.around, base, None
+        low, high = self.value_range
+        texture = Texture(
+            [p for name, p in self.texture.named_parameters() if name.endswith('weight')],
+            [p for name, p in self.texture.named_parameters() if name.endswith('bias')],
+            by_texture,
+            shift=(low + high) / 2,
+            gain=2 / (high - low),
+            dtype=autocast or weight.dtype,
+        )
+        return phases.around, base, texture
 
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from mmdownsize.ops import axis_weights, get_kernel, neighbor_indices, project, soften
+from mmdownsize.ops import Neighborhood, axis_weights, get_kernel, neighbor_indices, project
 
 DISTANCES: dict[str, Callable[[int], int]] = {
     'offset': lambda slots: 2,
@@ -26,26 +26,15 @@ class Phases:
     """Where a target grid lies on a source grid, pixel by pixel.
 
     Attributes:
-        top: (h,) int64, source row of each output row's upper neighbour, clamped to the image.
-        left: (w,) int64, source column of each output column's left neighbour.
-        rows: (Ky, h) int64, source rows of the neighbours.
-        cols: (Kx, w) int64, source columns of the neighbours.
-        distances: (D, h, w), the relative-distance map; D is 0 without one.
-        weights: (1, Ky * Kx, h, w), the kernel's coefficients; uniform without a kernel.
-        prior: (1, Ky * Kx, h, w), what the logits tilt: the softened weights; uniform without a kernel.
+        around: The neighbours of every output pixel, and the kernel's weights of them.
+        distances_y: (Dy, h), what an output row's offset is encoded as; Dy is 0 without a distance map.
+        distances_x: (Dx, w), the same for columns. The map's channels are all products of the two, in row-major order; of
+            ``'offset'`` (which is (1, dy) and (1, dx)) only dx and dy.
     """
 
-    top: Tensor
-    left: Tensor
-    rows: Tensor
-    cols: Tensor
-    distances: Tensor
-    weights: Tensor
-    prior: Tensor
-
-
-def _outer(y: Tensor, x: Tensor) -> Tensor:
-    return (y[:, None, :, None] * x[None, :, None, :]).flatten(0, 1)  # (Ky * Kx, h, w)
+    around: Neighborhood
+    distances_y: Tensor
+    distances_x: Tensor
 
 
 def _stretch_matrix(src: int, dst: int) -> Tensor:
@@ -54,37 +43,54 @@ def _stretch_matrix(src: int, dst: int) -> Tensor:
     return torch.zeros(src, dst, dtype=torch.float64).scatter_add_(0, indices, weights).T
 
 
-def slots_to_neighbors(values: Tensor, slots: int, phases: Phases) -> Tensor:
+def slots_to_neighbors(values: Tensor, slots: int, around: Neighborhood) -> Tensor:
     """Stretch what belongs to a grid of slots over the neighbourhood.
 
     Args:
         values: (slots * slots, D), row-major.
         slots: Side of the grid.
-        phases: Gives the neighbourhood's sides Ky and Kx.
+        around: Gives the neighbourhood's sides Ky and Kx.
 
     Returns:
         (Ky * Kx, D), linear in ``values`` and differentiable.
     """
-    by_y, by_x = (_stretch_matrix(slots, len(side)).to(values) for side in (phases.rows, phases.cols))
+    by_y, by_x = (_stretch_matrix(slots, len(side)).to(values) for side in (around.rows, around.cols))
     stretched = torch.einsum('kg,lm,gmd->kld', by_y, by_x, values.view(slots, slots, -1))
     return stretched.flatten(0, 1)
 
 
-def _distance_axis(distance: str, src: int, dst: int, neighbors: int, slots: int) -> Tensor:
+def _distance_axis(distance: str | None, src: int, dst: int, neighbors: int, slots: int) -> Tensor:
+    if distance is None:
+        return torch.empty(0, dst, dtype=torch.float64)
+    if distance == 'offset':
+        offset = project(src, dst)[1]
+        return torch.stack([torch.ones_like(offset), offset])
     if distance in ('bilinear', 'bicubic'):
         return axis_weights(get_kernel(distance), src, dst)
     weights = axis_weights(get_kernel(distance), src, dst, neighbors)  # (K, dst)
     return weights if neighbors == slots else _stretch_matrix(neighbors, slots) @ weights * (neighbors / slots)
 
 
-def _distance_map(distance: str | None, axes: list[tuple[int, int, int]], slots: int) -> Tensor:
+def logits_by_distance(distance: str | None, weight: Tensor, bias: Tensor, phases: Phases) -> Tensor:
+    """Return what a linear map makes of the relative-distance map.
+
+    Args:
+        distance: One of ``DISTANCES``, or None.
+        weight: (K, D), D as ``DISTANCES`` says, 0 for None.
+        bias: (K,).
+        phases: Of the sizes at hand.
+
+    Returns:
+        (K, h, w). Differentiable in ``weight`` and ``bias``.
+    """
+    by_y, by_x = (side.to(weight.dtype) for side in (phases.distances_y, phases.distances_x))
     if distance is None:
-        (_, h, _), (_, w, _) = axes
-        return torch.empty(0, h, w, dtype=torch.float64)
-    if distance == 'offset':
-        dy, dx = (project(src, dst)[1] for src, dst, _ in axes)
-        return torch.stack([dx.expand(len(dy), -1), dy[:, None].expand(-1, len(dx))])
-    return _outer(*(_distance_axis(distance, *axis, slots) for axis in axes))
+        return bias[:, None, None].expand(-1, by_y.shape[1], by_x.shape[1])
+    if distance == 'offset':  # dx and dy are the products 1 * dx and dy * 1
+        weight = torch.nn.functional.pad(weight, (1, 1))
+    # First along x, then along y: a product of two small matrices for every K, the map itself is never made.
+    along_x = weight.reshape(-1, len(by_x)) @ by_x
+    return by_y.T @ along_x.view(len(weight), len(by_y), -1) + bias[:, None, None]
 
 
 @lru_cache(maxsize=16)  # maps of full size: few sizes come back, and many would fill the memory
@@ -123,12 +129,17 @@ def phases_of(
         top, left = (project(src, dst)[0].clamp(0, src - 1) for src, dst, _ in axes)
         rows, cols = (neighbor_indices(src, dst, count) for src, dst, count in axes)
         if start == 'random':
-            weights = torch.full((len(rows) * len(cols), *dst_hw), 1 / (len(rows) * len(cols)), dtype=torch.float64)
-            prior = weights
+            by_axis = [torch.full((count, dst), 1 / count, dtype=torch.float64) for _, dst, count in axes]
         else:
-            weights = _outer(*(axis_weights(get_kernel(start), *axis) for axis in axes))
-            prior = soften(weights, 0)
-        distances = _distance_map(distance, axes, slots)
-        indices = (index.to(device) for index in (top, left, rows, cols))
-        maps = (distances.to(device, dtype), *(m[None].to(device, dtype) for m in (weights, prior)))
-        return Phases(*indices, *maps)
+            by_axis = [axis_weights(get_kernel(start), *axis) for axis in axes]
+        around = Neighborhood(
+            top=top.to(device),
+            left=left.to(device),
+            rows=rows.to(device),
+            cols=cols.to(device),
+            weights_y=by_axis[0].to(device, dtype),
+            weights_x=by_axis[1].to(device, dtype),
+            kernel=start != 'random',
+        )
+        distances = (_distance_axis(distance, *axis, slots).to(device, dtype) for axis in axes)
+        return Phases(around, *distances)

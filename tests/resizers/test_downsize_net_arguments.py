@@ -57,6 +57,7 @@ def test_defaults_are_the_documented_ones():
         'frozen': False,
         'in_channels': 3,
         'value_range': (0.0, 255.0),
+        'backend': 'auto',
         'init_cfg': None,
     }
 

@@ -163,7 +163,13 @@ def test_first_use_under_autocast_or_half_does_not_coarsen_later_ones():
     again = DownsizeNet(neighbors='auto', distance='triangle')
     again.load_state_dict(net.state_dict())
     phases = phases_of('bilinear', 'triangle', 'auto', 4, (14, 11), (5, 4), torch.device('cpu'), torch.float32)
-    assert phases.distances.dtype == phases.weights.dtype == phases.prior.dtype == torch.float32
+    assert (
+        phases.distances_y.dtype
+        == phases.distances_x.dtype
+        == phases.around.weights_y.dtype
+        == phases.around.weights_x.dtype
+        == torch.float32
+    )
     torch.testing.assert_close(again(source, (5, 4)), net(source, (5, 4)))
     assert expected.dtype == torch.float32
 
