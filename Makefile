@@ -7,6 +7,7 @@ SETUP := check-venv
 else
 PYTHON_BIN := .venv/bin/python
 SETUP := setup
+test: export MMDOWNSIZE_NATIVE = required
 endif
 
 # Threads that wait by spinning slow each other down many times over where processes share the cores, as tests do.

@@ -111,12 +111,15 @@ install_rest() {
     set_done rest "$key"
 }
 
+# In place: its compiled kernels lie in the source tree, which may have been laid anew since.
 install_mmdownsize() {
-    local key
-    key=$(cksum <"$root/setup.py" | tr ' ' '-')
-    is_done mmdownsize "$key" && return
-    say 'installing mmdownsize in place (4 of 4)'
+    local key kernels
+    key=$(cd "$root" && cat setup.py mmdownsize/ops/csrc/* | cksum | tr ' ' '-')
+    kernels=$root/mmdownsize/ops/_native$("$py" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+    is_done mmdownsize "$key" && [ -f "$kernels" ] && return
+    say 'installing mmdownsize in place, with its compiled kernels (4 of 4)'
     pip_install --no-deps --no-build-isolation -e "$root"
+    [ -f "$kernels" ] || fail "the kernels were not compiled (the whole log: $log)"
     set_done mmdownsize "$key"
     say "ready: $venv"
 }

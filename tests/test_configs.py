@@ -51,7 +51,7 @@ def loader(cfg: Config, images: int) -> torch.utils.data.DataLoader:
 
 
 def test_there_are_configs() -> None:
-    assert len(REAL) == 8 and len(CONFIGS) >= 10 and len(FRAGMENTS) == 7
+    assert len(REAL) == 8 and len(CONFIGS) >= 10 and len(FRAGMENTS) == 9
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=stem)
@@ -68,9 +68,12 @@ def test_config_builds_its_model(path: Path) -> None:
 
 @pytest.mark.parametrize('path', FRAGMENTS, ids=stem)
 def test_fragment_builds_its_resizer(path: Path) -> None:
-    resizer = build_resizer(Config.fromfile(path).downsizer)
+    resizer = build_resizer(Config.fromfile(path).downsizer).eval()
     image = torch.full((1, 3, 40, 40), 100.0)
-    torch.testing.assert_close(resizer(image, (16, 24)), torch.full((1, 3, 16, 24), 100.0))
+    out = resizer(image, (16, 24))
+    assert out.shape == (1, 3, 16, 24)
+    if path.stem != 'learned_resizer':  # which starts at random
+        torch.testing.assert_close(out, torch.full((1, 3, 16, 24), 100.0))
 
 
 @pytest.mark.parametrize('path', REAL, ids=stem)

@@ -34,6 +34,14 @@ def main() -> int:
     for module, error in broken.items():
         print(f'{sys.executable}: cannot import {module} ({type(error).__name__}: {error})', file=sys.stderr)
         print(f'    pip install {NEEDED[module]}', file=sys.stderr)
+    if 'torch' not in broken:
+        from mmdownsize.ops import native
+
+        if native.unavailable() is not None:
+            print(
+                f'note: slower than it could be, the compiled back end is missing: {native.unavailable()}',
+                file=sys.stderr,
+            )
     return 1 if broken else 0
 
 

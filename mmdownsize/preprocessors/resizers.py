@@ -9,9 +9,9 @@ from mmengine.registry import Registry
 from torch import nn
 
 from mmdownsize.registry import MODELS
-from mmdownsize.resizers import DownsizeNet, FixedResizer
+from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
 
-RESIZERS: tuple[type[nn.Module], ...] = (DownsizeNet, FixedResizer)
+RESIZERS: tuple[type[nn.Module], ...] = (DownsizeNet, FixedResizer, LearnedResizer, MullerResizer)
 
 for _resizer in RESIZERS:
     MODELS.register_module(module=_resizer)

@@ -6,5 +6,7 @@ They need torch and nothing else.
 from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.downsize_net import DownsizeNet
 from mmdownsize.resizers.fixed import FixedResizer
+from mmdownsize.resizers.learned_resizer import LearnedResizer
+from mmdownsize.resizers.muller import MullerResizer
 
-__all__ = ['BaseResizer', 'DownsizeNet', 'FixedResizer']
+__all__ = ['BaseResizer', 'DownsizeNet', 'FixedResizer', 'LearnedResizer', 'MullerResizer']

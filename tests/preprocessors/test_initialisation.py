@@ -188,4 +188,5 @@ def test_a_model_of_half_precision_still_preprocesses(cast):
     cast(model)
     assert {parameter.dtype for parameter in model.parameters()} <= {torch.half, torch.bfloat16}
     out = model.data_preprocessor(dict(inputs=[image], data_samples=[det_sample()]))['inputs']
-    assert torch.equal(out, wanted)  # the start is exact in any precision
+    # The start is exact in any precision; the sum of neighbours is made by another back end, in another order.
+    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-4)

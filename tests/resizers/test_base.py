@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-from mmdownsize.resizers import BaseResizer, DownsizeNet, FixedResizer
+from mmdownsize.resizers import BaseResizer, DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
 
 CASES = {
     'nearest': lambda: FixedResizer(kernel='nearest'),
@@ -23,6 +23,8 @@ CASES = {
     'net auto': lambda: trained(DownsizeNet(neighbors='auto', start='antialiased', distance='triangle', num_convs=3)),
     'net paper': lambda: DownsizeNet(normalize='sigmoid', start='random'),
     'net without texture': lambda: trained(DownsizeNet(texture=False)),
+    'learned resizer': lambda: LearnedResizer().eval(),  # in training images of a batch do see each other
+    'muller': lambda: shifted(MullerResizer(kernel='area')),
     'net without distance': lambda: trained(DownsizeNet(distance=None, start='random')),
 }
 
@@ -35,8 +37,25 @@ def trained(net, size=0.3):
     return net
 
 
+def shifted(net):
+    """A net whose parameters have left 0."""
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(torch.randn(parameter.shape))
+    return net
+
+
+# What they give is not a mean of neighbours, but that and something a CNN or filters add.
+ADDING = ('learned resizer', 'muller')
+
+
 @pytest.fixture(params=CASES)
 def resizer(request):
+    return CASES[request.param]()
+
+
+@pytest.fixture(params=[name for name in CASES if name not in ADDING])
+def resampler(request):
     return CASES[request.param]()
 
 
@@ -63,7 +82,7 @@ def test_images_of_a_batch_do_not_see_each_other(resizer):
 
 
 @pytest.mark.parametrize('dst_hw', [(6, 5), (1, 1), (14, 11), (20, 30), (14, 5), (1, 22), (22, 1)])
-@pytest.mark.parametrize('name', [name for name in CASES if name != 'net raw'])  # whose coefficients need not sum to 1
+@pytest.mark.parametrize('name', [name for name in CASES if name not in (*ADDING, 'net raw')])
 def test_constant_images_stay_constant(name, dst_hw):
     resizer = CASES[name]()
     constant = torch.tensor([0.0, 17.0, 255.0]).view(1, 3, 1, 1)
@@ -78,13 +97,17 @@ def test_one_pixel_axes(resizer, src_hw, dst_hw):
     out = resizer(source, dst_hw)
     assert out.shape == (2, 3, *dst_hw)
     assert out.isfinite().all()
-    if src_hw == (1, 1) and getattr(resizer, 'normalize', None) != 'none':
+    if (
+        src_hw == (1, 1)
+        and getattr(resizer, 'normalize', None) != 'none'
+        and not isinstance(resizer, LearnedResizer | MullerResizer)
+    ):
         torch.testing.assert_close(out, source.expand_as(out), rtol=1e-6, atol=1e-4)
 
 
-def test_axes_are_not_swapped(resizer):
+def test_axes_are_not_swapped(resampler):
     ramp_y = torch.arange(14.0).view(1, 1, 14, 1).expand(1, 3, 14, 11)
-    out = resizer(ramp_y.contiguous(), (5, 7))
+    out = resampler(ramp_y.contiguous(), (5, 7))
     assert out.shape == (1, 3, 5, 7)
     # down the ramp from end to end, across it not further than neighbours differ
     assert (out[..., -1, :] - out[..., 0, :]).min() > 2 * (out.amax(-1) - out.amin(-1)).max()
@@ -172,9 +195,9 @@ def test_copies_and_state_dicts_give_the_same_output(resizer):
     assert torch.equal(resizer(source, (6, 5)), expected)
 
 
-def test_same_image_same_output_in_training_and_evaluation(resizer):
+def test_same_image_same_output_in_training_and_evaluation(resampler):
     source = images()
-    assert torch.equal(resizer.train()(source, (6, 5)), resizer.eval()(source, (6, 5)))
+    assert torch.equal(resampler.train()(source, (6, 5)), resampler.eval()(source, (6, 5)))
 
 
 def test_target_may_be_any_sequence_of_two_integers(resizer):

@@ -1,0 +1,117 @@
+"""The learned resizer of Talebi & Milanfar, Learning to Resize Images for Computer Vision Tasks, ICCV 2021."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmdownsize.resizers.base import BaseResizer
+
+SLOPE = 0.2  # of LeakyReLU below 0
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = F.leaky_relu(self.bn1(self.conv1(x)), SLOPE)
+        out: Tensor = x + self.bn2(self.conv2(inner))
+        return out
+
+
+class LearnedResizer(BaseResizer):
+    """Resize features of a CNN instead of the image, turn them into an image, and add the resized image.
+
+    ::
+
+        f   = BN(LeakyReLU(conv1x1(LeakyReLU(conv7x7(image)))))         at full resolution
+        g   = bilinear(f)                                               at the target's
+        out = bilinear(image) + conv7x7(g + BN(conv3x3(blocks(g))))     blocks: residual, conv-BN-LeakyReLU-conv-BN
+
+    The output is not bound to the range of the image, and in training an image's result depends on its batch (batch norm).
+
+    Args:
+        num_blocks: Residual blocks r, 0 or more; 1 for classification in the paper, 2 for image quality.
+        channels: Channels n of all hidden layers.
+        start: ``'random'`` as in the paper, or ``'bilinear'``: the last convolution is 0 and the module equals bilinear
+            resizing before training.
+        in_channels: Channels C of the images.
+        value_range: (lowest, highest) value of the images; the CNN sees and adds to images mapped to 0..1, as the paper's.
+        init_cfg: See :class:`BaseResizer`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_blocks: int = 1,
+        channels: int = 16,
+        start: str = 'random',
+        in_channels: int = 3,
+        value_range: tuple[float, float] = (0.0, 255.0),
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if num_blocks < 0:
+            raise ValueError(f'num_blocks must be at least 0, got {num_blocks}')
+        if min(channels, in_channels) < 1:
+            raise ValueError(f'channels and in_channels must be at least 1, got {channels} and {in_channels}')
+        if start not in ('random', 'bilinear'):
+            raise ValueError(f'unknown start {start!r}, choose one of random, bilinear')
+        if not value_range[0] < value_range[1]:
+            raise ValueError(f'value_range must be (lowest, highest), got {tuple(value_range)}')
+        self.in_channels = in_channels
+        self.start = start
+        self.value_range = (float(value_range[0]), float(value_range[1]))
+        self.conv1 = nn.Conv2d(in_channels, channels, 7, padding=3)
+        self.conv2 = nn.Conv2d(channels, channels, 1)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.blocks = nn.Sequential(*(_ResidualBlock(channels) for _ in range(num_blocks)))
+        self.conv3 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv4 = nn.Conv2d(channels, in_channels, 7, padding=3)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set all parameters and running statistics to their state before training."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
+                module.reset_parameters()
+        if self.start == 'bilinear':
+            for parameter in self.conv4.parameters():
+                nn.init.zeros_(parameter)
+
+    def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
+        """Resize checked images: see :meth:`forward`."""
+        if images.shape[1] != self.in_channels:
+            raise ValueError(
+                f'images must have {self.in_channels} channels, got {tuple(images.shape)}; set in_channels to change it'
+            )
+        if len(images) == 0:
+            return images.new_empty((0, images.shape[1], *dst_hw))
+        low, high = self.value_range
+        source = (images.to(self.conv1.weight.dtype) - low) / (high - low)
+
+        def resized(x: Tensor) -> Tensor:
+            return F.interpolate(x, size=dst_hw, mode='bilinear', align_corners=False)
+
+        x = F.leaky_relu(self.conv2(F.leaky_relu(self.conv1(source), SLOPE)), SLOPE)
+        x = resized(self.bn1(x))
+        x = x + self.bn2(self.conv3(self.blocks(x)))
+        change: Tensor = self.conv4(x)
+        # What is added is scaled alone, so that at the start nothing is lost on the way there and back.
+        plain = resized(images.float() if images.element_size() < 4 else images)
+        return (plain + change * (high - low)).to(images.dtype)
+
+    def extra_repr(self) -> str:
+        """Return the settings for ``repr``."""
+        return f'num_blocks={len(self.blocks)}, channels={self.conv1.out_channels}, start={self.start!r}'
