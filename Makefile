@@ -19,7 +19,7 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 help:
 	@echo 'make demo       train on a small synthetic set with three resizers, about 5 minutes: a table and a picture'
 	@echo 'make test       lint, types and the whole test suite'
-	@echo 'make benchmark  time and memory of every resizer'
+	@echo 'make benchmark  time and memory of every resizer, whole pipelines, and where to resize; on a quiet machine'
 	@echo 'make docs       the documentation as HTML'
 	@echo 'VENV=DIR        with any of these: use the environment in DIR as it is'
 
@@ -42,6 +42,9 @@ test: lint
 
 benchmark: $(SETUP)
 	@"$(PYTHON_BIN)" benchmarks/bm_resizers.py
+	@"$(PYTHON_BIN)" benchmarks/bm_resizers.py --sweep
+	@"$(PYTHON_BIN)" benchmarks/bm_pipelines.py
+	@"$(PYTHON_BIN)" benchmarks/bm_loading.py
 
 docs: $(SETUP)
 	@"$(PYTHON_BIN)" -m pip install --quiet -r requirements/docs.txt

@@ -2,9 +2,13 @@
 
 One table a setting, batch 8, float32, all cores: forward, and forward and backward (to the parameters; the image needs
 no gradient), as the median of repeats after a warm-up, with the peers interleaved so that a slow moment hits all of
-them; and the peak of memory allocated on top of the input. ``two convs`` is the bare cost of the two 3x3 convolutions
-of DownsizeNet (channels_last, no ReLU), and ``naive`` the same function in its first, obvious form: dense, NCHW, ReLU
-on full maps, gathers.
+them; and the peak of memory allocated on top of the input by PyTorch. ``two convs`` is the bare cost of the two 3x3
+convolutions of DownsizeNet (channels_last, no ReLU), and ``naive`` the same function in its first, obvious form: dense,
+NCHW, ReLU on full maps, gathers.
+
+``roof`` is how much of the forward time this machine needs at least: for the multiply-adds that the resizer makes at
+the rate of a large matrix product, or for reading the images and writing the result once at the rate of a copy, whichever
+is more. ``--sweep`` measures over sizes and scales instead, and ``--plot`` draws that.
 """
 
 from __future__ import annotations
@@ -13,23 +17,24 @@ import argparse
 import gc
 import json
 import os
-import platform
 import statistics
-import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 os.environ.setdefault('KINETO_LOG_LEVEL', '99')  # the profiler would report on every one of its starts
 
 import torch
 import torch.nn.functional as F
+from machine import copy_rate, describe, keep_memory, multiply_add_rate, timed
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmdownsize.ops import neighbor_indices, project
-from mmdownsize.resizers import DownsizeNet, FixedResizer
+from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
 
 SETTINGS = {
     '300x300 -> 160x160': ((300, 300), (160, 160)),
@@ -38,6 +43,19 @@ SETTINGS = {
     '1024x2048 -> 307x614': ((1024, 2048), (307, 614)),
 }
 CONVS, NAIVE, OURS = 'two convs alone', 'naive DownsizeNet', 'DownsizeNet 2 convs, 2x2'
+TALEBI = 'Talebi & Milanfar, r = 1'
+# What a sweep compares, over the pixels of a square image at a scale of one half, and over scales of one image.
+SWEPT = (
+    'F.interpolate bilinear',
+    'F.interpolate antialias',
+    CONVS,
+    NAIVE,
+    OURS,
+    'DownsizeNet 2 convs, 4x4 area',
+    TALEBI,
+)
+SIDES = (160, 240, 320, 480, 640, 960, 1280)
+SCALED_SIDE, TARGETS = 640, (512, 400, 320, 256, 200, 160, 128, 100, 64)
 
 
 class NaiveDownsizeNet(nn.Module):
@@ -105,16 +123,13 @@ def candidates() -> dict[str, nn.Module]:
         'DownsizeNet 3 convs, 2x2': DownsizeNet(num_convs=3),
         'DownsizeNet 4 convs, 2x2': DownsizeNet(num_convs=4),
         'DownsizeNet 2 convs, 4x4 area': DownsizeNet(neighbors=4, start='area', distance='area'),
+        'DownsizeNet 2 convs, 6x6 area': DownsizeNet(neighbors=6, start='area', distance='area'),
         'DownsizeNet 2 convs, auto': DownsizeNet(neighbors='auto', start='triangle', distance='triangle'),
         'DownsizeNet paper (sigmoid, random)': DownsizeNet(**started),
+        'DownsizeNet 2x2, PyTorch operators in bands': DownsizeNet(backend='banded'),
+        TALEBI: LearnedResizer(),
+        'MULLER': MullerResizer(),
     }
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Return the seconds of one call."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def forward(module: nn.Module, images: Tensor, dst_hw: tuple[int, int]) -> None:
@@ -143,14 +158,42 @@ def peak_bytes(call: Callable[[], object]) -> int:
     return peak
 
 
-def measure(batch: int, src_hw: tuple[int, int], dst_hw: tuple[int, int], repeats: int, label: str) -> list[dict]:
-    """Measure all candidates in one setting."""
+def multiply_adds(module: nn.Module, batch: int, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> float:
+    """Return the multiply-adds a forward pass makes: of convolutions, matrix products and weighted sums of neighbours."""
+    if isinstance(module, DownsizeNet):
+        sides = [project(src, dst)[0].clamp(min=0).unique() for src, dst in zip(src_hw, dst_hw)]
+        widths = [module.in_channels] + [module.channels] * module.num_convs
+        total = 0.0
+        for inputs, outputs in list(pairwise(widths))[::-1]:  # the last is needed at the selected pixels only
+            total += 9 * inputs * outputs * len(sides[0]) * len(sides[1])
+            sides = [
+                (side[:, None] + torch.arange(-1, 2)).clamp(0, src - 1).unique() for side, src in zip(sides, src_hw)
+            ]
+        taps = [len(indices) for indices in _neighbors(module, src_hw, dst_hw)]
+        each = taps[0] * taps[1] * (module.channels + module.in_channels)
+        return batch * (total + each * dst_hw[0] * dst_hw[1])
+    if isinstance(module, FixedResizer | Interpolate):
+        return 0.0  # a few a pixel: reading and writing is what they do
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(torch.zeros(1, 3, *src_hw), dst_hw)
+    return batch * counter.get_total_flops() / 2
+
+
+def _neighbors(module: DownsizeNet, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    around = module._phases(torch.zeros(1, module.in_channels, *src_hw), dst_hw).around
+    return around.rows, around.cols
+
+
+def measure(
+    names: list[str], batch: int, src_hw: tuple[int, int], dst_hw: tuple[int, int], repeats: int, label: str
+) -> list[dict]:
+    """Measure some of the candidates in one setting."""
     torch.manual_seed(0)
     images = torch.rand(batch, 3, *src_hw) * 255
+    modules = {name: module for name, module in candidates().items() if name in names}
     # The bare convolutions get their input in their own layout: a conversion is the resizer's cost, not theirs.
-    inputs = {name: images for name in candidates()}
+    inputs = dict.fromkeys(modules, images)
     inputs[CONVS] = images.contiguous(memory_format=torch.channels_last)
-    modules = candidates()
     times: dict[str, dict[str, list[float]]] = {name: {'forward': [], 'step': []} for name in modules}
     for i in track(range(repeats + 1), description=label, transient=True):
         for name, module in modules.items():
@@ -159,17 +202,25 @@ def measure(batch: int, src_hw: tuple[int, int], dst_hw: tuple[int, int], repeat
                 if i:  # the first is the warm-up
                     times[name][kind].append(seconds)
             gc.collect()
+    rate, bandwidth = multiply_add_rate(), copy_rate()
+    moved = 4 * batch * 3 * (src_hw[0] * src_hw[1] + dst_hw[0] * dst_hw[1])
     rows = []
     for name, module in modules.items():
+        seconds = statistics.median(times[name]['forward'])
+        work = multiply_adds(module, batch, src_hw, dst_hw)
         rows.append(
             {
                 'setting': label,
+                'src_hw': src_hw,
+                'dst_hw': dst_hw,
                 'resizer': name,
                 'parameters': sum(p.numel() for p in module.parameters()),
-                'forward_ms': 1e3 * statistics.median(times[name]['forward']) / batch,
+                'forward_ms': 1e3 * seconds / batch,
                 'step_ms': 1e3 * statistics.median(times[name]['step']) / batch,
                 'forward_mb': peak_bytes(lambda m=module, n=name: forward(m, inputs[n], dst_hw)) / 1e6,
                 'step_mb': peak_bytes(lambda m=module, n=name: step(m, inputs[n], dst_hw)) / 1e6,
+                'million_multiply_adds': work / batch / 1e6,
+                'roof': max(work / rate, moved / bandwidth) / seconds,
             }
         )
     return rows
@@ -178,7 +229,7 @@ def measure(batch: int, src_hw: tuple[int, int], dst_hw: tuple[int, int], repeat
 def print_table(console: Console, rows: list[dict]) -> None:
     """Print one setting, with the two ratios that have a target."""
     by_name = {row['resizer']: row for row in rows}
-    table = Table(title=f'{rows[0]["setting"]}: per image, batch of 8')
+    table = Table(title=f'{rows[0]["setting"]}: per image')
     for column in (
         'resizer',
         'parameters',
@@ -188,6 +239,9 @@ def print_table(console: Console, rows: list[dict]) -> None:
         'peak fwd+bwd MB',
         'fwd / two convs',
         'fwd+bwd / naive',
+        'fwd / Talebi',
+        'Mmadd',
+        'roof',
     ):
         table.add_column(column, justify='left' if column == 'resizer' else 'right')
     for row in rows:
@@ -200,8 +254,49 @@ def print_table(console: Console, rows: list[dict]) -> None:
             f'{row["step_mb"]:.0f}',
             f'{row["forward_ms"] / by_name[CONVS]["forward_ms"]:.2f}',
             f'{row["step_ms"] / by_name[NAIVE]["step_ms"]:.2f}',
+            f'{row["forward_ms"] / by_name[TALEBI]["forward_ms"]:.2f}',
+            f'{row["million_multiply_adds"]:.0f}',
+            f'{row["roof"]:.0%}',
         )
     console.print(table)
+
+
+def print_sweep(console: Console, rows: list[dict]) -> None:
+    """Print a sweep: forward and forward + backward, one line a setting, one column a resizer."""
+    names = list(dict.fromkeys(row['resizer'] for row in rows))
+    table = Table(title='ms an image: forward, forward + backward')
+    table.add_column('setting')
+    for name in names:
+        table.add_column(name, justify='right')
+    for setting in dict.fromkeys(row['setting'] for row in rows):
+        by_name = {row['resizer']: row for row in rows if row['setting'] == setting}
+        table.add_row(setting, *(f'{by_name[n]["forward_ms"]:.2f}  {by_name[n]["step_ms"]:.1f}' for n in names))
+    console.print(table)
+
+
+def plot(rows: list[dict], path: Path) -> None:
+    """Draw a sweep: time against input pixels at a scale of one half, and against the scale at one size."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    figure, panels = plt.subplots(1, 2, figsize=(12, 4.5), sharey=True, layout='constrained')
+    for name in dict.fromkeys(row['resizer'] for row in rows):
+        own = [row for row in rows if row['resizer'] == name]
+        halved = [row for row in own if 2 * row['dst_hw'][0] == row['src_hw'][0]]
+        scaled = [row for row in own if row['src_hw'][0] == SCALED_SIDE]
+        style = dict(marker='o', markersize=3, linewidth=2.5 if name.startswith('DownsizeNet') else 1.2, label=name)
+        panels[0].plot([r['src_hw'][0] ** 2 / 1e6 for r in halved], [r['forward_ms'] for r in halved], **style)
+        panels[1].plot([r['dst_hw'][0] / SCALED_SIDE for r in scaled], [r['forward_ms'] for r in scaled], **style)
+    panels[0].set(
+        xscale='log', yscale='log', xlabel='million pixels in, half the side out', ylabel='forward, ms an image'
+    )
+    panels[1].set(yscale='log', xlabel=f'scale, {SCALED_SIDE} x {SCALED_SIDE} pixels in')
+    for panel in panels:
+        panel.grid(alpha=0.3, which='both')
+    panels[1].legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
@@ -210,22 +305,32 @@ def main() -> None:
     parser.add_argument('--batch', type=int, default=8, help='images a batch')
     parser.add_argument('--repeats', type=int, default=9, help='repeats, of which the median is taken')
     parser.add_argument('--only', choices=SETTINGS, action='append', help='only this setting (may be repeated)')
+    parser.add_argument('--sweep', action='store_true', help='sizes and scales instead of the settings')
+    parser.add_argument('--plot', type=Path, help='with --sweep: also draw it there')
     parser.add_argument('--json', type=Path, help='also write the numbers there')
     args = parser.parse_args()
-    console = Console(width=150)
-    console.print(
-        f'torch {torch.__version__}, {torch.get_num_threads()} threads, {os.cpu_count()} cores, {platform.machine()}, '
-        f'batch {args.batch}, median of {args.repeats}'
-    )
+    if args.plot and not args.sweep:
+        parser.error('--plot draws a sweep: add --sweep')
+    keep_memory()
+    console = Console(width=180)
+    console.print(f'{describe()}, batch {args.batch}, median of {args.repeats}')
     rows: list[dict] = []
-    for label in args.only or SETTINGS:
-        setting = measure(args.batch, *SETTINGS[label], args.repeats, label)
-        print_table(console, setting)
-        rows += setting
+    if args.sweep:
+        sizes = [((s, s), (s // 2, s // 2)) for s in SIDES]
+        sizes += [((SCALED_SIDE, SCALED_SIDE), (t, t)) for t in TARGETS if 2 * t != SCALED_SIDE]
+        for (src, _), (dst, _) in sizes:
+            label = f'{src}x{src} -> {dst}x{dst}'
+            rows += measure(list(SWEPT), args.batch, (src, src), (dst, dst), args.repeats, label)
+        print_sweep(console, rows)
+        if args.plot:
+            plot(rows, args.plot)
+    else:
+        for label in args.only or SETTINGS:
+            setting = measure(list(candidates()), args.batch, *SETTINGS[label], args.repeats, label)
+            print_table(console, setting)
+            rows += setting
     if args.json:
-        args.json.write_text(
-            json.dumps({'torch': torch.__version__, 'threads': torch.get_num_threads(), 'rows': rows}, indent=1)
-        )
+        args.json.write_text(json.dumps({'machine': describe(), 'batch': args.batch, 'rows': rows}, indent=1))
 
 
 if __name__ == '__main__':

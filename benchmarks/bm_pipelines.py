@@ -1,0 +1,231 @@
+"""What a user pays: whole pipelines, inference and a training step, with each resizer in front.
+
+The images are uint8 at full resolution, as a data loader ships them; a call is the data preprocessor (resize, normalise,
+pad) and the model's prediction with its post-processing, or its losses and their gradients. All arms take turns within
+a repeat, so that a slow moment hits all of them, and the ratio to bilinear is the median of the repeats' own ratios.
+Weights are random: time does not depend on them, but the number of boxes does, so scores below a threshold are as many
+as there may be. Run it on a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from machine import describe, keep_memory, timed
+from mmengine.hub import get_config
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData, PixelData
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from torch import nn
+
+from mmdownsize.registry import MODELS
+
+ARMS: dict[str, dict[str, Any]] = {
+    'bilinear': dict(type='FixedResizer', kernel='bilinear'),
+    'antialiased': dict(type='FixedResizer', kernel='bilinear', antialias=True),
+    'area': dict(type='FixedResizer', kernel='area'),
+    'DownsizeNet 2 convs, 2x2': dict(type='DownsizeNet'),
+    'DownsizeNet 3 convs, 2x2': dict(type='DownsizeNet', num_convs=3),
+    'DownsizeNet 4 convs, 2x2': dict(type='DownsizeNet', num_convs=4),
+    'DownsizeNet 2 convs, 4x4 area': dict(type='DownsizeNet', neighbors=4, distance='area', start='area'),
+    'DownsizeNet 2 convs, 6x6 area': dict(type='DownsizeNet', neighbors=6, distance='area', start='area'),
+    'MULLER': dict(type='MullerResizer'),
+    'Talebi & Milanfar, r = 1': dict(type='LearnedResizer'),
+}
+BASELINE = 'bilinear'
+
+
+def ssd(downsizer: dict[str, Any]) -> nn.Module:
+    """SSD300 with VGG16 of mmdet, 300x300 -> 160x160: at 160 px the sixth, 1x1 level has nothing left to shrink, and goes."""
+    init_default_scope('mmdet')
+    model = get_config('mmdet::ssd/ssd300_coco.py').model
+    channels = (512, 1024, 512, 256, 256)
+    model.data_preprocessor.update(
+        type='mmdownsize.DetDownsizePreprocessor', downsizer=downsizer, scale=(160, 160), keep_ratio=False
+    )
+    model.backbone.init_cfg = None
+    model.neck.update(out_channels=channels, level_strides=(2, 2, 1), level_paddings=(1, 1, 0))
+    model.bbox_head.in_channels = channels
+    model.bbox_head.anchor_generator.update(
+        strides=[8, 16, 32, 53, 160],
+        ratios=[[2], [2, 3], [2, 3], [2, 3], [2]],
+        min_sizes=[11, 24, 58, 91, 125],
+        max_sizes=[24, 58, 91, 125, 158],
+        input_size=160,
+    )
+    built = MODELS.build(model)
+    built.bbox_head.loss_cls = None  # mmdet 3.3.0 asks for one when predicting, and SSD's head has none
+    return built
+
+
+def deeplab(downsizer: dict[str, Any]) -> nn.Module:
+    """DeepLabv3+ with ResNet-101 of mmseg, 513x513 -> 179x179, the paper's."""
+    init_default_scope('mmseg')
+    model = get_config('mmseg::deeplabv3plus/deeplabv3plus_r101-d8_4xb2-80k_cityscapes-512x1024.py').model
+    model.data_preprocessor.update(
+        type='mmdownsize.SegDownsizePreprocessor',
+        downsizer=downsizer,
+        scale=(179, 179),
+        keep_ratio=False,
+        size=(513, 513),
+    )
+    model.pretrained = None
+    norm = dict(type='BN', requires_grad=True)  # SyncBN needs a process group
+    for part in (model.backbone, model.decode_head, model.auxiliary_head):
+        part.norm_cfg = norm
+    return MODELS.build(model)
+
+
+def det_sample(side: int) -> Any:
+    """A sample with two boxes."""
+    from mmdet.structures import DetDataSample
+
+    sample = DetDataSample(
+        metainfo=dict(img_shape=(side, side), ori_shape=(side, side), scale_factor=(1.0, 1.0), img_id=0)
+    )
+    boxes = torch.tensor([[10.0, 20, 150, 200], [100, 90, 280, 260]])
+    sample.gt_instances = InstanceData(bboxes=boxes, labels=torch.tensor([1, 2]))
+    sample.ignored_instances = InstanceData(bboxes=boxes[:0], labels=torch.zeros(0, dtype=torch.long))
+    return sample
+
+
+def seg_sample(side: int) -> Any:
+    """A sample with a label map of blocks."""
+    from mmseg.structures import SegDataSample
+
+    sample = SegDataSample(metainfo=dict(img_shape=(side, side), ori_shape=(side, side), scale_factor=(1.0, 1.0)))
+    labels = torch.arange(side)[:, None] // 64 + torch.arange(side)[None] // 64
+    sample.gt_sem_seg = PixelData(data=labels[None] % 19)
+    return sample
+
+
+# name: (builder, side of the images, sample, batch)
+PIPELINES: dict[str, tuple[Callable[[dict[str, Any]], nn.Module], int, Callable[[int], Any], int]] = {
+    'SSD-VGG16 300x300 -> 160x160': (ssd, 300, det_sample, 8),
+    'DeepLabv3+ R101 513x513 -> 179x179': (deeplab, 513, seg_sample, 2),
+}
+
+
+def batch_of(side: int, sample: Callable[[int], Any], count: int) -> dict[str, Any]:
+    """A batch as the loader makes it: lists of uint8 images and samples."""
+    generator = np.random.default_rng(0)
+    images = [torch.from_numpy(generator.integers(0, 256, (3, side, side), dtype=np.uint8)) for _ in range(count)]
+    return dict(inputs=images, data_samples=[sample(side) for _ in range(count)])
+
+
+def infer(model: nn.Module, make: Callable[[], dict[str, Any]]) -> Callable[[], object]:
+    """One call of inference on a fresh batch (a preprocessor changes its samples)."""
+    data = make()
+
+    def call() -> object:
+        with torch.inference_mode():
+            return model.eval().test_step(data)
+
+    return call
+
+
+def train(model: nn.Module, make: Callable[[], dict[str, Any]]) -> Callable[[], object]:
+    """One call of a training step without the optimiser's."""
+    data = make()
+
+    def call() -> None:
+        model.train()
+        model.zero_grad(set_to_none=True)
+        ready = model.data_preprocessor(data, True)
+        losses = model(**ready, mode='loss')
+        loss, _ = model.parse_losses(losses)
+        loss.backward()
+
+    return call
+
+
+def measure(
+    name: str, batch: int | None, repeats: int, steps: int, arms: list[str], progress: Progress
+) -> list[dict[str, Any]]:
+    """Measure all arms of a pipeline."""
+    build, side, sample, count = PIPELINES[name]
+    count = batch or count
+    torch.manual_seed(0)
+    models = {arm: build(ARMS[arm]) for arm in arms}
+    # The same model behind every resizer: random weights of their own would mean other numbers of boxes.
+    reference = {k: v for k, v in models[BASELINE].state_dict().items() if not k.startswith('data_preprocessor.')}
+    for model in models.values():
+        model.load_state_dict(reference, strict=False)
+    times: dict[str, dict[str, list[float]]] = {arm: {'inference': [], 'training': []} for arm in arms}
+    for kind, prepare, number in (('inference', infer, repeats), ('training', train, steps)):
+        task = progress.add_task(f'{name}, {kind}', total=(number + 1) * len(arms))
+        for i in range(number + 1):
+            # Forth and back in turn: what comes first in a repeat is not always the same.
+            for arm in arms if i % 2 else arms[::-1]:
+                seconds = timed(prepare(models[arm], lambda: batch_of(side, sample, count)))
+                if i:  # the first is the warm-up
+                    times[arm][kind].append(seconds)
+                progress.advance(task)
+            gc.collect()
+        progress.remove_task(task)
+    rows = []
+    for arm in arms:
+        row: dict[str, Any] = dict(pipeline=name, batch=count, resizer=arm)
+        for kind in ('inference', 'training'):
+            own, base = times[arm][kind], times[BASELINE][kind]
+            ratios = sorted(a / b for a, b in zip(own, base))
+            row[f'{kind}_ms'] = 1e3 * statistics.median(own) / count
+            row[f'{kind}_ratio'] = statistics.median(ratios)
+            quarter = len(ratios) // 4
+            row[f'{kind}_ratio_quartiles'] = [ratios[quarter], ratios[-1 - quarter]]
+        rows.append(row)
+    return rows
+
+
+def print_table(console: Console, rows: list[dict[str, Any]]) -> None:
+    """Print one pipeline."""
+    table = Table(title=f'{rows[0]["pipeline"]}: per image, batch of {rows[0]["batch"]}')
+    for column in ('resizer', 'inference ms', '/ bilinear', 'quartiles', 'training ms', '/ bilinear', 'quartiles'):
+        table.add_column(column, justify='left' if column == 'resizer' else 'right')
+    for row in rows:
+        cells = [row['resizer']]
+        for kind in ('inference', 'training'):
+            low, high = row[f'{kind}_ratio_quartiles']
+            cells += [f'{row[f"{kind}_ms"]:.1f}', f'{row[f"{kind}_ratio"]:.3f}', f'{low:.3f} {high:.3f}']
+        table.add_row(*cells)
+    console.print(table)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--only', choices=PIPELINES, action='append', help='only this pipeline (may be repeated)')
+    parser.add_argument(
+        '--arm', choices=ARMS, action='append', help='only this resizer, and bilinear (may be repeated)'
+    )
+    parser.add_argument('--batch', type=int, help="images a batch, instead of the pipeline's own number")
+    parser.add_argument('--repeats', type=int, default=15, help='repeats of inference')
+    parser.add_argument('--steps', type=int, default=7, help='repeats of a training step')
+    parser.add_argument('--json', type=Path, help='also write the numbers there')
+    args = parser.parse_args()
+    keep_memory()
+    console = Console(width=150)
+    console.print(describe())
+    arms = [arm for arm in ARMS if not args.arm or arm in (BASELINE, *args.arm)]
+    rows: list[dict[str, Any]] = []
+    for name in args.only or PIPELINES:
+        with Progress(console=console, transient=True) as progress:
+            measured = measure(name, args.batch, args.repeats, args.steps, arms, progress)
+        print_table(console, measured)
+        rows += measured
+    if args.json:
+        args.json.write_text(json.dumps({'machine': describe(), 'rows': rows}, indent=1))
+
+
+if __name__ == '__main__':
+    main()

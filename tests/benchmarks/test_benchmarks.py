@@ -1,0 +1,84 @@
+"""The benchmarks run, and count what they say they count."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
+
+
+@pytest.fixture(scope='module')
+def resizers():
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        yield runpy.run_path(str(BENCHMARKS / 'bm_resizers.py'))
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+def run(script, *arguments):
+    environment = {**os.environ, 'PYTHONPATH': str(BENCHMARKS.parent)}
+    return subprocess.run(
+        [sys.executable, BENCHMARKS / script, *arguments], capture_output=True, text=True, env=environment
+    )
+
+
+@pytest.mark.parametrize(
+    ('name', 'dst', 'expected'),
+    [
+        # dense: 432 multiply-adds a source pixel, 2304 more, and 4 neighbours of 16 features and 3 channels
+        ('DownsizeNet 2 convs, 2x2', (40, 40), 40 * 40 * (432 + 2304 + 4 * 19)),
+        # at a ratio of 2 the last convolution is needed at a quarter of the pixels
+        ('DownsizeNet 2 convs, 2x2', (20, 20), 40 * 40 * 432 + 20 * 20 * (2304 + 4 * 19)),
+        # at a ratio of 4 the first is as well: 3 of 4 rows and columns
+        ('DownsizeNet 2 convs, 2x2', (10, 10), 30 * 30 * 432 + 10 * 10 * (2304 + 4 * 19)),
+        ('two convs alone', (20, 20), 40 * 40 * (432 + 2304)),
+        ('Talebi & Milanfar, r = 1', (20, 20), 40 * 40 * (2352 + 256) + 20 * 20 * (3 * 2304 + 2352)),
+        ('F.interpolate bilinear', (20, 20), 0),
+    ],
+)
+def test_multiply_adds(resizers, name, dst, expected):
+    assert resizers['multiply_adds'](resizers['candidates']()[name], 1, (40, 40), dst) == expected
+
+
+def test_a_table_and_its_numbers(tmp_path):
+    out = tmp_path / 'numbers.json'
+    done = run('bm_resizers.py', '--repeats', '1', '--batch', '1', '--only', '300x300 -> 100x100', '--json', out)
+    assert done.returncode == 0, done.stderr
+    assert '300x300 -> 100x100' in done.stdout
+    rows = json.loads(out.read_text())['rows']
+    assert len(rows) >= 15
+    assert all(row['forward_ms'] > 0 and row['step_ms'] > 0 for row in rows)
+
+
+def test_a_plot(resizers, tmp_path):
+    sizes = [((s, s), (s // 2, s // 2)) for s in (160, 320)] + [((640, 640), (t, t)) for t in (320, 64)]
+    rows = [
+        {'resizer': name, 'src_hw': src, 'dst_hw': dst, 'forward_ms': 1.0}
+        for name in resizers['SWEPT']
+        for src, dst in sizes
+    ]
+    resizers['plot'](rows, tmp_path / 'sweep.png')
+    assert (tmp_path / 'sweep.png').stat().st_size > 10_000
+
+
+def test_a_plot_needs_a_sweep(tmp_path):
+    done = run('bm_resizers.py', '--plot', tmp_path / 'sweep.png')
+    assert done.returncode == 2
+    assert '--plot draws a sweep: add --sweep' in done.stderr
+
+
+def test_a_pipeline_with_each_kind_of_resizer(tmp_path):
+    out = tmp_path / 'numbers.json'
+    only = ['--only', 'SSD-VGG16 300x300 -> 160x160', '--arm', 'DownsizeNet 2 convs, 2x2', '--arm', 'MULLER']
+    done = run('bm_pipelines.py', *only, '--batch', '1', '--repeats', '1', '--steps', '1', '--json', out)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(out.read_text())['rows']
+    assert [row['resizer'] for row in rows] == ['bilinear', 'DownsizeNet 2 convs, 2x2', 'MULLER']
+    assert rows[0]['inference_ratio'] == rows[0]['training_ratio'] == 1
+    assert all(0.1 < row[f'{kind}_ratio'] < 10 for row in rows for kind in ('inference', 'training'))
