@@ -1,0 +1,231 @@
+"""tools/compare.py and tools/compare_report.py: statistics, arms, and a study of three small runs with an interruption."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from scipy import stats
+
+pytest.importorskip('mmseg')
+
+from tests.tools.test_train import ROOT, data, write_config  # noqa: F401
+from tools import compare, compare_report
+
+
+def run_line(arm, seed, value, kind='FixedResizer', config='c'):
+    return {
+        'config': config,
+        'arm': arm,
+        'seed': seed,
+        'metric': 'mIoU',
+        'metrics': {'mIoU': value},
+        'seconds': 10.0,
+        'downsizer': {'type': kind},
+    }
+
+
+def test_paired_difference_is_scipys():
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.normal(50, 1, 7), rng.normal(49, 1, 7)
+    found = compare_report.paired_difference(ours.tolist(), theirs.tolist())
+    expected = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.mean == pytest.approx((ours - theirs).mean())
+    assert found.count == 7
+
+
+@pytest.mark.parametrize('count', [3, 5, 10])
+def test_the_interval_covers_the_true_difference_as_often_as_it_says(count):
+    rng = np.random.default_rng(count)
+    hits = 0
+    for _ in range(2000):
+        by_seed = rng.normal(0, 2, count)  # what a seed does to both arms
+        ours, theirs = by_seed + rng.normal(0.4, 0.5, count), by_seed + rng.normal(0, 0.5, count)
+        found = compare_report.paired_difference(ours.tolist(), theirs.tolist())
+        hits += found.low <= 0.4 <= found.high
+    assert abs(hits / 2000 - 0.95) < 0.015  # three standard errors
+
+
+def test_seeds_needed_make_the_interval_as_narrow_as_wanted():
+    found = compare_report.paired_difference([1.0, 2.0, 3.0], [0.4, 2.2, 2.9])
+    needed = found.seeds_needed
+    assert compare_report.half_width(found.spread, needed) <= 0.3 < compare_report.half_width(found.spread, needed - 1)
+    assert compare_report.paired_difference([1.0], [2.0]).seeds_needed is None
+    assert math.isnan(compare_report.paired_difference([1.0], [2.0]).low)
+
+
+@pytest.mark.parametrize('numbers', [([], []), ([1.0], [1.0, 2.0])])
+def test_unpaired_numbers_are_refused(numbers):
+    with pytest.raises(ValueError, match='as many on both sides'):
+        compare_report.paired_difference(*numbers)
+
+
+def test_rows_compare_with_the_baseline_and_the_best_fixed_one_over_common_seeds():
+    runs = [run_line('bilinear', s, v) for s, v in enumerate([50.0, 51.0, 52.0])]
+    runs += [run_line('area', s, v) for s, v in enumerate([51.0, 52.5, 53.0])]
+    runs += [run_line('ours', s, v, 'DownsizeNet') for s, v in enumerate([52.0, 53.0])]  # the third is not done yet
+    head, rows = compare_report.rows_of(runs, 'mIoU', 'bilinear')
+    assert head[4] == 'minus bilinear' and head[7] == 'minus area'
+    by_arm = {row[0]: row for row in rows}
+    assert by_arm['ours'][1:3] == ['2', '52.50']
+    assert by_arm['ours'][4] == '+2.00'
+    assert by_arm['ours'][7] == '+0.75'  # 1.0 and 0.5
+    low, high = (float(number) for number in by_arm['ours'][8].split(' to '))
+    assert (low + high) / 2 == pytest.approx(0.75, abs=0.01)
+    assert by_arm['bilinear'][4:7] == ['', '', '']
+    text = compare_report.markdown(head, rows)
+    assert text.splitlines()[1] == '|' + ' --- |' * len(head)
+
+
+def test_a_baseline_that_is_the_best_fixed_one_is_named_once():
+    head, _ = compare_report.rows_of(
+        [run_line('bilinear', 0, 50.0), run_line('ours', 0, 51.0, 'X')], 'mIoU', 'bilinear'
+    )
+    assert sum(column.startswith('minus') for column in head) == 1
+
+
+def test_a_log_may_have_several_configs_and_repeated_runs(tmp_path, capsys):
+    log = tmp_path / 'runs.jsonl'
+    lines = [run_line('bilinear', 0, 1.0), run_line('bilinear', 0, 2.0), run_line('bilinear', 0, 7.0, config='d')]
+    log.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    assert [run['metrics']['mIoU'] for run in compare_report.read_log([log])] == [2.0, 7.0]
+    compare_report.main([str(log), '--markdown', '--plot', str(tmp_path / 'runs.png')])
+    assert capsys.readouterr().out.count('| bilinear |') == 2
+    assert (tmp_path / 'runs.png').stat().st_size > 5_000
+
+
+@pytest.mark.parametrize('text', ['{"arm": 1}\n', 'nonsense\n'])
+def test_a_wrong_log_is_refused_with_its_line(text, tmp_path):
+    log = tmp_path / 'runs.jsonl'
+    log.write_text(json.dumps(run_line('bilinear', 0, 1.0)) + '\n' + text)
+    with pytest.raises(SystemExit, match=r'runs.jsonl:2 is not a line of tools/compare.py'):
+        compare_report.main([str(log)])
+
+
+def test_arms_by_name_and_from_a_file(tmp_path):
+    path = tmp_path / 'arms.py'
+    path.write_text(
+        "arms = dict(mine=dict(downsizer=dict(type='DownsizeNet'), options={'a.b': 1}, equal_cost_to='area'))\n"
+    )
+    area, mine = compare.load_arms(['area'], path, 'area')
+    assert area.downsizer == {'type': 'FixedResizer', 'kernel': 'area'}
+    assert (mine.name, mine.options, mine.equal_cost_to) == ('mine', {'a.b': 1}, 'area')
+
+
+@pytest.mark.parametrize(
+    ('names', 'text', 'baseline', 'message'),
+    [
+        (['bilineer'], None, 'bilinear', "unknown fragment 'bilineer', choose one of antialiased, area"),
+        (['area'], None, 'bilinear', "no arm 'bilinear' among area"),
+        (['area', 'area'], None, 'area', 'named twice'),
+        ([], None, 'area', 'no arms'),
+        (
+            [],
+            'arms = dict(a=dict(kernel=1))',
+            'a',
+            r"arm 'a' has downsizer, options and equal_cost_to, not \['kernel'\]",
+        ),
+        ([], 'arms = dict(a=dict(options=dict()))', 'a', 'not no downsizer'),
+        ([], "arms = dict(a=dict(downsizer=dict(), equal_cost_to='b'))", 'a', "no arm 'b' among a"),
+    ],
+)
+def test_bad_arms_are_refused(names, text, baseline, message, tmp_path):
+    path = None
+    if text is not None:
+        path = tmp_path / 'arms.py'
+        path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        compare.load_arms(names, path, baseline)
+
+
+@pytest.mark.parametrize(
+    ('preprocessor', 'expected'),
+    [
+        (dict(scale_factor=0.5), dict(scale_factor=1.0)),
+        (dict(scale_factor=(0.25, 0.5)), dict(scale_factor=(0.5, 1.0))),
+        (dict(scale=(160, 100)), dict(scale=(320, 200))),
+        (dict(scale=101), dict(scale=202)),
+    ],
+)
+def test_a_target_of_four_times_the_pixels(preprocessor, expected):
+    assert compare.target_area(preprocessor, 4.0) == expected
+
+
+def test_a_downsizer_is_replaced_and_not_merged(tmp_path, data):  # noqa: F811
+    cfg = Config.fromfile(write_config(tmp_path / 'c.py', data, by_epoch=True, seed=0, workers=0))
+    arm = compare.Arm('area', {'type': 'FixedResizer', 'kernel': 'area'}, {'optim_wrapper.optimizer.lr': 0.5})
+    own = compare.config_of(cfg, arm, 3)
+    assert own.model.data_preprocessor.downsizer == arm.downsizer
+    assert (own.optim_wrapper.optimizer.lr, own.randomness.seed) == (0.5, 3)
+    assert cfg.model.data_preprocessor.downsizer.type == 'DownsizeNet'  # the original is untouched
+    assert compare.fingerprint(own) != compare.fingerprint(compare.config_of(cfg, arm, 4))
+    own.load_from = 'elsewhere'
+    assert compare.fingerprint(own) == compare.fingerprint(compare.config_of(cfg, arm, 3))
+
+
+def test_a_study_interrupted_and_continued(tmp_path, data):  # noqa: F811
+    config = write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0)
+    arms = tmp_path / 'arms.py'
+    arms.write_text(
+        "fixed = dict(type='FixedResizer', kernel='bilinear')\n"
+        "arms = dict(bilinear=dict(downsizer=fixed), twin=dict(downsizer=fixed), net=dict(downsizer=dict(type='DownsizeNet')))\n"
+    )
+    command = [sys.executable, ROOT / 'tools/compare.py', config, '--arms', arms, '--seeds', '5']
+    command += ['--work-dir', tmp_path / 'work', '--subset', '4']
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
+    log = tmp_path / 'work/runs.jsonl'
+    # The twin is interrupted after its first epoch.
+    with (tmp_path / 'first.txt').open('w') as out:
+        first = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + 240
+        while not list((tmp_path / 'work').glob('twin/*/epoch_1.pth')):
+            assert first.poll() is None and time.monotonic() < deadline, (tmp_path / 'first.txt').read_text()
+            time.sleep(0.02)
+        first.send_signal(signal.SIGTERM)
+        assert first.wait() != 0
+    before = log.read_text()
+    assert [json.loads(line)['arm'] for line in before.splitlines()] == ['bilinear']
+
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert log.read_text().startswith(before)  # what was finished is not done again
+    bilinear, twin, net = compare_report.read_log([log])
+    assert twin['metrics'] == bilinear['metrics']  # to the last digit, though one was interrupted
+    difference = compare_report.compare(compare_report.by_arm([bilinear, twin], 'mIoU'), 'twin', 'bilinear')
+    assert difference.mean == 0
+    assert net['downsizer'] == {'type': 'DownsizeNet'}
+    assert twin['versions']['torch'] == torch.__version__
+
+    # Weights behind the preprocessor were the same at the start: one file for all arms of the seed.
+    (start,) = (tmp_path / 'work').glob('start_seed5_*.pth')
+    keys = torch.load(start)['state_dict'].keys()
+    assert keys and not any(key.startswith('data_preprocessor') for key in keys)
+
+    again = subprocess.run([*command, '--plot', tmp_path / 'runs.png'], env=environment, capture_output=True, text=True)
+    assert again.returncode == 0 and log.read_text().count('\n') == 3
+    assert Path(tmp_path / 'runs.png').is_file()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['nowhere.py', '--arm', 'bilinear'], 'no such config: nowhere.py'),
+        (['nowhere.py', '--arm', 'linear'], "unknown fragment 'linear'"),
+        (
+            [str(ROOT / 'configs/_base_/downsize/area.py'), '--arm', 'bilinear'],
+            'has no model.data_preprocessor.downsizer',
+        ),
+    ],
+)
+def test_bad_command_lines(options, message):
+    with pytest.raises(SystemExit, match=message):
+        compare.main(options)
