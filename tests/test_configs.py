@@ -51,7 +51,7 @@ def loader(cfg: Config, images: int) -> torch.utils.data.DataLoader:
 
 
 def test_there_are_configs() -> None:
-    assert len(REAL) == 8 and len(CONFIGS) >= 10 and len(FRAGMENTS) == 9
+    assert len(REAL) == 8 and len(CONFIGS) >= 10 and len(FRAGMENTS) == 11
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=stem)

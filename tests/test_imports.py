@@ -32,7 +32,7 @@ EXTERNAL = {
     'version': set(),
     'ops': TORCH_ONLY,
     'geometry': TORCH_ONLY,
-    'resizers': TORCH_ONLY,
+    'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written
     'registry': {'mmengine'},
 }
 # Rooms and files of the package that must not know one of the two.

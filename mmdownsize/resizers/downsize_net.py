@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
+from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,12 +22,27 @@ from mmdownsize.ops import (
     get_kernel,
     learned_coefficients,
 )
+from mmdownsize.resizers import pretrained as files
 from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.phases import DISTANCES, Phases, logits_by_distance, phases_of, slots_to_neighbors
 
 START_ALIASES = {'antialiased': 'triangle'}
 AUTO_SLOTS = (
     4  # with neighbors='auto': coefficients are learned on a grid of 4x4 and stretched over the neighbours at hand
+)
+
+
+# The constructor's arguments that decide what the module computes.
+ARGUMENTS = (
+    'num_convs',
+    'channels',
+    'neighbors',
+    'distance',
+    'normalize',
+    'start',
+    'texture',
+    'in_channels',
+    'value_range',
 )
 
 
@@ -65,10 +83,14 @@ class DownsizeNet(BaseResizer):
         value_range: (lowest, highest) value of the images; the texture CNN sees it mapped to -1..1.
         backend: What computes it: ``'auto'``, ``'native'``, ``'banded'`` or ``'dense'``, see
             :func:`mmdownsize.ops.downsize`. All give the same up to rounding.
+        pretrained: Name of a trained downsizer that comes with the package, or path of one that
+            ``tools/extract_downsizer.py`` has written. It brings its own arguments: give no others but ``frozen``,
+            ``backend`` and ``init_cfg``, or the same.
         init_cfg: See :class:`BaseResizer`.
 
     Raises:
         ValueError: If an argument is not one of the above, or two contradict each other.
+        FileNotFoundError: If there is no such trained downsizer.
 
     Source: Ma et al., "DownsizeNet", sections on texture, floating-point pooling and fusion. The exact start is ours.
     """
@@ -87,8 +109,13 @@ class DownsizeNet(BaseResizer):
         in_channels: int = 3,
         value_range: tuple[float, float] = (0.0, 255.0),
         backend: str = 'auto',
+        pretrained: str | Path | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
+        if pretrained is not None:
+            given = {name: value for name, value in locals().items() if name in ARGUMENTS}
+            self._init_pretrained(pretrained, given, frozen=frozen, backend=backend, init_cfg=init_cfg)
+            return
         super().__init__(init_cfg)
         if texture and not 1 <= num_convs <= 4:
             raise ValueError(f'num_convs must be 1 to 4, got {num_convs}; to switch the texture off say texture=False')
@@ -128,6 +155,7 @@ class DownsizeNet(BaseResizer):
         self.backend = backend
         self.frozen = frozen
         self._warned_of_cut = False
+        self._pretrained: dict[str, Tensor] | None = None
 
         slots = AUTO_SLOTS if isinstance(neighbors, str) else neighbors
         widths = [in_channels] + [channels] * self.num_convs
@@ -139,8 +167,56 @@ class DownsizeNet(BaseResizer):
         self.reset_parameters()
         self.requires_grad_(not frozen)
 
+    def _init_pretrained(self, name_or_path: str | Path, given: Mapping[str, Any], **others: Any) -> None:
+        saved = files.load(name_or_path)
+        parameters = inspect.signature(DownsizeNet).parameters
+        for name, value in given.items():
+            own = saved.arguments.get(name, parameters[name].default)
+            own = tuple(own) if isinstance(own, list) else own
+            if value not in (parameters[name].default, own):
+                raise ValueError(
+                    f'pretrained={str(name_or_path)!r} was trained with {name}={own!r}, got {value!r}: leave it out'
+                )
+        unknown = saved.arguments.keys() - given.keys()
+        if unknown:
+            raise ValueError(f'{name_or_path} was written by another version: unknown arguments {sorted(unknown)}')
+        self.__init__(**saved.arguments, **others)  # type: ignore[misc]
+        wrong = files.differences(saved.state, self.state_dict())
+        if wrong:
+            raise ValueError(f'{name_or_path} does not fit its own arguments: {"; ".join(wrong)}')
+        self._pretrained = saved.state
+        self.reset_parameters()
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, **others: Any) -> DownsizeNet:
+        """Return a trained downsizer.
+
+        Args:
+            name_or_path: As ``pretrained``.
+            **others: ``frozen``, ``backend`` or ``init_cfg``.
+        """
+        return cls(pretrained=name_or_path, **others)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the constructor's arguments that decide what the module computes."""
+        found = {name: getattr(self, name) for name in ARGUMENTS if name not in ('texture', 'num_convs')}
+        # Without a texture the number of convolutions is 0 whatever was asked for.
+        return {**found, 'texture': self.num_convs > 0, **({'num_convs': self.num_convs} if self.num_convs else {})}
+
+    def save_pretrained(self, path: str | Path, provenance: Mapping[str, str] | None = None) -> None:
+        """Write the module for :meth:`from_pretrained`.
+
+        Args:
+            path: Where to, ``.safetensors``.
+            provenance: How it was trained, free text by key.
+        """
+        files.save(path, self.arguments(), self.state_dict(), provenance or {})
+
     def reset_parameters(self) -> None:
-        """Set all parameters to their state before training."""
+        """Set all parameters to their state before training: the kernel's, or the pretrained ones."""
+        if self._pretrained is not None:
+            self.load_state_dict(self._pretrained)
+            return
         for name, parameter in self.texture.named_parameters():
             if name.endswith('weight'):
                 nn.init.kaiming_normal_(parameter, nonlinearity='relu')

@@ -58,6 +58,7 @@ def test_defaults_are_the_documented_ones():
         'in_channels': 3,
         'value_range': (0.0, 255.0),
         'backend': 'auto',
+        'pretrained': None,
         'init_cfg': None,
     }
 

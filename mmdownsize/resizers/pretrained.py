@@ -1,0 +1,117 @@
+"""Trained downsizers as files: weights, constructor arguments and where they come from, in safetensors, which runs no code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+FORMAT = 'mmdownsize.DownsizeNet/1'
+SHIPPED = Path(__file__).parents[1] / 'weights'  # NAME.safetensors of what comes with the package
+
+
+@dataclass(frozen=True)
+class SavedDownsizer:
+    """What a file holds.
+
+    Attributes:
+        arguments: Of :class:`DownsizeNet`, those that decide what it computes.
+        state: Its parameters.
+        provenance: How it was trained, free text by key.
+    """
+
+    arguments: dict[str, Any]
+    state: dict[str, Tensor]
+    provenance: dict[str, str]
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.torch
+    except ImportError as error:
+        raise ImportError('trained downsizers are kept as safetensors: pip install safetensors') from error
+    return safetensors
+
+
+def find(name_or_path: str | Path) -> Path:
+    """Return the file of a name or path.
+
+    Raises:
+        FileNotFoundError: If there is none; lists the names that come with the package.
+    """
+    shipped = SHIPPED / f'{name_or_path}.safetensors'
+    if shipped.is_file():
+        return shipped
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    names = ', '.join(sorted(p.stem for p in SHIPPED.glob('*.safetensors'))) or 'none'
+    raise FileNotFoundError(
+        f'no trained downsizer {str(name_or_path)!r}: no such file, and those with the package are: {names}'
+    )
+
+
+def save(
+    path: str | Path, arguments: Mapping[str, Any], state: Mapping[str, Tensor], provenance: Mapping[str, str]
+) -> None:
+    """Write a file; one that is there is replaced in one step, or not at all.
+
+    Args:
+        path: Where to.
+        arguments: See :class:`SavedDownsizer`; what JSON can hold.
+        state: Parameters, any device; kept in their dtype.
+        provenance: Free text by key.
+    """
+    path = Path(path)
+    metadata = {
+        'format': FORMAT,
+        'arguments': json.dumps(dict(arguments), sort_keys=True),
+        'provenance': json.dumps(dict(provenance), sort_keys=True),
+    }
+    content = _safetensors().torch.save({k: v.detach().cpu().contiguous() for k, v in state.items()}, metadata)
+    partial = path.with_name(path.name + '.partial')
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def load(name_or_path: str | Path) -> SavedDownsizer:
+    """Read a file.
+
+    Args:
+        name_or_path: A name that comes with the package, or a path.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is not such a file.
+    """
+    path = find(name_or_path)
+    safetensors = _safetensors()
+    try:
+        with safetensors.safe_open(path, framework='pt') as opened:
+            metadata = opened.metadata() or {}
+            state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  (not a mapping)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f'{path} is not a safetensors file: {error}') from error
+    if metadata.get('format') != FORMAT:
+        raise ValueError(
+            f'{path} holds no downsizer ({metadata.get("format")!r} instead of {FORMAT!r}); tools/extract_downsizer.py '
+            'makes one from a checkpoint'
+        )
+    return SavedDownsizer(json.loads(metadata['arguments']), state, json.loads(metadata['provenance']))
+
+
+def differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """Return what keeps a state from being loaded, a line each."""
+    found = [f'{key} is missing' for key in expected.keys() - state.keys()]
+    found += [f'{key} is unknown' for key in state.keys() - expected.keys()]
+    for key in expected.keys() & state.keys():
+        if state[key].shape != expected[key].shape:
+            found.append(f'{key} is {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}')
+        elif not torch.isfinite(state[key]).all():
+            found.append(f'{key} is not finite')
+    return sorted(found)
