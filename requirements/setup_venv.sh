@@ -23,18 +23,22 @@ pip_install() {
         { tail -n 20 "$log" >&2; fail "pip install $* (the whole log: $log)"; }
 }
 
-# Runs a command with its output in the log; prints a sign of life every 15 seconds.
+# Runs a command with its output in the log; prints a sign of life every 15 seconds. The command gets a process group of
+# its own, so that an interruption ends the compilers that it has started as well.
 with_progress() {
     local label=$1 count=$2 start=$SECONDS
     shift 2
+    set -m
     "$@" >>"$log" 2>&1 &
     local pid=$!
-    trap 'kill $pid 2>/dev/null || true' EXIT
+    set +m
+    trap "kill -- -$pid 2>/dev/null || true" EXIT
+    trap 'exit 130' INT TERM
     while kill -0 $pid 2>/dev/null; do
         for _ in {1..15}; do kill -0 $pid 2>/dev/null && sleep 1; done
         printf '    %s: %s, %d:%02d\n' "$label" "$($count)" $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60))
     done
-    trap - EXIT
+    trap - EXIT INT TERM
     wait $pid || { tail -n 30 "$log" >&2; fail "$label (the whole log: $log)"; }
 }
 
