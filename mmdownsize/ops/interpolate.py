@@ -110,7 +110,7 @@ def downsize(
     """Give every output pixel the sum of its neighbours, with coefficients that depend on the texture around it.
 
     Args:
-        images: (N, C, H, W), floating point.
+        images: (N, C, H, W), floating point or uint8.
         around: Where every output pixel's neighbours are, and what the kernel that it starts at gives them.
         base: (Ky * Kx, h, w), the logits' part that does not depend on the image, in row-major order of neighbours.
         texture: The convolutions, and the linear map from their features to logits, which is added to ``base``; None: no
@@ -120,8 +120,8 @@ def downsize(
             a graph is being traced.
 
     Returns:
-        (N, C, h, w) in the dtype of ``images``. Differentiable in ``base``, all of ``texture`` and, except natively,
-        ``images``; twice with ``'dense'`` only.
+        (N, C, h, w) in the dtype of ``images``, float32 for uint8. Differentiable in ``base``, all of ``texture`` and,
+        except natively, ``images``; twice with ``'dense'`` only.
 
     Raises:
         ValueError: If ``backend`` or ``normalize`` is unknown, or ``backend='native'`` cannot do what is asked for; says why.
@@ -137,5 +137,7 @@ def downsize(
         if backend == 'native':
             raise ValueError(f"backend='native' cannot be used here: {reason}; backend='auto' takes another one")
         backend = 'dense' if native.is_tracing() else 'banded'
+    if images.dtype == torch.uint8:
+        images = images.float()
     coefficients = learned_coefficients(images, around, base, texture, normalize=normalize, banded=backend == 'banded')
     return interpolate(images, coefficients, around.rows, around.cols).to(images.dtype)

@@ -36,7 +36,7 @@ class _Problem(ctypes.Structure):
         *((name, _int) for name in ('batch', 'channels', 'src_h', 'src_w', 'dst_h', 'dst_w')),
         *((name, _int) for name in ('depth', 'taps_y', 'taps_x', 'normalize', 'kernel', 'threads')),
         *((name, _float) for name in ('shift', 'gain', 'softness', 'leak', 'limit', 'odds')),
-        *((name, _pointer) for name in ('images', 'top', 'left', 'rows', 'cols', 'weights_y', 'weights_x')),
+        *((name, _pointer) for name in ('images', 'bytes', 'top', 'left', 'rows', 'cols', 'weights_y', 'weights_x')),
         *((name, _pointer) for name in ('base', 'to_logits')),
         *((name, _pointer * MAX_DEPTH) for name in ('weight', 'bias')),
         *((name, _pointer) for name in ('out', 'features', 'grad_out', 'grad_base', 'grad_to_logits')),
@@ -93,7 +93,7 @@ def refusal(images: Tensor, around: Neighborhood, base: Tensor, texture: Texture
         return f'it runs on a CPU, the images are on {images.device}'
     if any(type(t) not in (Tensor, torch.nn.Parameter) for t in (images, *parameters)):
         return f'it takes plain tensors, not {type(images).__name__}'
-    if images.dtype not in (torch.float32, torch.bfloat16, torch.float16):
+    if images.dtype not in (torch.float32, torch.bfloat16, torch.float16, torch.uint8):
         return f'it computes in float32, the images are {images.dtype}'
     other = next((t.dtype for t in parameters if t.dtype != torch.float32), None)
     if other is not None:
@@ -159,7 +159,7 @@ class _Call:
 
         for key in ('top', 'left', 'rows', 'cols', 'weights_y', 'weights_x'):
             point(problem, key, getattr(around, key))
-        point(problem, 'images', images)
+        point(problem, 'bytes' if images.dtype == torch.uint8 else 'images', images)
         point(problem, 'base', base)
         if depth:
             point(problem, 'to_logits', parameters[0])
@@ -183,9 +183,9 @@ class _Downsize(torch.autograd.Function):
     def forward(ctx: Any, call: _Call, images: Tensor, base: Tensor, *parameters: Tensor) -> Tensor:
         n, c = images.shape[:2]
         h, w = base.shape[1:]
-        out = images.new_empty((n, c, h, w))
+        out = images.new_empty((n, c, h, w), dtype=torch.float32)
         trains = any(ctx.needs_input_grad[2:])
-        features = images.new_empty((n, h, w, CHANNELS)) if parameters and trains else None
+        features = out.new_empty((n, h, w, CHANNELS)) if parameters and trains else None
         call.run('mmdownsize_forward', images, base, list(parameters), out=out, features=features)
         ctx.call = call
         ctx.save_for_backward(images, base, features, *parameters)
@@ -232,7 +232,7 @@ def downsize(
         instruction_set: A key of ``INSTRUCTIONS`` up to :func:`instructions`, which is the default.
 
     Returns:
-        (N, C, h, w) in the dtype of ``images``. Differentiable in ``base`` and ``texture``, once. Does not depend on the
+        (N, C, h, w), see there. Differentiable in ``base`` and ``texture``, once. Does not depend on the
         number of threads, to the last bit, and neither do its gradients.
     """
     call = _Call(
@@ -243,5 +243,6 @@ def downsize(
         instructions() if instruction_set is None else instruction_set,
     )
     parameters = [] if texture is None else [texture.to_logits, *texture.weights, *texture.biases]
-    out: Tensor = _Downsize.apply(call, images.float(), base, *parameters)  # type: ignore[no-untyped-call]
-    return out.to(images.dtype)
+    source = images if images.dtype == torch.uint8 else images.float()
+    out: Tensor = _Downsize.apply(call, source, base, *parameters)  # type: ignore[no-untyped-call]
+    return out if images.dtype == torch.uint8 else out.to(images.dtype)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmdownsize.geometry import ResizeMap, TargetSize
 from mmdownsize.preprocessors.resizers import build_resizer
+from mmdownsize.resizers import BaseResizer
 
 
 class DownsizeMixin:
@@ -109,19 +110,20 @@ class DownsizeMixin:
 
     def _downsize(self, images: Tensor | Sequence[Tensor], maps: list[ResizeMap]) -> Tensor | list[Tensor]:
         if isinstance(images, Tensor):
-            return self.downsizer(_as_float(images), maps[0].dst_hw) if maps else images
+            return self.downsizer(self._readable(images), maps[0].dst_hw) if maps else images
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for i, image in enumerate(images):
             groups[tuple(image.shape)].append(i)
         resized: dict[int, Tensor] = {}
         for members in groups.values():
             batch = torch.stack([images[i] for i in members])
-            resized.update(zip(members, self.downsizer(_as_float(batch), maps[members[0]].dst_hw)))
+            resized.update(zip(members, self.downsizer(self._readable(batch), maps[members[0]].dst_hw)))
         return [resized[i] for i in range(len(images))]
 
-
-def _as_float(images: Tensor) -> Tensor:
-    return images if images.is_floating_point() else images.float()
+    def _readable(self, images: Tensor) -> Tensor:
+        # A resizer of somebody else's need not know integers.
+        ours = isinstance(self.downsizer, BaseResizer)
+        return images if ours or images.is_floating_point() else images.float()
 
 
 def _check_images(images: Any) -> None:

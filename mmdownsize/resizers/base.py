@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -14,7 +15,12 @@ class BaseResizer(nn.Module):
     Args:
         init_cfg: Initialisation in mmengine's form, applied by the data preprocessor after :meth:`reset_parameters`; a
             resizer that is used alone ignores it.
+
+    Attributes:
+        reads_bytes: Whether :meth:`resize` takes uint8 images as they are; they are converted for it otherwise.
     """
+
+    reads_bytes = False
 
     def __init__(self, init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None) -> None:
         super().__init__()
@@ -24,21 +30,21 @@ class BaseResizer(nn.Module):
         """Resize a batch of images.
 
         Args:
-            images: (N, C, H, W), floating point, in the value range that the resizer was made for (0..255 by default).
-                N may be 0.
+            images: (N, C, H, W), floating point or uint8, in the value range that the resizer was made for (0..255 by
+                default). N may be 0.
             dst_hw: Target size (h, w) in px, smaller or larger than (H, W), each at least 1.
 
         Returns:
-            (N, C, h, w), dtype of ``images``.
+            (N, C, h, w), dtype of ``images``; float32 for uint8.
 
         Raises:
-            TypeError: If ``images`` is not a floating-point tensor.
+            TypeError: If ``images`` is no floating-point or uint8 tensor.
             ValueError: If ``images`` is not 4-dimensional or has no pixels, or ``dst_hw`` is not two integers of at
                 least 1.
         """
-        if not isinstance(images, Tensor) or not images.is_floating_point():
+        if not isinstance(images, Tensor) or not (images.is_floating_point() or images.dtype == torch.uint8):
             found = images.dtype if isinstance(images, Tensor) else type(images).__name__
-            raise TypeError(f'images must be a floating-point tensor, got {found}; call images.float() first')
+            raise TypeError(f'images must be a floating-point or uint8 tensor, got {found}; call images.float() first')
         if images.ndim != 4 or 0 in images.shape[1:]:
             raise ValueError(
                 f'images must be (N, C, H, W) with at least one channel and pixel, got {tuple(images.shape)}'
@@ -46,10 +52,12 @@ class BaseResizer(nn.Module):
         if len(dst_hw) != 2 or any(int(side) != side or side < 1 for side in dst_hw):
             raise ValueError(f'the target size must be (h, w), two integers of at least 1, got {tuple(dst_hw)}')
         h, w = dst_hw
+        if images.dtype == torch.uint8 and not self.reads_bytes:
+            images = images.float()
         return self.resize(images, (int(h), int(w)))
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
-        """Resize checked images: see :meth:`forward`."""
+        """Resize checked images: see :meth:`forward`. They are uint8 only with :attr:`reads_bytes`."""
         raise NotImplementedError
 
     def reset_parameters(self) -> None:

@@ -95,6 +95,8 @@ class DownsizeNet(BaseResizer):
     Source: Ma et al., "DownsizeNet", sections on texture, floating-point pooling and fusion. The exact start is ours.
     """
 
+    reads_bytes = True  # a float copy of a batch of high-resolution images is four times its size
+
     def __init__(
         self,
         *,

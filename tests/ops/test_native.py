@@ -251,6 +251,18 @@ def test_half_precision_images_give_half_precision_results(dtype):
 
 
 @needs_library
+def test_bytes_give_the_same_to_the_last_bit():
+    problem = case((13, 230), (6, 105), depth=2)
+    whole = problem.images.round().to(torch.uint8)
+    (out, grads), (other, others) = (problem.run(compiled, torch.float32, images=x) for x in (whole, whole.float()))
+    assert out.dtype == torch.float32
+    assert torch.equal(out, other)
+    assert all(torch.equal(a, b) for a, b in zip(grads, others))
+    plain, _ = problem.run(dense, torch.float32, images=whole)
+    torch.testing.assert_close(plain, out, rtol=1e-5, atol=1e-4)
+
+
+@needs_library
 def test_nothing_is_kept_for_a_backward_pass_that_cannot_come():
     problem = case((13, 9), (6, 5))
     around = neighborhood((13, 9), (6, 5), (2, 2), 'bilinear', torch.float32)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmengine.structures import PixelData
 
 from mmdownsize.geometry import ResizeMap
+from mmdownsize.resizers import DownsizeNet
 from tests.preprocessors.batches import (
     DST_HW,
     SRC_HW,
@@ -101,6 +102,32 @@ def test_a_batch_may_mix_bytes_and_floating_point():
     for image, out in zip(images, joint):
         alone = det_preprocessor()(dict(inputs=[image], data_samples=None))['inputs'][0]
         assert torch.allclose(out, alone, rtol=1e-6)
+
+
+class Foreign(torch.nn.Module):
+    """A resizer of somebody else's, who has never seen an integer."""
+
+    def forward(self, images, size):
+        assert images.is_floating_point()
+        return F.interpolate(images, size=size)
+
+
+class Recording(DownsizeNet):
+    """Ours, which reads bytes: no float copy of the batch is made on the way."""
+
+    def resize(self, images, dst_hw):
+        self.seen = images.dtype
+        return super().resize(images, dst_hw)
+
+
+@pytest.mark.parametrize('stacked', [False, True], ids=['listed', 'stacked'])
+def test_bytes_go_to_our_resizers_as_they_are_and_to_others_as_floats(stacked):
+    inputs = torch.stack([random_image()] * 2) if stacked else [random_image()] * 2
+    ours = Recording()
+    det_preprocessor(downsizer=ours)(dict(inputs=inputs, data_samples=None))
+    assert ours.seen == torch.uint8
+    out = det_preprocessor(downsizer=Foreign())(dict(inputs=inputs, data_samples=None))['inputs']
+    assert all(image.is_floating_point() for image in out)
 
 
 @both_tasks

@@ -200,6 +200,13 @@ def test_same_image_same_output_in_training_and_evaluation(resampler):
     assert torch.equal(resampler.train()(source, (6, 5)), resampler.eval()(source, (6, 5)))
 
 
+def test_bytes_are_the_numbers_they_stand_for(resizer):
+    whole = (images() * 0.999).round().to(torch.uint8)
+    out = resizer(whole, (6, 5))
+    assert out.dtype == torch.float32
+    assert torch.equal(out, resizer(whole.float(), (6, 5)))
+
+
 def test_target_may_be_any_sequence_of_two_integers(resizer):
     source = images()
     expected = resizer(source, (6, 5))
@@ -210,7 +217,7 @@ def test_target_may_be_any_sequence_of_two_integers(resizer):
 @pytest.mark.parametrize(
     ('bad', 'error', 'message'),
     [
-        (torch.zeros(2, 3, 14, 11, dtype=torch.uint8), TypeError, r'torch.uint8.*\.float\(\)'),
+        (torch.zeros(2, 3, 14, 11, dtype=torch.int16), TypeError, r'torch.int16.*\.float\(\)'),
         (torch.zeros(2, 3, 14, 11, dtype=torch.int64), TypeError, 'torch.int64'),
         ([[1.0]], TypeError, 'list'),
         (torch.zeros(3, 14, 11), ValueError, r'\(N, C, H, W\).*\(3, 14, 11\)'),

@@ -38,7 +38,8 @@ struct Problem {
     int64_t threads;
     float shift, gain;            // the texture sees (image - shift) * gain
     float softness, leak, limit, odds;
-    const float* images;          // (batch, channels, src_h, src_w)
+    const float* images;          // (batch, channels, src_h, src_w), or null and
+    const uint8_t* bytes;         // the same as integers
     const int64_t *top, *left;    // (dst_h,), (dst_w,): where the texture is selected
     const int64_t *rows, *cols;   // (taps_y, dst_h), (taps_x, dst_w)
     const float *weights_y, *weights_x;  // (taps_y, dst_h), (taps_x, dst_w): the kernel
