@@ -266,7 +266,7 @@ class DownsizeNet(BaseResizer):
                 warnings.warn(
                     f'start={self.start!r} at {src_hw} -> {dst_hw} reaches over {max(needed)} neighbours; with '
                     f'neighbors={self.neighbors!r} it starts cut (neighbors={max(needed)} keeps it whole)',
-                    stacklevel=4,
+                    stacklevel=7,  # past the module call, to who made it
                 )
         dtype = torch.promote_types(self.fusion.weight.dtype, torch.float32)
         return phases_of(self.start, self.distance, self.neighbors, self.slots, src_hw, dst_hw, images.device, dtype)
