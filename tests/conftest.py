@@ -1,5 +1,7 @@
 """Settings that all tests share."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -15,3 +17,12 @@ settings.load_profile('stable')
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='module')
+def single_thread() -> Iterator[None]:
+    """Waking threads for a few hundred numbers takes far longer than the numbers."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -48,10 +48,11 @@ def extract(checkpoint: dict[str, Any], cfg: Config) -> DownsizeNet:
     if not state:
         raise ValueError(f'the checkpoint has no {PREFIX}*: it was trained without a downsizer, or with a fixed one')
     arguments = cfg.model.data_preprocessor.downsizer.to_dict()
-    if arguments.get('pretrained'):  # where it came from may be gone; what it was is in the state, as arguments say
-        raise_if_gone(arguments['pretrained'])
     arguments.pop('init_cfg', None)
-    net = build_resizer(arguments)
+    try:
+        net = build_resizer(arguments)
+    except FileNotFoundError as error:  # of a downsizer that was itself trained on from a file
+        raise ValueError(f'{error}. The config names it with pretrained=; its arguments are needed') from error
     if not isinstance(net, DownsizeNet):
         raise ValueError(f'the downsizer is a {type(net).__name__}; only DownsizeNet is kept as a file')
     try:
@@ -59,16 +60,6 @@ def extract(checkpoint: dict[str, Any], cfg: Config) -> DownsizeNet:
     except RuntimeError as error:
         raise ValueError(f'the checkpoint does not fit its config: {error}') from error
     return net
-
-
-def raise_if_gone(path: str) -> None:
-    """Say what is missing where a downsizer was itself trained on from a file."""
-    from mmdownsize.resizers.pretrained import find
-
-    try:
-        find(path)
-    except FileNotFoundError as error:
-        raise ValueError(f'{error}. The config names it with pretrained=; its arguments are needed') from error
 
 
 def main(argv: Sequence[str] | None = None) -> None:

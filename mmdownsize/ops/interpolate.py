@@ -124,12 +124,14 @@ def downsize(
         except natively, ``images``; twice with ``'dense'`` only.
 
     Raises:
-        ValueError: If ``backend`` or ``normalize`` is unknown, or ``backend='native'`` cannot do what is asked for; says why.
+        ValueError: If ``backend`` or ``normalize`` is unknown, shapes do not fit each other, or ``backend='native'`` cannot
+            do what is asked for; says why.
     """
     if backend not in BACKENDS:
         raise ValueError(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
     if normalize not in NORMALIZATIONS:
         raise ValueError(f'unknown normalize {normalize!r}, choose one of {", ".join(NORMALIZATIONS)}')
+    _check_shapes(images, around, base, texture)
     if backend in ('auto', 'native'):
         reason = native.refusal(images, around, base, texture)
         if reason is None:
@@ -141,3 +143,24 @@ def downsize(
         images = images.float()
     coefficients = learned_coefficients(images, around, base, texture, normalize=normalize, banded=backend == 'banded')
     return interpolate(images, coefficients, around.rows, around.cols).to(images.dtype)
+
+
+def _check_shapes(images: Tensor, around: Neighborhood, base: Tensor, texture: Texture | None) -> None:
+    # The compiled back end would read what lies behind a tensor that is too small.
+    count, h, w = len(around.rows) * len(around.cols), len(around.top), len(around.left)
+    wanted = {
+        'base': (base, (count, h, w)),
+        'rows': (around.rows, (len(around.rows), h)),
+        'cols': (around.cols, (len(around.cols), w)),
+        'weights_y': (around.weights_y, (len(around.rows), h)),
+        'weights_x': (around.weights_x, (len(around.cols), w)),
+    }
+    if texture is not None:
+        channels = [images.shape[1], *(len(weight) for weight in texture.weights)]
+        wanted['to_logits'] = (texture.to_logits, (count, channels[-1]))
+        for i, (weight, bias) in enumerate(zip(texture.weights, texture.biases, strict=True)):
+            wanted[f'weights[{i}]'] = (weight, (channels[i + 1], channels[i], 3, 3))
+            wanted[f'biases[{i}]'] = (bias, (channels[i + 1],))
+    for name, (tensor, shape) in wanted.items():
+        if tuple(tensor.shape) != shape:
+            raise ValueError(f'{name} must be {shape} for images {tuple(images.shape)}, got {tuple(tensor.shape)}')

@@ -86,7 +86,9 @@ def is_tracing() -> bool:
 
 def refusal(images: Tensor, around: Neighborhood, base: Tensor, texture: Texture | None) -> str | None:
     """Return why :func:`downsize` cannot take this, or None if it can."""
-    parameters = [base] if texture is None else [base, texture.to_logits, *texture.weights, *texture.biases]
+    parameters = [base, around.weights_y, around.weights_x]
+    if texture is not None:
+        parameters += [texture.to_logits, *texture.weights, *texture.biases]
     if is_tracing():
         return 'a graph is being traced'
     if any(t.device.type != 'cpu' for t in (images, *parameters)):

@@ -322,6 +322,8 @@ def refused():
     yield 'no gradient of the images', (images.requires_grad_(), *rest)
     images, around, base, texture = arguments()
     yield 'the weights are torch.bfloat16', (images, around, base.bfloat16(), texture)
+    double = dataclasses.replace(around, weights_y=around.weights_y.double())
+    yield 'the weights are torch.float64', (images, double, base, texture)
     odd = dataclasses.replace(around, cols=around.cols[:1], weights_x=around.weights_x[:1])
     yield (
         'even number of neighbours',
@@ -341,6 +343,38 @@ def test_what_it_cannot_do_is_refused_by_name_or_done_by_another(reason, argumen
         downsize(*arguments, backend='native')
     if arguments[0].device.type == 'cpu':
         torch.testing.assert_close(downsize(*arguments), downsize(*arguments, backend='dense'))
+
+
+@pytest.mark.parametrize('backend', ['auto', 'dense'])
+@pytest.mark.parametrize(
+    ('message', 'change'),
+    [
+        (r'base must be \(4, 6, 5\)', lambda i, a, b, t: (i, a, b[:3], t)),
+        (r'base must be \(4, 6, 5\)', lambda i, a, b, t: (i, a, b[:, :5], t)),
+        (r'rows must be \(2, 6\)', lambda i, a, b, t: (i, dataclasses.replace(a, rows=a.rows[:, :5]), b, t)),
+        (r'cols must be \(2, 5\)', lambda i, a, b, t: (i, dataclasses.replace(a, cols=a.cols[:, :4]), b, t)),
+        (
+            r'weights_y must be \(2, 6\)',
+            lambda i, a, b, t: (i, dataclasses.replace(a, weights_y=a.weights_y[:1]), b, t),
+        ),
+        (
+            r'weights_x must be \(2, 5\)',
+            lambda i, a, b, t: (i, dataclasses.replace(a, weights_x=a.weights_x[:1]), b, t),
+        ),
+        (
+            r'to_logits must be \(4, 16\)',
+            lambda i, a, b, t: (i, a, b, dataclasses.replace(t, to_logits=t.to_logits[:3])),
+        ),
+        (r'weights\[0\] must be \(16, 2, 3, 3\)', lambda i, a, b, t: (i[:, :2], a, b, t)),
+        (
+            r'biases\[0\] must be \(16,\)',
+            lambda i, a, b, t: (i, a, b, dataclasses.replace(t, biases=[t.biases[0][:9]])),
+        ),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused_before_anything_is_read(message, change, backend):
+    with pytest.raises(ValueError, match=message):
+        downsize(*change(*arguments()), backend=backend)
 
 
 def test_unknown_names_are_refused():

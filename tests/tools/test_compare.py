@@ -17,8 +17,8 @@ from scipy import stats
 
 pytest.importorskip('mmseg')
 
-from tests.tools.test_train import ROOT, data, write_config  # noqa: F401
-from tools import compare, compare_report
+from tests.tools.small_training import ROOT, write_config
+from tools import compare, compare_arms, compare_report
 
 
 def run_line(arm, seed, value, kind='FixedResizer', config='c'):
@@ -116,7 +116,7 @@ def test_arms_by_name_and_from_a_file(tmp_path):
     path.write_text(
         "arms = dict(mine=dict(downsizer=dict(type='DownsizeNet'), options={'a.b': 1}, equal_cost_to='area'))\n"
     )
-    area, mine = compare.load_arms(['area'], path, 'area')
+    area, mine = compare_arms.load_arms(['area'], path, 'area')
     assert area.downsizer == {'type': 'FixedResizer', 'kernel': 'area'}
     assert (mine.name, mine.options, mine.equal_cost_to) == ('mine', {'a.b': 1}, 'area')
 
@@ -144,7 +144,7 @@ def test_bad_arms_are_refused(names, text, baseline, message, tmp_path):
         path = tmp_path / 'arms.py'
         path.write_text(text)
     with pytest.raises(ValueError, match=message):
-        compare.load_arms(names, path, baseline)
+        compare_arms.load_arms(names, path, baseline)
 
 
 @pytest.mark.parametrize(
@@ -157,22 +157,49 @@ def test_bad_arms_are_refused(names, text, baseline, message, tmp_path):
     ],
 )
 def test_a_target_of_four_times_the_pixels(preprocessor, expected):
-    assert compare.target_area(preprocessor, 4.0) == expected
+    assert compare_arms.target_area(preprocessor, 4.0) == expected
 
 
-def test_a_downsizer_is_replaced_and_not_merged(tmp_path, data):  # noqa: F811
+def test_equal_cost_is_found_on_the_line_through_two_sizes(tmp_path, data, monkeypatch):
     cfg = Config.fromfile(write_config(tmp_path / 'c.py', data, by_epoch=True, seed=0, workers=0))
-    arm = compare.Arm('area', {'type': 'FixedResizer', 'kernel': 'area'}, {'optim_wrapper.optimizer.lr': 0.5})
-    own = compare.config_of(cfg, arm, 3)
+    fixed = compare_arms.Arm('fixed', {'type': 'FixedResizer'}, {'optim_wrapper.optimizer.lr': 0.5}, 'net')
+    net = compare_arms.Arm('net', {'type': 'DownsizeNet'}, {})
+
+    def seconds(own):  # 1 s and 2 s for the pixels at scale_factor=0.5; 0.48 s for DownsizeNet
+        preprocessor = own.model.data_preprocessor
+        extra = 0.48 if preprocessor.downsizer['type'] == 'DownsizeNet' else 0
+        return 1 + 2 * (preprocessor.scale_factor / 0.5) ** 2 + extra
+
+    monkeypatch.setattr(compare_arms, 'inference_seconds', seconds)
+    path = tmp_path / 'equal_cost.json'
+    for _ in range(2):  # measured, then read
+        resolved, same = compare_arms.resolve_costs(cfg, [fixed, net], 0, path)
+        assert same is net
+        assert resolved.options['model.data_preprocessor.scale_factor'] == pytest.approx(0.5 * 1.24**0.5)
+        assert resolved.options['optim_wrapper.optimizer.lr'] == 0.5
+        own = compare_arms.config_of(cfg, resolved, 0)
+        assert own.model.data_preprocessor.scale_factor == pytest.approx(0.5 * 1.24**0.5)
+        monkeypatch.setattr(compare_arms, 'inference_seconds', None)
+
+
+def test_inference_is_timed_on_the_configs_own_images(tmp_path, data):
+    cfg = Config.fromfile(write_config(tmp_path / 'c.py', data, by_epoch=True, seed=0, workers=0))
+    assert 0 < compare_arms.inference_seconds(cfg, repeats=1) < 60
+
+
+def test_a_downsizer_is_replaced_and_not_merged(tmp_path, data):
+    cfg = Config.fromfile(write_config(tmp_path / 'c.py', data, by_epoch=True, seed=0, workers=0))
+    arm = compare_arms.Arm('area', {'type': 'FixedResizer', 'kernel': 'area'}, {'optim_wrapper.optimizer.lr': 0.5})
+    own = compare_arms.config_of(cfg, arm, 3)
     assert own.model.data_preprocessor.downsizer == arm.downsizer
     assert (own.optim_wrapper.optimizer.lr, own.randomness.seed) == (0.5, 3)
     assert cfg.model.data_preprocessor.downsizer.type == 'DownsizeNet'  # the original is untouched
-    assert compare.fingerprint(own) != compare.fingerprint(compare.config_of(cfg, arm, 4))
+    assert compare.fingerprint(own) != compare.fingerprint(compare_arms.config_of(cfg, arm, 4))
     own.load_from = 'elsewhere'
-    assert compare.fingerprint(own) == compare.fingerprint(compare.config_of(cfg, arm, 3))
+    assert compare.fingerprint(own) == compare.fingerprint(compare_arms.config_of(cfg, arm, 3))
 
 
-def test_a_study_interrupted_and_continued(tmp_path, data):  # noqa: F811
+def test_a_study_interrupted_and_continued(tmp_path, data):
     config = write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0)
     arms = tmp_path / 'arms.py'
     arms.write_text(

@@ -1,0 +1,135 @@
+"""The arms of tools/compare.py: which resizers, what else they change, and what costs the same."""
+
+from __future__ import annotations
+
+import copy
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from mmdownsize.registry import MODELS
+
+FRAGMENTS = Path(__file__).resolve().parents[1] / 'configs/_base_/downsize'
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A resizer, and what else of the config it changes."""
+
+    name: str
+    downsizer: dict[str, Any]
+    options: dict[str, Any]
+    equal_cost_to: str | None = None
+
+
+def load_arms(names: Sequence[str], path: Path | None, baseline: str) -> list[Arm]:
+    """Return the arms of the command line.
+
+    Raises:
+        ValueError: If one is unknown, named twice or wrongly written, or the baseline is not among them.
+    """
+    arms = []
+    for name in names:
+        fragment = FRAGMENTS / f'{name}.py'
+        if not fragment.is_file():
+            known = ', '.join(sorted(p.stem for p in FRAGMENTS.glob('*.py')))
+            raise ValueError(f'unknown fragment {name!r}, choose one of {known}; others go into a file: --arms')
+        arms.append(Arm(name, Config.fromfile(fragment).downsizer.to_dict(), {}))
+    if path is not None:
+        if not path.is_file():
+            raise ValueError(f'no such file: {path}')
+        for name, entry in Config.fromfile(path).get('arms', {}).items():
+            entry = entry.to_dict()
+            unknown = entry.keys() - {'downsizer', 'options', 'equal_cost_to'}
+            if unknown or 'downsizer' not in entry:
+                raise ValueError(
+                    f'arm {name!r} has downsizer, options and equal_cost_to, not {sorted(unknown) or "no downsizer"}'
+                )
+            arms.append(Arm(name, entry['downsizer'], entry.get('options', {}), entry.get('equal_cost_to')))
+    known_arms = [arm.name for arm in arms]
+    if len(set(known_arms)) != len(known_arms):
+        raise ValueError(f'an arm is named twice: {", ".join(known_arms)}')
+    if not arms:
+        raise ValueError('no arms: give --arm or --arms')
+    for wanted in (baseline, *(arm.equal_cost_to for arm in arms if arm.equal_cost_to)):
+        if wanted not in known_arms:
+            raise ValueError(f'no arm {wanted!r} among {", ".join(known_arms)}')
+    return arms
+
+
+def config_of(cfg: Config, arm: Arm, seed: int) -> Config:
+    """Return the config of an arm and a seed."""
+    cfg = copy.deepcopy(cfg)
+    cfg.model.data_preprocessor['downsizer'] = arm.downsizer  # replaced, where an update would merge
+    cfg.merge_from_dict(arm.options)
+    cfg.merge_from_dict({'randomness.seed': seed})
+    return cfg
+
+
+def target_area(preprocessor: dict[str, Any], factor: float) -> dict[str, Any]:
+    """Return the preprocessor's target with ``factor`` times the pixels."""
+    side = factor**0.5
+    for key in ('scale_factor', 'scale'):
+        if preprocessor.get(key) is not None:
+            numbers = preprocessor[key] if isinstance(preprocessor[key], list | tuple) else [preprocessor[key]]
+            scaled = [round(n * side) if key == 'scale' else n * side for n in numbers]
+            return {key: tuple(scaled) if isinstance(preprocessor[key], list | tuple) else scaled[0]}
+    raise ValueError('the preprocessor has no scale and no scale_factor to raise')
+
+
+def inference_seconds(cfg: Config, repeats: int = 7) -> float:
+    """Return the median time of a prediction on a validation image."""
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    dataset = Runner.build_dataloader(
+        dict(copy.deepcopy(cfg.val_dataloader), num_workers=0, persistent_workers=False), seed=0
+    )
+    model = MODELS.build(cfg.model).eval()
+    times = []
+    for _ in range(repeats + 1):
+        batch = next(iter(dataset))
+        start = time.perf_counter()
+        with torch.no_grad():
+            model.val_step(batch)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def at_equal_cost(cfg: Config, arm: Arm, other: Arm, seed: int) -> Arm:
+    """Return the arm with its target raised to the other arm's time, by a line through two measured sizes."""
+    wanted = inference_seconds(config_of(cfg, other, seed))
+    own = config_of(cfg, arm, seed)
+    areas, times = (1.0, 1.5), []
+    for area in areas:
+        raised = copy.deepcopy(own)
+        raised.model.data_preprocessor.update(target_area(own.model.data_preprocessor, area))
+        times.append(inference_seconds(raised))
+    slope = (times[1] - times[0]) / (areas[1] - areas[0])
+    area = min(max(1.0, 1 + (wanted - times[0]) / slope), 4.0) if slope > 0 else 1.0
+    target = target_area(own.model.data_preprocessor, area)
+    options = {**arm.options, **{f'model.data_preprocessor.{key}': value for key, value in target.items()}}
+    return Arm(arm.name, arm.downsizer, options)
+
+
+def resolve_costs(cfg: Config, arms: list[Arm], seed: int, path: Path) -> list[Arm]:
+    """Return the arms with every ``equal_cost_to`` measured, once and for all of this work dir."""
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    resolved = []
+    for arm in arms:
+        if arm.equal_cost_to is not None:
+            if arm.name not in known:
+                other = next(a for a in arms if a.name == arm.equal_cost_to)
+                known[arm.name] = at_equal_cost(cfg, arm, other, seed).options
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps(known, indent=1))
+            arm = Arm(arm.name, arm.downsizer, known[arm.name])
+        resolved.append(arm)
+    return resolved
