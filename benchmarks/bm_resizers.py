@@ -283,7 +283,7 @@ def plot(rows: list[dict], path: Path) -> None:
 
     figure, panels = plt.subplots(1, 2, figsize=(12, 4.5), sharey=True, layout='constrained')
     for name in dict.fromkeys(row['resizer'] for row in rows):
-        own = [row for row in rows if row['resizer'] == name]
+        own = sorted((row for row in rows if row['resizer'] == name), key=lambda row: (row['src_hw'], row['dst_hw']))
         halved = [row for row in own if 2 * row['dst_hw'][0] == row['src_hw'][0]]
         scaled = [row for row in own if row['src_hw'][0] == SCALED_SIDE]
         style = dict(marker='o', markersize=3, linewidth=2.5 if name.startswith('DownsizeNet') else 1.2, label=name)
