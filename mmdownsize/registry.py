@@ -1,4 +1,4 @@
-"""The registry of mmdownsize, a child of mmengine's.
+"""The registries of mmdownsize, children of mmengine's.
 
 ``type='mmdownsize.NAME'`` in any OpenMMLab config finds it by itself: mmengine imports this module by the scope's name. It stays
 light: what needs mmdet or mmsegmentation is imported when it is asked for by name, so that a segmentation user needs no mmdet.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
 
@@ -43,4 +44,10 @@ class OnDemandRegistry(Registry):
 
 MODELS = OnDemandRegistry(
     'model', parent=MMENGINE_MODELS, scope='mmdownsize', locations=['mmdownsize.preprocessors.resizers']
+)
+HOOKS = Registry(
+    'hook',
+    parent=MMENGINE_HOOKS,
+    scope='mmdownsize',
+    locations=['mmdownsize.hooks.exact_resume', 'mmdownsize.hooks.train_only'],
 )

@@ -18,7 +18,9 @@ An arm is a fragment of configs/_base_/downsize, by name, or an entry of a Pytho
     )
 
 ``options`` overrides the config as --cfg-options does. With ``equal_cost_to`` the arm's target size is raised until its
-inference takes as long as the other arm's.
+inference takes as long as the other arm's. With ``train=False`` the arm is only tested, as it starts.
+
+The weights that all arms of a seed start from are drawn by the seed, or come from a user's own checkpoint: --start.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint, set_random_seed
 from rich.console import Console
 
+from mmdownsize.checkpoints import allow_mmengine_checkpoints
 from mmdownsize.registry import MODELS
 from mmdownsize.version import __version__
 from tools.compare_arms import Arm, config_of, load_arms, resolve_costs
@@ -66,6 +69,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--baseline', default='bilinear', help='arm that the others are compared with')
     parser.add_argument('--metric', help=f'key of the metric; by default the first of {", ".join(METRICS)}')
     parser.add_argument(
+        '--start',
+        metavar='CHECKPOINT',
+        help="weights of the model that all arms start from; '{seed}' in it is replaced",
+    )
+    parser.add_argument(
         '--work-dir', type=Path, help='folder of the runs; default: work_dirs/compare/NAME_OF_THE_CONFIG'
     )
     parser.add_argument('--log', type=Path, help='log of finished runs, a line each; default: WORK_DIR/runs.jsonl')
@@ -77,35 +85,78 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def fingerprint(cfg: Config) -> str:
+def fingerprint(cfg: Config, arm: Arm, start: Path | None) -> str:
     """Return a short name of all that a run depends on."""
     content = {key: value for key, value in cfg.to_dict().items() if key not in ('work_dir', 'load_from', 'resume')}
+    if start is not None:
+        content['start'] = hashlib.sha256(start.read_bytes()).hexdigest()
+    if not arm.train:
+        content['train'] = False
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()[:12]
 
 
-def write_start(cfg: Config, path: Path) -> None:
-    """Write the weights of the model that all arms of a seed start from: those behind the preprocessor."""
+def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
+    """Write the weights of the model that all arms of a seed start from: those behind the preprocessor.
+
+    Raises:
+        ValueError: If the checkpoint is another model's.
+    """
     if path.is_file():
         return
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     set_random_seed(cfg.randomness.seed)
     model = MODELS.build(cfg.model)
     model.init_weights()
-    state = {key: value for key, value in model.state_dict().items() if not key.startswith('data_preprocessor.')}
+    state = behind_preprocessor(model.state_dict())
+    if checkpoint is not None:
+        allow_mmengine_checkpoints()
+        loaded = torch.load(checkpoint, map_location='cpu')
+        given = behind_preprocessor(loaded.get('state_dict', loaded))
+        wrong = sorted(key for key in state.keys() | given.keys() if shape_of(state, key) != shape_of(given, key))
+        if wrong:
+            raise ValueError(
+                f"{checkpoint} does not fit the config's model: {len(wrong)} of {len(state)} weights are missing, "
+                f'unknown or of another shape, such as {", ".join(wrong[:3])}'
+            )
+        state = given
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix('.partial')
     torch.save(dict(state_dict=state, meta={}), partial)
     partial.replace(path)
 
 
+def checkpoint_of(pattern: str | None, seed: int) -> Path | None:
+    """Return a seed's own start.
+
+    Raises:
+        ValueError: If there is no such file.
+    """
+    if pattern is None:
+        return None
+    path = Path(pattern.replace('{seed}', str(seed)))
+    if not path.is_file():
+        raise ValueError(f'--start: no such file: {path}')
+    return path
+
+
+def behind_preprocessor(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights that are not the preprocessor's."""
+    return {key: value for key, value in state.items() if not key.startswith('data_preprocessor.')}
+
+
+def shape_of(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | None:
+    """Return the shape of a weight, None if there is no such."""
+    return tuple(state[key].shape) if key in state else None
+
+
 def last_metrics(work_dir: Path) -> dict[str, float]:
-    """Return the last validation of a run, in points of a hundred.
+    """Return the last validation of a run, or its test, in points of a hundred.
 
     Raises:
         RuntimeError: If there is none.
     """
     last: dict[str, Any] = {}
-    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+    for path in sorted([*work_dir.glob('*/vis_data/scalars.json'), *work_dir.glob('*/2*.json')]):
         for line in path.read_text().splitlines():
             values = json.loads(line)
             if 'loss' not in values and values.get('step', -1) >= last.get('step', -1):
@@ -116,17 +167,22 @@ def last_metrics(work_dir: Path) -> dict[str, float]:
     return {key: 100 * value if key.startswith(FRACTIONS) else value for key, value in metrics.items()}
 
 
-def train(cfg: Config, run_dir: Path, console: Console, label: str) -> float:
-    """Train in a process of its own, and return the seconds it took with all its interruptions' parts; shows where it is.
+def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: bool) -> float:
+    """Train or test in a process of its own, and show where it is.
+
+    Returns:
+        The seconds it took, those before interruptions included.
 
     Raises:
-        RuntimeError: If the training fails.
+        RuntimeError: If it fails.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     config_path = run_dir / 'config.py'
     cfg.dump(config_path)
-    command = [sys.executable, str(ROOT / 'tools/train.py'), str(config_path), '--work-dir', str(run_dir)]
-    if find_latest_checkpoint(str(run_dir)):
+    arguments = [str(config_path)] if train else [str(config_path), cfg.load_from]
+    tool = ROOT / 'tools' / ('train.py' if train else 'test.py')
+    command = [sys.executable, str(tool), *arguments, '--work-dir', str(run_dir)]
+    if train and find_latest_checkpoint(str(run_dir)):
         command.append('--resume')
     environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}  # the loader's workers share the cores
     start = time.perf_counter()
@@ -180,7 +236,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     log = args.log or work_dir / 'runs.jsonl'
     if not args.report_only:
         arms = resolve_costs(cfg, arms, args.seeds[0], work_dir / 'equal_cost.json')
-        run_all(args, cfg, arms, work_dir, log, console)
+        try:
+            run_all(args, cfg, arms, work_dir, log, console)
+        except ValueError as error:
+            sys.exit(str(error))
     runs = [run for run in read_log([log]) if run['config'] == args.config.stem] if log.is_file() else []
     if not runs:
         sys.exit(f'no finished runs in {log}')
@@ -198,21 +257,22 @@ def run_all(
     baseline = next(arm for arm in arms if arm.name == args.baseline)
     todo = []
     for seed in args.seeds:  # seed by seed: pairs are complete early
+        checkpoint = checkpoint_of(args.start, seed)
         start_cfg = config_of(cfg, baseline, seed)
-        start = work_dir / f'start_seed{seed}_{fingerprint(start_cfg)}.pth'
+        start = work_dir / f'start_seed{seed}_{fingerprint(start_cfg, baseline, checkpoint)}.pth'
         for arm in arms:
             own = config_of(cfg, arm, seed)
-            if (arm.name, seed, fingerprint(own)) not in finished:
-                todo.append((arm, seed, own, start_cfg, start))
+            name = fingerprint(own, arm, checkpoint)
+            if (arm.name, seed, name) not in finished:
+                todo.append((arm, seed, own, name))
+                write_start(start_cfg, start, checkpoint)
+                own.load_from = str(start.resolve())
     seconds = [run['seconds'] for run in finished.values()]
-    for number, (arm, seed, own, start_cfg, start) in enumerate(todo):
+    for number, (arm, seed, own, name) in enumerate(todo):
         left = f', {statistics.fmean(seconds) * (len(todo) - number) / 60:.0f} min left' if seconds else ''
         label = f'{arm.name}, seed {seed} ({number + 1} of {len(todo)}{left})'
-        write_start(start_cfg, start)
-        name = fingerprint(own)
-        own.load_from = str(start.resolve())
         run_dir = work_dir / arm.name / f'seed{seed}_{name}'
-        taken = train(own, run_dir, console, label)
+        taken = execute(own, run_dir, console, label, arm.train)
         metrics = last_metrics(run_dir)
         metric = args.metric or next((key for key in METRICS if key in metrics), sorted(metrics)[0])
         run = {
@@ -225,6 +285,8 @@ def run_all(
             'fingerprint': name,
             'downsizer': arm.downsizer,
             'options': arm.options,
+            'trained': arm.train,
+            'start': args.start,
             'versions': {
                 'mmdownsize': __version__,
                 'torch': torch.__version__,

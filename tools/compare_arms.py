@@ -7,7 +7,7 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,13 @@ FRAGMENTS = Path(__file__).resolve().parents[1] / 'configs/_base_/downsize'
 
 @dataclass(frozen=True)
 class Arm:
-    """A resizer, and what else of the config it changes."""
+    """A resizer, what else of the config it changes, and whether it is trained or only tested."""
 
     name: str
     downsizer: dict[str, Any]
     options: dict[str, Any]
     equal_cost_to: str | None = None
+    train: bool = True
 
 
 def load_arms(names: Sequence[str], path: Path | None, baseline: str) -> list[Arm]:
@@ -49,12 +50,13 @@ def load_arms(names: Sequence[str], path: Path | None, baseline: str) -> list[Ar
             raise ValueError(f'no such file: {path}')
         for name, entry in Config.fromfile(path).get('arms', {}).items():
             entry = entry.to_dict()
-            unknown = entry.keys() - {'downsizer', 'options', 'equal_cost_to'}
+            unknown = entry.keys() - {'downsizer', 'options', 'equal_cost_to', 'train'}
             if unknown or 'downsizer' not in entry:
                 raise ValueError(
-                    f'arm {name!r} has downsizer, options and equal_cost_to, not {sorted(unknown) or "no downsizer"}'
+                    f'arm {name!r} has downsizer, options, equal_cost_to and train, '
+                    f'not {sorted(unknown) or "no downsizer"}'
                 )
-            arms.append(Arm(name, entry['downsizer'], entry.get('options', {}), entry.get('equal_cost_to')))
+            arms.append(Arm(name, **{'options': {}, **entry}))
     known_arms = [arm.name for arm in arms]
     if len(set(known_arms)) != len(known_arms):
         raise ValueError(f'an arm is named twice: {", ".join(known_arms)}')
@@ -116,7 +118,7 @@ def at_equal_cost(cfg: Config, arm: Arm, other: Arm, seed: int) -> Arm:
     area = min(max(1.0, 1 + (wanted - times[0]) / slope), 4.0) if slope > 0 else 1.0
     target = target_area(own.model.data_preprocessor, area)
     options = {**arm.options, **{f'model.data_preprocessor.{key}': value for key, value in target.items()}}
-    return Arm(arm.name, arm.downsizer, options)
+    return replace(arm, options=options, equal_cost_to=None)
 
 
 def resolve_costs(cfg: Config, arms: list[Arm], seed: int, path: Path) -> list[Arm]:
@@ -130,6 +132,6 @@ def resolve_costs(cfg: Config, arms: list[Arm], seed: int, path: Path) -> list[A
                 known[arm.name] = at_equal_cost(cfg, arm, other, seed).options
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps(known, indent=1))
-            arm = Arm(arm.name, arm.downsizer, known[arm.name])
+            arm = replace(arm, options=known[arm.name], equal_cost_to=None)
         resolved.append(arm)
     return resolved

@@ -13,8 +13,9 @@ import torch
 from mmengine.dataset import worker_init_fn as mmengine_worker_init_fn
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
 from mmengine.runner import IterBasedTrainLoop, Runner
+
+from mmdownsize.registry import HOOKS
 
 
 @HOOKS.register_module()

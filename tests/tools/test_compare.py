@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from PIL import Image
 from scipy import stats
 
 pytest.importorskip('mmseg')
@@ -132,7 +134,7 @@ def test_arms_by_name_and_from_a_file(tmp_path):
             [],
             'arms = dict(a=dict(kernel=1))',
             'a',
-            r"arm 'a' has downsizer, options and equal_cost_to, not \['kernel'\]",
+            r"arm 'a' has downsizer, options, equal_cost_to and train, not \['kernel'\]",
         ),
         ([], 'arms = dict(a=dict(options=dict()))', 'a', 'not no downsizer'),
         ([], "arms = dict(a=dict(downsizer=dict(), equal_cost_to='b'))", 'a', "no arm 'b' among a"),
@@ -194,9 +196,26 @@ def test_a_downsizer_is_replaced_and_not_merged(tmp_path, data):
     assert own.model.data_preprocessor.downsizer == arm.downsizer
     assert (own.optim_wrapper.optimizer.lr, own.randomness.seed) == (0.5, 3)
     assert cfg.model.data_preprocessor.downsizer.type == 'DownsizeNet'  # the original is untouched
-    assert compare.fingerprint(own) != compare.fingerprint(compare_arms.config_of(cfg, arm, 4))
+
+
+def test_a_run_is_known_by_all_it_depends_on(tmp_path, data):
+    cfg = Config.fromfile(write_config(tmp_path / 'c.py', data, by_epoch=True, seed=0, workers=0))
+    arm = compare_arms.Arm('area', {'type': 'FixedResizer', 'kernel': 'area'}, {})
+    tested = compare_arms.Arm('area', {'type': 'FixedResizer', 'kernel': 'area'}, {}, train=False)
+    starts = tmp_path / 'a.pth', tmp_path / 'b.pth'
+    for number, start in enumerate(starts):
+        torch.save(number, start)
+    own = compare_arms.config_of(cfg, arm, 3)
+    names = [
+        compare.fingerprint(own, arm, None),
+        compare.fingerprint(own, tested, None),
+        compare.fingerprint(compare_arms.config_of(cfg, arm, 4), arm, None),
+        *(compare.fingerprint(own, arm, start) for start in starts),
+    ]
+    assert len(set(names)) == 5
     own.load_from = 'elsewhere'
-    assert compare.fingerprint(own) == compare.fingerprint(compare_arms.config_of(cfg, arm, 3))
+    assert compare.fingerprint(own, arm, None) == names[0]
+    assert compare.fingerprint(own, arm, starts[1].rename(tmp_path / 'c.pth')) == names[4]  # its content counts
 
 
 def test_a_study_interrupted_and_continued(tmp_path, data):
@@ -240,6 +259,48 @@ def test_a_study_interrupted_and_continued(tmp_path, data):
     again = subprocess.run([*command, '--plot', tmp_path / 'runs.png'], env=environment, capture_output=True, text=True)
     assert again.returncode == 0 and log.read_text().count('\n') == 3
     assert Path(tmp_path / 'runs.png').is_file()
+
+
+def test_arms_start_from_a_checkpoint_and_some_are_only_tested(tmp_path, data):
+    config = write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0)
+    cfg = Config.fromfile(config)
+    init_default_scope('mmseg')
+    model = MODELS.build(cfg.model)
+    with torch.no_grad():
+        for parameter in model.decode_head.parameters():
+            parameter.fill_(0.0)
+        model.decode_head.conv_seg.bias.copy_(torch.tensor([-1.0, 1.0]))  # class b everywhere
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'model_5.pth')
+    arms = tmp_path / 'arms.py'
+    arms.write_text(
+        "fixed = dict(type='FixedResizer', kernel='bilinear')\n"
+        'arms = dict(tested=dict(downsizer=fixed, train=False), trained=dict(downsizer=fixed))\n'
+    )
+    options = [str(config), '--arms', str(arms), '--seeds', '5', '--work-dir', str(tmp_path / 'work')]
+    options += ['--baseline', 'tested', '--cfg-options', 'optim_wrapper.optimizer.lr=0.1']
+    compare.main([*options, '--start', str(tmp_path / 'model_{seed}.pth')])
+    tested, trained = compare_report.read_log([tmp_path / 'work/runs.jsonl'])
+    labels = np.stack([np.array(Image.open(path)) for path in (data / 'labels').glob('*.png')])
+    assert tested['metrics']['mIoU'] == pytest.approx(100 * (labels == 1).mean() / 2, abs=0.01)
+    (last,) = (tmp_path / 'work/trained').glob('*/epoch_2.pth')
+    bias = torch.load(last, weights_only=False)['state_dict']['decode_head.conv_seg.bias']
+    assert 0 < (bias - torch.tensor([-1.0, 1.0])).abs().max() < 1  # trained on from there
+    assert (tested['trained'], trained['trained']) == (False, True)
+    assert tested['start'].endswith('model_{seed}.pth')
+
+
+@pytest.mark.parametrize(
+    ('state', 'message'),
+    [(None, 'no such file: .*none.pth'), ({'backbone.x': torch.zeros(1)}, r'does not fit .* weights are missing')],
+)
+def test_a_wrong_start_is_refused(state, message, tmp_path, data):
+    config = write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0)
+    path = tmp_path / 'none.pth'
+    if state:
+        torch.save(state, path)
+    with pytest.raises(SystemExit, match=message):
+        compare.main([str(config), '--arm', 'bilinear', '--work-dir', str(tmp_path / 'work'), '--start', str(path)])
+    assert not (tmp_path / 'work').exists()
 
 
 @pytest.mark.parametrize(
