@@ -10,12 +10,15 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
 
 _ON_DEMAND = {
     'DetDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet', 'mmdet==3.3.0'),
     'SegDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
+    'FeatureMatching': ('mmdownsize.models.feature_matching', 'mmengine', 'mmengine'),
+    'PairDownsizePreprocessor': ('mmdownsize.preprocessors.pair', 'mmengine', 'mmengine'),
     'EfficientNetLite': (
         'mmdownsize.models.efficientnet_lite',
         'efficientnet_lite_pytorch',
@@ -50,4 +53,7 @@ HOOKS = Registry(
     parent=MMENGINE_HOOKS,
     scope='mmdownsize',
     locations=['mmdownsize.hooks.exact_resume', 'mmdownsize.hooks.train_only'],
+)
+METRICS = Registry(
+    'metric', parent=MMENGINE_METRICS, scope='mmdownsize', locations=['mmdownsize.models.feature_matching']
 )

@@ -1,0 +1,45 @@
+"""The data preprocessor that hands on every image twice: downsized, and as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.model import ImgDataPreprocessor
+
+from mmdownsize.geometry import ResizeMap
+from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.registry import MODELS
+
+
+@MODELS.register_module()
+class PairDownsizePreprocessor(DownsizeMixin, ImgDataPreprocessor):
+    """mmengine's ``ImgDataPreprocessor`` that gives the downsized images as ``inputs`` and the source as ``full``.
+
+    For :class:`mmdownsize.models.feature_matching.FeatureMatching`. Arguments are those of :class:`DownsizeMixin`.
+    """
+
+    def map_sample(self, sample: Any, resize_map: ResizeMap, training: bool) -> Any:
+        """Return the sample as it is: nobody reads its annotations."""
+        return sample
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Downsize and normalise a batch.
+
+        Args:
+            data: See :meth:`DownsizeMixin.forward`; all images of one size. Samples, if any, are handed on.
+            training: See there.
+
+        Returns:
+            ``inputs`` (N, C, h, w) and ``full`` (N, C, H, W), both normalised, and ``data_samples``.
+
+        Raises:
+            ValueError: If the images differ in size.
+        """
+        sizes = {tuple(image.shape) for image in data['inputs']}
+        if len(sizes) > 1:
+            raise ValueError(
+                f'images of a batch must have one size, got {sorted(sizes)}: resize or crop in the pipeline'
+            )
+        small = super().forward(data, training=False)
+        full = ImgDataPreprocessor.forward(self, dict(inputs=data['inputs']))
+        return dict(inputs=small['inputs'], full=full['inputs'], data_samples=small['data_samples'])
