@@ -26,7 +26,8 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
     downsizing and scaled with it.
 
     Raises:
-        ValueError: Also if the batch augments resize on their own (``BatchResize``, ``BatchSyncRandomResize``).
+        ValueError: Also if the batch augments resize on their own (``BatchResize``, ``BatchSyncRandomResize``), or pad to
+            one size although ``train_scale_factor`` draws many.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -39,6 +40,11 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
                     'combined with a downsizer: remove it, and vary the size in the pipeline if need be'
                 )
             if isinstance(augment, BatchFixedSizePad):
+                if self.train_scale_factor is not None:
+                    raise ValueError(
+                        'BatchFixedSizePad in batch_augments pads to one size, train_scale_factor draws many: '
+                        'remove one of them; pad_size_divisor goes with both'
+                    )
                 augment.size = self.target.of(augment.size)
 
     def map_sample(self, sample: DetDataSample, resize_map: ResizeMap, training: bool) -> DetDataSample:

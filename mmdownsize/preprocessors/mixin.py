@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,11 +33,15 @@ class DownsizeMixin:
             number or (w, h).
         scale: The target size in px instead: an integer or (w, h).
         keep_ratio: Whether to keep the aspect ratio; with ``scale``.
+        train_scale_factor: A pair (lowest, highest). While training, every batch is resized by a factor drawn between
+            them, log-uniformly, instead of the target: for a downsizer, or a model, that is to serve many sizes. The
+            draw is PyTorch's (``randomness.seed``).
         args: The parent's.
         kwargs: The parent's.
 
     Raises:
-        ValueError: If there is no downsizer, its type is unknown, or not exactly one target is given.
+        ValueError: If there is no downsizer, its type is unknown, not exactly one target is given, or
+            ``train_scale_factor`` is no such pair.
     """
 
     def __init__(
@@ -46,12 +51,18 @@ class DownsizeMixin:
         scale_factor: float | tuple[float, float] | None = None,
         scale: int | tuple[int, int] | None = None,
         keep_ratio: bool = False,
+        train_scale_factor: tuple[float, float] | None = None,
         **kwargs: Any,
     ) -> None:
+        if train_scale_factor is not None and not (
+            len(train_scale_factor) == 2 and 0 < train_scale_factor[0] <= train_scale_factor[1] < math.inf
+        ):
+            raise ValueError(f'train_scale_factor must be (lowest, highest), above 0, got {train_scale_factor!r}')
         target = TargetSize(scale_factor, scale, keep_ratio)
         module = build_resizer(downsizer)
         super().__init__(*args, **kwargs)
         self.target = target
+        self.train_scale_factor = train_scale_factor
         self.downsizer = module
         self.is_init = isinstance(downsizer, nn.Module)  # one that was built elsewhere keeps its weights
 
@@ -92,10 +103,18 @@ class DownsizeMixin:
             raise ValueError('training needs data_samples, one an image, got None')
         if samples is not None and len(samples) != len(images):
             raise ValueError(f'one data sample an image is needed, got {len(samples)} for {len(images)} images')
-        maps = [ResizeMap(src, self.target.of(src)) for src in (tuple(image.shape[-2:]) for image in images)]
+        target = self.draw_target() if training else self.target
+        maps = [ResizeMap(src, target.of(src)) for src in (tuple(image.shape[-2:]) for image in images)]
         data['inputs'] = self._downsize(images, maps)
         data['data_samples'] = self._map_samples(samples, maps, training)
         return super().forward(data, training)
+
+    def draw_target(self) -> TargetSize:
+        """Return the target of a batch to train on."""
+        if self.train_scale_factor is None:
+            return self.target
+        low, high = (math.log(factor) for factor in self.train_scale_factor)
+        return TargetSize(scale_factor=math.exp(low + (high - low) * torch.rand(()).item()))
 
     def _map_samples(
         self, samples: Sequence[Any] | None, maps: list[ResizeMap], training: bool

@@ -40,6 +40,6 @@ class PairDownsizePreprocessor(DownsizeMixin, ImgDataPreprocessor):
             raise ValueError(
                 f'images of a batch must have one size, got {sorted(sizes)}: resize or crop in the pipeline'
             )
-        small = super().forward(data, training=False)
+        small = super().forward(data, training)
         full = ImgDataPreprocessor.forward(self, dict(inputs=data['inputs']))
         return dict(inputs=small['inputs'], full=full['inputs'], data_samples=small['data_samples'])

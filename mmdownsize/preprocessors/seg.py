@@ -8,7 +8,7 @@ from typing import Any
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 from mmseg.structures import SegDataSample
 
-from mmdownsize.geometry import ResizeMap
+from mmdownsize.geometry import ResizeMap, TargetSize
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.preprocessors.seg_samples import map_seg_sample, prediction_samples
 from mmdownsize.registry import MODELS
@@ -25,10 +25,18 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._source_size = self.size
         if self.size is not None:
             self.size = self.target.of(self.size)
         if self.test_cfg and self.test_cfg.get('size') is not None:
             self.test_cfg = {**self.test_cfg, 'size': self.target.of(self.test_cfg['size'])}
+
+    def draw_target(self) -> TargetSize:
+        """Return the target of a batch to train on, to which the padding size is scaled as well."""
+        target = super().draw_target()
+        if self._source_size is not None:
+            self.size = target.of(self._source_size)
+        return target
 
     def map_sample(self, sample: SegDataSample, resize_map: ResizeMap, training: bool) -> SegDataSample:
         """Return a new sample whose every field fits the downsized image."""

@@ -212,3 +212,15 @@ def test_annotations_of_another_size_are_no_concern_at_test_time(build):
     sample.gt_sem_seg = PixelData(**{key: given.clone()})
     out = build()(dict(inputs=[random_image()], data_samples=[sample]), False)
     assert torch.equal(out['data_samples'][0].gt_sem_seg.get(key), given)
+
+
+@both_tasks
+@pytest.mark.parametrize('factors', [(0.5,), (0.6, 0.5), (0, 1), (0.5, float('inf')), (-1.0, 0.5)])
+def test_scales_to_draw_from_are_two_in_order(build, factors):
+    with pytest.raises(ValueError, match=r'train_scale_factor must be \(lowest, highest\), above 0, got \('):
+        build(train_scale_factor=factors)
+
+
+def test_padding_to_one_size_does_not_go_with_drawn_scales():
+    with pytest.raises(ValueError, match=r'BatchFixedSizePad .* pads to one size, train_scale_factor draws many'):
+        det_preprocessor(train_scale_factor=(0.3, 0.6), batch_augments=[dict(type='BatchFixedSizePad', size=(64, 64))])

@@ -295,3 +295,38 @@ def test_the_downsizer_moves_with_the_preprocessor():
     preprocessor = det_preprocessor(downsizer=dict(type='DownsizeNet'), mean=MEAN, std=STD).to('meta')
     assert preprocessor.device.type == 'meta'
     assert {tensor.device.type for tensor in [*preprocessor.parameters(), *preprocessor.buffers()]} == {'meta'}
+
+
+def batch_of(task, count):
+    return dict(inputs=[random_image() for _ in range(count)], data_samples=[sample_of(task) for _ in range(count)])
+
+
+@both_tasks
+def test_a_drawn_scale_holds_for_a_batch_while_training(task):
+    preprocessor = preprocessor_of(task, train_scale_factor=(0.3, 1.2))
+
+    def sizes(seed, training):
+        torch.manual_seed(seed)
+        given = [batch_of(task, 2) for _ in range(60)]
+        return [tuple(preprocessor(batch, training)['inputs'].shape[-2:]) for batch in given]
+
+    assert set(sizes(0, False)) == {DST_HW}
+    drawn = sizes(0, True)
+    assert drawn == sizes(0, True) and drawn != sizes(1, True)  # by PyTorch's generator
+    (height, width), heights = SRC_HW, [h for h, _ in drawn]
+    assert len(set(heights)) > 15
+    assert 0.3 * height - 1 < min(heights) < 0.4 * height and 0.9 * height < max(heights) < 1.2 * height + 1
+    assert abs(sum(h < 0.6 * height for h in heights) / 60 - 0.5) < 0.2  # 0.6 is the middle in the logarithm
+    assert all(abs(h / height - w / width) < 1 / height for h, w in drawn)
+
+
+def test_what_is_padded_to_the_crop_size_follows_the_drawn_scale():
+    torch.manual_seed(0)
+    preprocessor = seg_preprocessor(train_scale_factor=(0.3, 1.2), size=(40, 60))
+    for _ in range(5):
+        out = preprocessor(batch_of('seg', 1), True)
+        (sample,) = out['data_samples']
+        factor = sample.img_shape[0] / SRC_HW[0]
+        assert tuple(out['inputs'].shape[-2:]) == tuple(sample.gt_sem_seg.shape)
+        assert tuple(out['inputs'].shape[-2:]) == pytest.approx((40 * factor, 60 * factor), abs=2)
+    assert tuple(preprocessor(batch_of('seg', 1), False)['inputs'].shape[-2:]) == DST_HW
