@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from mmdownsize.ops import (
     BACKENDS,
     KERNELS,
-    NORMALIZATIONS,
     Neighborhood,
     Texture,
     downsize,
@@ -30,6 +29,9 @@ START_ALIASES = {'antialiased': 'triangle'}
 AUTO_SLOTS = (
     4  # with neighbors='auto': coefficients are learned on a grid of 4x4 and stretched over the neighbours at hand
 )
+# How coefficients are made of logits, and what mmdownsize.ops calls that. Signed ones are raw ones of centred logits.
+NORMALIZATIONS = {'softmax': 'softmax', 'sigmoid': 'sigmoid', 'signed': 'none', 'none': 'none'}
+SIGNED = ('signed', 'none')
 
 
 # The constructor's arguments that decide what the module computes.
@@ -70,12 +72,13 @@ class DownsizeNet(BaseResizer):
         distance: Encoding of the relative distance: ``'offset'`` (dx, dy), ``'bilinear'`` (4 coefficients),
             ``'bicubic'`` (16), ``'area'`` or ``'triangle'`` (antialiased bilinear; one coefficient a neighbour); None
             switches it off.
-        normalize: ``'softmax'``, ``'sigmoid'`` (and divide by the sum), or ``'none'``: the raw numbers are the
-            coefficients. Only the first two keep every output inside the range of its neighbours and a constant image
-            constant.
+        normalize: ``'softmax'`` or ``'sigmoid'`` (and divide by the sum): coefficients are not negative, so every output
+            lies inside the range of its neighbours. ``'signed'``: any sign, sum 1, so that an image can be sharpened as
+            bicubic and Lanczos do; a constant image stays constant. ``'none'``: the raw numbers are the coefficients,
+            whatever their sum.
         start: The kernel that the module equals before training: ``'nearest'``, ``'bilinear'``, ``'triangle'`` (also
-            called ``'antialiased'``), ``'area'``; with ``normalize='none'`` also ``'bicubic'``,
-            ``'bicubic_antialias'``, ``'lanczos'``, ``'lanczos_antialias'``; or ``'random'``, no kernel. A kernel that
+            called ``'antialiased'``), ``'area'``; with ``'signed'`` or ``'none'`` also ``'bicubic'``, ``'bicubic_antialias'``,
+             ``'lanczos'``, ``'lanczos_antialias'``; or ``'random'``, no kernel. A kernel that
             reaches beyond the neighbourhood is cut, with a warning.
         texture: Whether the coefficients depend on the image; False for the distance-only ablation.
         frozen: Do not train: no parameter requires a gradient.
@@ -142,15 +145,16 @@ class DownsizeNet(BaseResizer):
             kernel = get_kernel(start)
             if distance is None:
                 raise ValueError(f"start={start!r} needs the relative distance: with distance=None say start='random'")
-            if not kernel.non_negative and normalize != 'none':
+            if not kernel.non_negative and normalize not in SIGNED:
                 raise ValueError(
-                    f"start={start!r} has negative weights, which need normalize='none', got {normalize!r}"
+                    f"start={start!r} has negative weights, which need normalize='signed' or 'none', got {normalize!r}"
                 )
         self.num_convs = num_convs if texture else 0
         self.channels = channels
         self.neighbors = neighbors
         self.distance = distance
         self.normalize = normalize
+        self._normalize = NORMALIZATIONS[normalize]
         self.start = start
         self.in_channels = in_channels
         self.value_range = (float(value_range[0]), float(value_range[1]))
@@ -234,7 +238,7 @@ class DownsizeNet(BaseResizer):
         """Resize checked images: see :meth:`forward`."""
         around, base, texture = self._parts(images, dst_hw)
         with self._without_autocast(images):
-            return downsize(images, around, base, texture, normalize=self.normalize, backend=self.backend)
+            return downsize(images, around, base, texture, normalize=self._normalize, backend=self.backend)
 
     def coefficients(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Return the interpolation coefficients of every output pixel.
@@ -249,7 +253,7 @@ class DownsizeNet(BaseResizer):
         """
         around, base, texture = self._parts(images, dst_hw)
         with self._without_autocast(images):
-            return learned_coefficients(images, around, base, texture, normalize=self.normalize)
+            return learned_coefficients(images, around, base, texture, normalize=self._normalize)
 
     def _phases(self, images: Tensor, dst_hw: tuple[int, int]) -> Phases:
         if images.shape[1] != self.in_channels:
@@ -283,11 +287,15 @@ class DownsizeNet(BaseResizer):
         if self.neighbors == 'auto':
             weight = slots_to_neighbors(weight, self.slots, phases.around)
             bias = slots_to_neighbors(bias[:, None], self.slots, phases.around)[:, 0]
+        if self.normalize == 'signed':  # what one neighbour gains the others lose: the sum stays the kernel's
+            weight, bias = weight - weight.mean(0), bias - bias.mean()
         by_texture, by_distance = weight[:, : self._texture_channels], weight[:, self._texture_channels :]
         device = images.device.type
         autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         with self._without_autocast(images):
             base = logits_by_distance(self.distance, by_distance, bias, phases)
+            if self.normalize == 'signed' and self.start == 'random':
+                base = base + 1 / len(base)
         if not self._texture_channels:
             return phases.around, base, None
         low, high = self.value_range

@@ -89,9 +89,11 @@ def tilted(prior, logits, normalize):
 
 
 def from_scratch(logits, normalize):
-    """Coefficients without a kernel: the paper's sigmoid divided by the sum, or softmax, or the raw numbers."""
+    """Coefficients without a kernel: the paper's sigmoid divided by the sum, softmax, raw numbers, or these shifted to sum 1."""
     if normalize == 'none':
         return logits
+    if normalize == 'signed':
+        return [v + (1 - sum(logits)) / len(logits) for v in logits]
     if normalize == 'softmax':
         return softmax(logits)
     scores = [sigmoid(v) for v in logits]
@@ -102,6 +104,8 @@ def from_kernel(weights, logits, normalize):
     """Coefficients that are the kernel's where the logits are 0: soften, tilt, sharpen, cut, divide by the sum."""
     if normalize == 'none':
         return [w + v for w, v in zip(weights, logits)]
+    if normalize == 'signed':
+        return [w + v - sum(logits) / len(logits) for w, v in zip(weights, logits)]
     count = len(weights)
     prior = [(1 - SOFTNESS) * w + SOFTNESS / count for w in weights]
     sharp = [(p - SOFTNESS / count) / (1 - SOFTNESS) for p in tilted(prior, logits, normalize)]

@@ -65,9 +65,9 @@ def assert_equals_reference(net, src_hw, dst_hw, seed=0):
 @st.composite
 def nets(draw):
     num_convs = draw(st.integers(0, 3))
-    normalize = draw(st.sampled_from(['softmax', 'sigmoid', 'none']))
+    normalize = draw(st.sampled_from(['softmax', 'sigmoid', 'signed', 'none']))
     # raw numbers without a kernel: below
-    start = draw(st.sampled_from(STARTS if normalize != 'none' else STARTS[1:] + SIGNED))
+    start = draw(st.sampled_from(STARTS if normalize in ('softmax', 'sigmoid') else STARTS[1:] + SIGNED))
     distance = draw(st.sampled_from(DISTANCES))
     if start == 'random' and num_convs:
         distance = draw(st.sampled_from((None, *DISTANCES)))
@@ -135,5 +135,16 @@ def test_bilinear_is_a_special_case_of_the_papers_raw_form():
     torch.testing.assert_close(net(images, (4, 5)), expected(images, (4, 5)))
 
 
-def test_random_raw_coefficients_are_the_logits():
-    assert_equals_reference(randomized(DownsizeNet(start='random', normalize='none', channels=3), 7), (8, 7), (3, 4))
+@pytest.mark.parametrize('neighbors', [2, 'auto'])
+@pytest.mark.parametrize('normalize', ['signed', 'none'])
+def test_coefficients_of_any_sign_without_a_kernel(normalize, neighbors):
+    net = DownsizeNet(start='random', normalize=normalize, channels=3, neighbors=neighbors, distance='triangle')
+    assert_equals_reference(randomized(net, 7), (8, 7), (3, 4))
+
+
+@pytest.mark.parametrize('start', ['random', 'lanczos_antialias'])
+def test_signed_coefficients_sum_to_1_and_sharpen(start):
+    net = randomized(DownsizeNet(start=start, normalize='signed', neighbors=4, distance='area'), 3, 0.3)
+    coefficients = net.coefficients(torch.rand(1, 3, 9, 9, dtype=torch.float64) * 255, (5, 5))
+    torch.testing.assert_close(coefficients.sum(1), torch.ones_like(coefficients[:, 0]))
+    assert coefficients.min() < -0.05

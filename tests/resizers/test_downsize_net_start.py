@@ -16,7 +16,7 @@ from tests.references import resampling
 
 lengths = st.integers(1, 40) | st.sampled_from([1, 2, 3])
 sizes = st.tuples(lengths, lengths)
-normalizations = st.sampled_from(['softmax', 'sigmoid', 'none'])
+normalizations = st.sampled_from(['softmax', 'sigmoid', 'signed', 'none'])
 distances = st.sampled_from(['offset', 'bilinear', 'bicubic', 'area', 'triangle'])
 NORMALIZED = ('softmax', 'sigmoid')
 
@@ -106,9 +106,10 @@ def test_every_start_that_fits_equals_the_reference(src_hw, dst_hw, normalize, s
 @pytest.mark.parametrize(
     ('start', 'neighbors'), [('bicubic', 4), ('lanczos', 8), ('bicubic_antialias', 8), ('lanczos_antialias', 12)]
 )
-def test_starts_with_negative_weights(start, neighbors):
+@pytest.mark.parametrize('normalize', ['signed', 'none'])
+def test_starts_with_negative_weights(start, neighbors, normalize):
     source = images((12, 20), torch.float64)
-    out = start_of(source, (7, 11), start=start, neighbors=neighbors, normalize='none')
+    out = start_of(source, (7, 11), start=start, neighbors=neighbors, normalize=normalize)
     np.testing.assert_allclose(out, resampling.resize(source.numpy(), (7, 11), start), rtol=0, atol=1e-9)
 
 
@@ -166,7 +167,7 @@ def test_at_exact_hits_every_neighbor_can_learn(start, normalize):
     assert net.fusion.bias.grad.all()
 
 
-@pytest.mark.parametrize('normalize', ['softmax', 'sigmoid', 'none'])
+@pytest.mark.parametrize('normalize', ['softmax', 'sigmoid', 'signed', 'none'])
 def test_texture_learns_from_the_second_step_on(normalize):
     net = DownsizeNet(normalize=normalize, num_convs=3)
     source, target = images((30, 30)), images((31, 31))[..., :10, :10]
