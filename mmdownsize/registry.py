@@ -52,7 +52,11 @@ HOOKS = Registry(
     'hook',
     parent=MMENGINE_HOOKS,
     scope='mmdownsize',
-    locations=['mmdownsize.hooks.exact_resume', 'mmdownsize.hooks.train_only'],
+    locations=[
+        'mmdownsize.hooks.exact_resume',
+        'mmdownsize.hooks.train_only',
+        'mmdownsize.hooks.visualization',
+    ],
 )
 METRICS = Registry(
     'metric', parent=MMENGINE_METRICS, scope='mmdownsize', locations=['mmdownsize.models.feature_matching']

@@ -1,18 +1,20 @@
-# Arms of the study, for tools/compare.py --arms. A downsizer's rate is 10 times the head's unless its name says otherwise.
-rate10 = {'optim_wrapper.paramwise_cfg.custom_keys.data_preprocessor': dict(lr_mult=10.0, decay_mult=0.0)}
-rate3 = {'optim_wrapper.paramwise_cfg.custom_keys.data_preprocessor': dict(lr_mult=3.0, decay_mult=0.0)}
-arms = dict(
-    area=dict(downsizer=dict(type='FixedResizer', kernel='area')),
-    downsizenet_4x4_area=dict(
-        downsizer=dict(type='DownsizeNet', neighbors=4, distance='area', start='area'), options=rate10
-    ),
-    downsizenet_6x6_antialiased=dict(
-        downsizer=dict(type='DownsizeNet', neighbors=6, distance='triangle', start='antialiased'), options=rate10
-    ),
-    downsizenet_6x6_signed=dict(
-        downsizer=dict(type='DownsizeNet', neighbors=6, distance='area', normalize='none', start='area'),
-        options=rate3,
-    ),
-    lanczos=dict(downsizer=dict(type='FixedResizer', kernel='lanczos', antialias=True)),
-    bilinear=dict(downsizer=dict(type='FixedResizer', kernel='bilinear')),
+# The arms of the study, for tools/compare.py --arms. Fixed resizers are tested as they are in front of the finished model.
+fixed = dict(
+    bilinear=dict(kernel='bilinear'),
+    antialiased=dict(kernel='bilinear', antialias=True),
+    area=dict(kernel='area'),
+    bicubic=dict(kernel='bicubic'),
+    bicubic_antialiased=dict(kernel='bicubic', antialias=True),
+    lanczos_antialiased=dict(kernel='lanczos', antialias=True),
 )
+learned = dict(
+    downsizenet_2x2=dict(),
+    downsizenet_4x4_area=dict(neighbors=4, distance='area', start='area'),
+    downsizenet_6x6_signed=dict(neighbors=6, distance='bicubic', start='lanczos_antialias', normalize='signed'),
+    downsizenet_6x6_signed_distance_only=dict(
+        neighbors=6, distance='bicubic', start='lanczos_antialias', normalize='signed', texture=False
+    ),
+)
+arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel), train=False) for name, kernel in fixed.items()}
+arms.update({name: dict(downsizer=dict(type='DownsizeNet', **settings)) for name, settings in learned.items()})
+del fixed, learned

@@ -20,6 +20,7 @@ from mmdownsize.ops import (
     downsize,
     get_kernel,
     learned_coefficients,
+    project,
 )
 from mmdownsize.resizers import pretrained as files
 from mmdownsize.resizers.base import BaseResizer
@@ -254,6 +255,28 @@ class DownsizeNet(BaseResizer):
         around, base, texture = self._parts(images, dst_hw)
         with self._without_autocast(images):
             return learned_coefficients(images, around, base, texture, normalize=self._normalize)
+
+    def displacement(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
+        """Return how far from an output pixel's centre the centre of mass of its coefficients lies.
+
+        Args:
+            images: (N, C, H, W), floating point.
+            dst_hw: Target size (h, w) in px.
+
+        Returns:
+            (N, 2, h, w), (dy, dx) in source px; 0 for bilinear, and inside the image for every symmetric kernel.
+        """
+        around = self._phases(images, dst_hw).around
+        shape = (len(around.rows), len(around.cols))
+        coefficients = self.coefficients(images, dst_hw).reshape(len(images), *shape, *dst_hw)
+        from_centre = []
+        for src, dst, count in zip(images.shape[2:], dst_hw, shape):
+            offset = project(src, dst)[1].to(coefficients)
+            taps = torch.arange(count).to(coefficients) - (count // 2 - 1)
+            from_centre.append(taps[:, None] - offset)
+        dy = torch.einsum('nklhw,kh->nhw', coefficients, from_centre[0])
+        dx = torch.einsum('nklhw,lw->nhw', coefficients, from_centre[1])
+        return torch.stack([dy, dx], 1)
 
     def _phases(self, images: Tensor, dst_hw: tuple[int, int]) -> Phases:
         if images.shape[1] != self.in_channels:

@@ -1,0 +1,17 @@
+# A finished model, trained at full resolution (camvid_full.py, given with --start), run on 192 x 256: nothing is trained
+# but the downsizer, and fixed resizers are only tested.
+_base_ = '../deeplabv3plus/deeplabv3plus_efficientnet-lite0_camvid-360x480-to-108x144.py'
+
+model = dict(data_preprocessor=dict(scale_factor=8 / 15))
+optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.0))
+max_epochs = 8
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
+    dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),
+]
+train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
+custom_hooks = [
+    dict(type='mmdownsize.TrainOnlyHook', parts=['data_preprocessor']),
+    dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.02),
+]
+default_hooks = dict(logger=dict(interval=20))

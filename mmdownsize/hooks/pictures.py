@@ -1,0 +1,103 @@
+"""What a downsizer does to an image, as a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import hsv_to_rgb
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from mmdownsize.resizers import DownsizeNet, FixedResizer
+
+PANEL_INCHES, DPI = 3.0, 110
+
+
+def panels(
+    resizer: nn.Module, image: Tensor, dst_hw: tuple[int, int], kernel: str = 'bilinear', bgr: bool = True
+) -> dict[str, np.ndarray]:
+    """Return what there is to see, by its caption.
+
+    Args:
+        resizer: Any resizer; the last two panels are a DownsizeNet's only.
+        image: (3, H, W), 0..255, in the order of colours that the resizer was trained with.
+        dst_hw: Target size (h, w) in px.
+        kernel: Of the fixed resizer to compare with.
+        bgr: Whether that order is blue, green, red, as OpenMMLab's loaders deliver.
+
+    Returns:
+        Caption: (h, w, 3) uint8 RGB, the source (H, W, 3). The difference is learned minus fixed around grey, its gain in the
+        caption. The number of neighbours that count is ``(sum |a|)^2 / sum a^2`` of the coefficients ``a``. The
+        displacement of their centre of mass from the output pixel's centre is a colour: its direction the hue (right is
+        red, down is green), its length the brightness.
+    """
+    device = next(resizer.parameters(), torch.empty(0)).device
+    source = image[None].to(device).float()
+    with torch.no_grad():
+        fixed, learned = FixedResizer(kernel=kernel)(source, dst_hw), resizer(source, dst_hw)
+        difference = (learned - fixed)[0]
+        largest = float(np.quantile(difference.abs().cpu().numpy(), 0.99))  # a few pixels may be clipped
+        gain = 127 / largest if largest > 0.5 else 1.0  # a rounding error is not blown up
+        found = {
+            'source': _pixels(source[0], bgr),
+            kernel: _pixels(fixed[0], bgr),
+            'learned': _pixels(learned[0], bgr),
+            f'difference x {gain:.1f}': _pixels(127.5 + gain * difference, bgr),
+        }
+        if isinstance(resizer, DownsizeNet):
+            a = resizer.coefficients(source, dst_hw)[0]
+            counting = a.abs().sum(0).square() / a.square().sum(0)
+            found[f'neighbours that count, 1 to {len(a)}'] = _mapped((counting - 1) / max(len(a) - 1, 1))
+            dy, dx = resizer.displacement(source, dst_hw)[0].cpu().numpy()
+            longest = max(float(np.hypot(dy, dx).max()), 1e-6)
+            found[f'displacement, up to {longest:.2f} px'] = _directions(dy, dx, max(longest, 0.05))
+    return found
+
+
+def draw(
+    resizer: nn.Module, image: Tensor, dst_hw: tuple[int, int], kernel: str = 'bilinear', bgr: bool = True
+) -> np.ndarray:
+    """Return all panels in one picture, two rows.
+
+    Args:
+        resizer: See :func:`panels`.
+        image: See there.
+        dst_hw: See there.
+        kernel: See there.
+        bgr: See there.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+    """
+    shown = panels(resizer, image, dst_hw, kernel, bgr)
+    columns = (len(shown) + 1) // 2
+    height = PANEL_INCHES * dst_hw[0] / dst_hw[1] + 0.3
+    figure = Figure(figsize=(columns * PANEL_INCHES, 2 * height), dpi=DPI, layout='constrained')
+    canvas = FigureCanvasAgg(figure)
+    axes: list[Any] = list(figure.subplots(2, columns, squeeze=False).flat)
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, (caption, pixels) in zip(axes, shown.items()):
+        axis.imshow(pixels, interpolation='nearest')
+        axis.set_title(caption, fontsize=9)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _pixels(image: Tensor, bgr: bool) -> np.ndarray:
+    image = image.flip(0) if bgr else image
+    return image.permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+
+
+def _mapped(values: Tensor) -> np.ndarray:
+    return (255 * colormaps['viridis'](values.cpu().numpy())[..., :3]).round().astype(np.uint8)
+
+
+def _directions(dy: np.ndarray, dx: np.ndarray, longest: float) -> np.ndarray:
+    hue = np.arctan2(dy, dx) / (2 * np.pi) % 1
+    brightness = np.clip(np.hypot(dy, dx) / longest, 0, 1)
+    return (255 * hsv_to_rgb(np.stack([hue, np.ones_like(hue), brightness], -1))).round().astype(np.uint8)

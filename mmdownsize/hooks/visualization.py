@@ -1,0 +1,71 @@
+"""Pictures of what the downsizer does, while it is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmdownsize.hooks.pictures import draw
+from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.registry import HOOKS
+
+
+@HOOKS.register_module()
+class DownsizeVisualizationHook(Hook):
+    """Write a picture of the downsizer at work to the config's visualization backends, every so many iterations.
+
+    Each shows a training image as it comes from the pipeline, a fixed resizer's result, the downsizer's, their difference
+    and, of a DownsizeNet, how many neighbours count at every pixel and where their centre of mass has moved: see
+    :func:`mmdownsize.hooks.pictures.panels`. Images are named ``downsizer/0`` and so on.
+
+    Args:
+        interval: Iterations between two pictures; the first is drawn after the first iteration.
+        images: Images of the batch to draw.
+        kernel: Of the fixed resizer to compare with.
+        bgr: Whether the pipeline delivers blue, green, red, as OpenMMLab's loaders do by default.
+
+    Raises:
+        ValueError: If ``interval`` or ``images`` is below 1; or, when the training begins, if the model's preprocessor is
+            none of mmdownsize's.
+    """
+
+    priority = 'LOW'  # after the optimizer's step
+
+    def __init__(self, interval: int = 500, images: int = 1, kernel: str = 'bilinear', bgr: bool = True) -> None:
+        if min(interval, images) < 1:
+            raise ValueError(f'interval and images must be at least 1, got {interval} and {images}')
+        self.interval = interval
+        self.images = images
+        self.kernel = kernel
+        self.bgr = bgr
+
+    def before_train(self, runner: Runner) -> None:
+        """Check that there is something to draw."""
+        preprocessor = self._preprocessor(runner)
+        if not isinstance(preprocessor, DownsizeMixin):
+            raise ValueError(
+                f'DownsizeVisualizationHook: the model has a {type(preprocessor).__name__} and no downsizer; '
+                "its data_preprocessor must be one of mmdownsize's"
+            )
+
+    @master_only
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """Draw the batch that was just trained on."""
+        if runner.iter % self.interval:
+            return
+        preprocessor = self._preprocessor(runner)
+        for number, image in enumerate(data_batch['inputs'][: self.images]):
+            size = preprocessor.target.of(image.shape[-2:])
+            picture = draw(preprocessor.downsizer, image, size, self.kernel, self.bgr)
+            runner.visualizer.add_image(f'downsizer/{number}', picture, step=runner.iter)
+
+    @staticmethod
+    def _preprocessor(runner: Runner) -> Any:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        return model.data_preprocessor
