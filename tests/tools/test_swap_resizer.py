@@ -1,0 +1,166 @@
+"""tools/swap_resizer.py: the edits, their explanations, what is refused, and that the result works."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import MODELS, init_default_scope
+from PIL import Image
+
+pytest.importorskip('mmdet')
+pytest.importorskip('mmseg')
+
+from tests.tools.small_training import write_config
+from tools import swap_resizer
+
+RETINANET = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+FCN = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'
+DOWNSIZER = dict(type='DownsizeNet', neighbors=4)
+
+
+def config(pipeline=None, preprocessor=None, **loaders):
+    steps = pipeline or [
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(40, 30)),
+        dict(type='PackDetInputs'),
+    ]
+    return Config(
+        dict(
+            default_scope='mmdet',
+            model=dict(
+                type='X', data_preprocessor=preprocessor or dict(type='DetDataPreprocessor', mean=[1.0, 2.0, 3.0])
+            ),
+            train_dataloader=dict(
+                dataset=dict(type='RepeatDataset', dataset=dict(type='A', pipeline=copy.deepcopy(steps)))
+            ),
+            val_dataloader=dict(dataset=dict(type='A', pipeline=copy.deepcopy(steps))),
+            **loaders,
+        )
+    )
+
+
+def test_two_lines_are_all_there_is():
+    swap = swap_resizer.swap_resizer(config(), DOWNSIZER, dict(scale_factor=0.4))
+    assert swap.changes == {
+        'model': {
+            'data_preprocessor': {
+                'type': 'mmdownsize.DetDownsizePreprocessor',
+                'downsizer': DOWNSIZER,
+                'scale_factor': 0.4,
+            }
+        }
+    }
+    assert 'DetDataPreprocessor -> mmdownsize.DetDownsizePreprocessor' in swap.notes[0]
+    assert 'scale_factor=0.4' in swap.notes[1]
+
+
+def test_a_resize_is_taken_out_of_every_pipeline_also_below_wrappers():
+    swap = swap_resizer.swap_resizer(config(), DOWNSIZER, None)
+    left = [dict(type='LoadImageFromFile'), dict(type='PackDetInputs')]
+    assert swap.changes['model']['data_preprocessor']['scale'] == (40, 30)
+    assert swap.changes['train_dataloader'] == {'dataset': {'dataset': {'pipeline': left}}}
+    assert swap.changes['val_dataloader'] == {'dataset': {'pipeline': left}}
+    assert len(swap.notes) == 4
+
+
+LOAD, PACK, RESIZE = dict(type='LoadImageFromFile'), dict(type='PackDetInputs'), dict(type='Resize', scale=(40, 30))
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'message'),
+    [
+        (config([LOAD, PACK]), r'train_dataloader.dataset.dataset.pipeline has no Resize to take'),
+        (config([LOAD, dict(type='mmdet.RandomResize'), PACK]), 'RandomResize, which draws a size'),
+        (
+            config([LOAD, RESIZE, dict(type='RandomCrop'), PACK]),
+            'RandomCrop after Resize works with pixels of the small',
+        ),
+        (config(test_dataloader=dict(dataset=dict(pipeline=[dict(type='Resize', scale=(9, 9))]))), 'different sizes'),
+        (config([LOAD, dict(type='Normalize'), PACK]), r'normalises images; a downsizer wants them in 0\.\.255'),
+        (config(preprocessor=dict(type='TrackDataPreprocessor')), 'TrackDataPreprocessor has no counterpart here'),
+        (config(preprocessor=dict(type='mmdownsize.DetDownsizePreprocessor')), 'has a downsizer already'),
+        (Config(dict(model=dict(type='X'))), 'no model.data_preprocessor'),
+        (Config(dict(model=dict(data_preprocessor=dict(type='DetDataPreprocessor')))), 'no pipelines'),
+    ],
+)
+def test_what_cannot_be_swapped_is_refused_with_the_way_out(cfg, message):
+    with pytest.raises(ValueError, match=message):
+        swap_resizer.swap_resizer(cfg, DOWNSIZER, None)
+
+
+def test_what_stays_in_source_pixels_is_explained():
+    cfg = config(preprocessor=dict(type='SegDataPreProcessor', size=(64, 128), pad_size_divisor=32))
+    notes = swap_resizer.swap_resizer(cfg, DOWNSIZER, dict(scale_factor=0.5)).notes
+    assert any('size=(64, 128) stays the size before downsizing' in note for note in notes)
+    assert any('pad_size_divisor=32 now pads the downsized image' in note for note in notes)
+
+
+def test_a_shipped_detector_taken_at_full_resolution_sees_images_of_the_same_size(tmp_path, capsys):
+    out = tmp_path / 'deep/swapped.py'
+    swap_resizer.main([RETINANET, '--take-resize', '--out', str(out), '--downsizer', 'bilinear'])
+    assert 'pad_size_divisor=32' in capsys.readouterr().err
+    swapped, stock = Config.fromfile(out), swap_resizer.load(RETINANET)[0]
+    assert out.read_text().startswith('# model.data_preprocessor.type: DetDataPreprocessor -> ')
+    assert swapped.model.backbone == stock.model.backbone
+    assert swapped.model.data_preprocessor.mean == stock.model.data_preprocessor.mean
+    init_default_scope('mmdet')
+    path = tmp_path / 'image.png'
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8)).save(path)
+    seen = []
+    for cfg in (swapped, stock):
+        steps = [step for step in cfg.test_dataloader.dataset.pipeline if step.type != 'LoadAnnotations']
+        sample = Compose(steps)(dict(img_path=str(path), img_id=0))
+        batch = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
+        seen.append(MODELS.build(cfg.model.data_preprocessor)(batch))
+    assert seen[0]['inputs'].shape == seen[1]['inputs'].shape
+    ours, theirs = (out['data_samples'][0] for out in seen)
+    assert ours.img_shape == theirs.img_shape and ours.ori_shape == theirs.ori_shape
+    assert ours.scale_factor == pytest.approx(theirs.scale_factor)
+
+
+@pytest.mark.parametrize('name', [RETINANET, FCN])
+def test_check_builds_it_and_finds_losses_gradients_and_predictions(name, tmp_path, capsys):
+    swap_resizer.main([name, '--check', '--out', str(tmp_path / 'swapped.py'), '--scale-factor', '0.25'])
+    said = ' '.join(capsys.readouterr().err.split())
+    assert 'check: losses and gradients: loss' in said and 'check: a prediction: 2 samples' in said
+
+
+def test_check_sees_a_downsizer_that_cannot_learn(tmp_path, data, monkeypatch):
+    path = write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0)
+    cfg = Config.fromfile(path)
+    assert swap_resizer.check(copy.deepcopy(cfg))
+    preprocess = torch.no_grad()(lambda self, data, training: self.__class__.__mro__[1].forward(self, data, training))
+    monkeypatch.setattr('mmdownsize.preprocessors.seg.SegDownsizePreprocessor.forward', preprocess, raising=False)
+    with pytest.raises(ValueError, match='the downsizer gets no gradient'):
+        swap_resizer.check(cfg)
+
+
+def test_a_config_is_printed_where_no_file_is_named(tmp_path, capsys):
+    path = tmp_path / 'mine.py'
+    config().dump(path)
+    swap_resizer.main([str(path), '--scale', '80', '60', '--keep-ratio'])
+    printed = capsys.readouterr().out
+    (tmp_path / 'again.py').write_text(printed)
+    assert Config.fromfile(tmp_path / 'again.py').model.data_preprocessor.to_dict() == {
+        'type': 'mmdownsize.DetDownsizePreprocessor',
+        'mean': [1.0, 2.0, 3.0],
+        'downsizer': Config.fromfile(swap_resizer.FRAGMENTS / 'downsizenet_2x2.py').downsizer.to_dict(),
+        'scale': (80, 60),
+        'keep_ratio': True,
+    }
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['nowhere.py'], 'no such config: nowhere.py'),
+        (['mmdet::no/such.py'], 'no config mmdet::no/such.py'),
+        (['x.py', '--downsizer', 'linear'], "unknown --downsizer 'linear', choose one of antialiased, area"),
+    ],
+)
+def test_bad_command_lines(arguments, message):
+    with pytest.raises(SystemExit, match=message):
+        swap_resizer.main(arguments)

@@ -1,0 +1,305 @@
+"""Put a downsizer into a config of mmdet or mmsegmentation, and explain every edit.
+
+python tools/swap_resizer.py CONFIG [--out FILE] [--downsizer FRAGMENT] [--scale-factor F | --scale W H | --take-resize] [--check]
+
+CONFIG is a file or a name such as mmdet::detr/detr_r50_8xb2-150e_coco.py. The edited config is a few lines over it,
+printed or written to --out. --take-resize moves the last Resize of the pipelines into the preprocessor, which then
+downsizes straight from the image file's resolution. --check builds the result and computes losses, gradients and a
+prediction on made-up data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
+
+import torch
+from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.model.utils import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from rich.console import Console
+
+from mmdownsize.registry import MODELS
+from tools.compare_arms import FRAGMENTS
+
+SWAPS = {
+    'DetDataPreprocessor': ('mmdownsize.DetDownsizePreprocessor', 'mmdet'),
+    'SegDataPreProcessor': ('mmdownsize.SegDownsizePreprocessor', 'mmseg'),
+}
+DRAWN = ('RandomResize', 'RandomChoiceResize', 'ResizeShortestEdge', 'ResizeToMultiple')
+SIZED = (
+    'RandomCrop',
+    'Pad',
+    'RandomCenterCropPad',
+    'Expand',
+    'CachedMosaic',
+    'Mosaic',
+    'RandomAffine',
+    'YOLOXHSVRandomAug',
+)
+CHECKED_HW = (128, 160)
+
+
+@dataclass
+class Swap:
+    """What to write over a config.
+
+    Attributes:
+        changes: The new settings, nested as in the config.
+        notes: One sentence an edit.
+    """
+
+    changes: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='config file, or PACKAGE::NAME of one that mmdet or mmsegmentation ships')
+    parser.add_argument('--out', type=Path, help='write the edited config there instead of printing it')
+    parser.add_argument(
+        '--downsizer', default='downsizenet_2x2', metavar='FRAGMENT', help='one of configs/_base_/downsize'
+    )
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument('--scale-factor', type=float, help='relative to what the pipeline delivers (default: 0.5)')
+    target.add_argument('--scale', type=int, nargs=2, metavar=('W', 'H'), help='size in px')
+    target.add_argument(
+        '--take-resize', action='store_true', help="the size of the pipelines' last Resize, taken from there"
+    )
+    parser.add_argument('--keep-ratio', action='store_true', help='with --scale: keep the aspect ratio')
+    parser.add_argument('--check', action='store_true', help='build it; compute losses, gradients and a prediction')
+    return parser.parse_args(argv)
+
+
+def load(name: str) -> tuple[Config, str]:
+    """Return a config and what ``_base_`` has to say for it.
+
+    Raises:
+        ValueError: If there is no such config.
+    """
+    if '::' in name:
+        try:
+            return get_config(name), name
+        except Exception as error:  # mmengine's own are of many kinds
+            raise ValueError(f'no config {name}: {error}') from error
+    path = Path(name)
+    if not path.is_file():
+        raise ValueError(f'no such config: {name}')
+    return Config.fromfile(path), str(path.resolve())
+
+
+def pipelines(cfg: Config) -> Iterator[tuple[list[str], list[dict[str, Any]]]]:
+    """Yield the path of every loader's pipeline in the config, and the pipeline."""
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        node, path = cfg.get(loader), [loader]
+        while isinstance(node, dict) and 'dataset' in node:
+            node, path = node['dataset'], [*path, 'dataset']
+        if isinstance(node, dict) and node.get('pipeline'):
+            yield [*path, 'pipeline'], [dict(step) for step in node['pipeline']]
+
+
+def take_resize(cfg: Config, swap: Swap) -> dict[str, Any]:
+    """Take the last Resize out of every pipeline, and return the target it had.
+
+    Raises:
+        ValueError: If one has none, it is drawn at random, they differ, or a later step has a size of its own.
+    """
+    targets = {}
+    for path, steps in pipelines(cfg):
+        where = '.'.join(path)
+        names = [step['type'] if isinstance(step['type'], str) else step['type'].__name__ for step in steps]
+        drawn = [name for name in names if name.rpartition('.')[2] in DRAWN]
+        if drawn:
+            raise ValueError(
+                f'{where} has {drawn[0]}, which draws a size: leave it, and give --scale-factor (and train_scale_factor '
+                'in the preprocessor, to have the downsizer draw)'
+            )
+        if 'Resize' not in names:
+            raise ValueError(f'{where} has no Resize to take: give --scale-factor or --scale')
+        last = len(names) - 1 - names[::-1].index('Resize')
+        sized = [name for name in names[last + 1 :] if name.rpartition('.')[2] in SIZED]
+        if sized:
+            raise ValueError(
+                f'{where}: {sized[0]} after Resize works with pixels of the small image; move it before, or give --scale-factor'
+            )
+        resize = steps.pop(last)
+        targets[where] = {key: resize[key] for key in ('scale', 'scale_factor', 'keep_ratio') if resize.get(key)}
+        node = swap.changes
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node['pipeline'] = steps
+        swap.notes.append(f'{where}: Resize({targets[where]}) taken out; the image comes at its full resolution')
+    if not targets:
+        raise ValueError('the config has no pipelines to take a Resize from')
+    first = next(iter(targets.values()))
+    if any(target != first for target in targets.values()):
+        raise ValueError(f'the pipelines resize to different sizes, {targets}: give --scale-factor or --scale')
+    return first
+
+
+def swap_resizer(cfg: Config, downsizer: dict[str, Any], target: dict[str, Any] | None) -> Swap:
+    """Return what puts a downsizer into a config.
+
+    Args:
+        cfg: The config.
+        downsizer: Config of the downsizer.
+        target: The preprocessor's target; None to take the pipelines' last Resize.
+
+    Raises:
+        ValueError: If the config's preprocessor has no counterpart, or images are normalised before it; says what to do.
+    """
+    preprocessor = cfg.get('model', {}).get('data_preprocessor') or cfg.get('data_preprocessor')
+    if not preprocessor:
+        raise ValueError(
+            'the config has no model.data_preprocessor: a config of mmdet 3.x or mmsegmentation 1.x is needed'
+        )
+    kind = preprocessor['type'] if isinstance(preprocessor['type'], str) else preprocessor['type'].__name__
+    name = kind.rpartition('.')[2]
+    if kind.startswith('mmdownsize.'):
+        raise ValueError(f'the config has a downsizer already: {kind}')
+    if name not in SWAPS:
+        raise ValueError(f'{kind} has no counterpart here; there is one for {" and ".join(SWAPS)}')
+    for path, steps in pipelines(cfg):
+        if any(step['type'] == 'Normalize' for step in steps):
+            raise ValueError(
+                f'{".".join(path)} normalises images; a downsizer wants them in 0..255: leave that to the preprocessor'
+            )
+    swap = Swap()
+    if target is None:
+        target = take_resize(cfg, swap)
+    swap.changes = {
+        'model': {'data_preprocessor': {'type': SWAPS[name][0], 'downsizer': downsizer, **target}},
+        **swap.changes,
+    }
+    described = ', '.join(f'{key}={value}' for key, value in target.items())
+    swap.notes = [
+        f'model.data_preprocessor.type: {kind} -> {SWAPS[name][0]}; it keeps all its other settings',
+        f'downsizer={downsizer["type"]}, trained with the model and part of its checkpoints; {described}',
+        *swap.notes,
+    ]
+    divisor = preprocessor.get('pad_size_divisor', 1)
+    if divisor > 1:
+        swap.notes.append(f'pad_size_divisor={divisor} now pads the downsized image: lower it where that is much')
+    if isinstance(preprocessor.get('size'), Sequence):
+        swap.notes.append(f'size={tuple(preprocessor["size"])} stays the size before downsizing and is scaled with it')
+    return swap
+
+
+def text_of(base: str, swap: Swap) -> str:
+    """Return the edited config as a file's content."""
+    notes = '\n'.join(f'# {note}.' for note in swap.notes)
+    return f'{notes}\n_base_ = {base!r}\n\n{Config(swap.changes).pretty_text}'
+
+
+def made_up_batch(cfg: Config) -> dict[str, Any]:
+    """Return two images with annotations, as the pipelines would deliver them."""
+    h, w = CHECKED_HW
+    torch.manual_seed(0)
+    if cfg.default_scope == 'mmdet':
+        from mmdet.testing import demo_mm_inputs
+
+        batch = demo_mm_inputs(
+            2, [(3, h, w), (3, h, w)], with_mask=True, with_semantic=True, num_classes=2, use_box_type=True
+        )
+        for sample in batch['data_samples']:
+            sample.set_metainfo(dict(ori_shape=(h, w), img_shape=(h, w), scale_factor=(1.0, 1.0)))
+        return batch
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.randint(0, 2, (1, h, w)))) for _ in range(2)]
+    for sample in samples:
+        sample.set_metainfo(dict(ori_shape=(h, w), img_shape=(h, w)))
+    return dict(inputs=[torch.randint(0, 256, (3, h, w), dtype=torch.uint8) for _ in samples], data_samples=samples)
+
+
+def without_downloads(node: Any) -> None:
+    """Take every pretrained checkpoint out of a model's config."""
+    if isinstance(node, dict):
+        if isinstance(node.get('init_cfg'), dict) and node['init_cfg'].get('type') == 'Pretrained':
+            node['init_cfg'] = None
+        if isinstance(node.get('pretrained'), str):
+            node['pretrained'] = None
+        for value in node.values():
+            without_downloads(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            without_downloads(value)
+
+
+def check(cfg: Config) -> list[str]:
+    """Build a config's model, compute losses and gradients, and predict, on made-up data and without pretrained weights.
+
+    Returns:
+        What was found, a line each.
+
+    Raises:
+        ValueError: If the losses are not finite or the downsizer gets no gradient.
+    """
+    init_default_scope(cfg.default_scope)
+    without_downloads(cfg.model)
+    if cfg.default_scope == 'mmseg' and cfg.model.data_preprocessor.get('size'):
+        cfg.model.data_preprocessor.size = CHECKED_HW
+    if isinstance(cfg.model.data_preprocessor.get('scale'), Sequence):
+        cfg.model.data_preprocessor.scale = (CHECKED_HW[1] // 2, CHECKED_HW[0] // 2)
+    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    model.init_weights()
+    model.train()
+    losses = model(**model.data_preprocessor(made_up_batch(cfg), True), mode='loss')
+    total, losses = model.parse_losses(losses)
+    total.backward()
+    bad = [name for name, value in losses.items() if not torch.isfinite(value).all()]
+    if bad:
+        raise ValueError(f'losses that are not finite: {", ".join(bad)}')
+    parameters = list(model.data_preprocessor.downsizer.parameters())
+    if parameters and not any(p.grad is not None and p.grad.any() for p in parameters):
+        raise ValueError('the downsizer gets no gradient')
+    with torch.no_grad():
+        predicted = model.eval().test_step(made_up_batch(cfg))
+    found = ', '.join(f'{name} {float(value):.3f}' for name, value in losses.items() if value.numel() == 1)
+    return [f'losses and gradients: {found}', f'a prediction: {len(predicted)} samples']
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Edit."""
+    args = parse_args(argv)
+    console = Console(stderr=True)
+    fragment = FRAGMENTS / f'{args.downsizer}.py'
+    try:
+        if not fragment.is_file():
+            known = ', '.join(sorted(path.stem for path in FRAGMENTS.glob('*.py')))
+            raise ValueError(f'unknown --downsizer {args.downsizer!r}, choose one of {known}')
+        cfg, base = load(args.config)
+        target: dict[str, Any] | None = dict(scale_factor=args.scale_factor or 0.5)
+        if args.scale:
+            target = dict(scale=tuple(args.scale), **(dict(keep_ratio=True) if args.keep_ratio else {}))
+        swap = swap_resizer(cfg, Config.fromfile(fragment).downsizer.to_dict(), None if args.take_resize else target)
+        text = text_of(base, swap)
+        if args.check:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / 'swapped.py'
+                path.write_text(text)
+                for line in check(Config.fromfile(path)):
+                    console.print(f'check: {line}')
+    except ValueError as error:
+        sys.exit(str(error))
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(text)
+    else:
+        print(text)
+    for note in swap.notes:
+        console.print(f'- {note}')
+
+
+if __name__ == '__main__':
+    main()
