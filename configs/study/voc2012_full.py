@@ -1,5 +1,5 @@
 # A model as its user has it: trained on PASCAL VOC 2012 segmentation at full resolution (300 x 300, in crops), without a
-# downsizer. The study then runs it at reduced resolution, with voc2012_frozen.py.
+# downsizer. The study then runs it at reduced resolution, with voc2012_frozen_160.py and voc2012_frozen_100.py.
 _base_ = '../deeplabv3plus/deeplabv3plus_efficientnet-lite0_voc2012-300x300-to-100x100.py'
 
 crop_size = (160, 160)

@@ -2,7 +2,10 @@
 # but the downsizer, and fixed resizers are only tested.
 _base_ = '../deeplabv3plus/deeplabv3plus_efficientnet-lite0_camvid-360x480-to-108x144.py'
 
-model = dict(data_preprocessor=dict(scale_factor=8 / 15))
+model = dict(
+    data_preprocessor=dict(scale_factor=8 / 15),
+    decode_head=dict(loss_decode=[dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True)]),
+)
 optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.0))
 max_epochs = 8
 param_scheduler = [
