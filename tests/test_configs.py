@@ -1,4 +1,7 @@
-"""Every config loads and builds; those on real data take a training step and predict in the image file's coordinates."""
+"""Every config loads and builds; those on real data take a training step and predict in the image file's coordinates.
+
+Those whose data or pretrained weights cannot be had do the same on noise, from scratch.
+"""
 
 import os
 from pathlib import Path
@@ -6,12 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
+from mmengine.structures import InstanceData
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
+
+from mmdet.structures import DetDataSample
 
 from mmdownsize.preprocessors.resizers import build_resizer
 from mmdownsize.resizers import DownsizeNet
@@ -21,6 +28,15 @@ DATA = Path(os.environ.get('MMDOWNSIZE_DATA', ROOT.parent / 'shared' / 'data')).
 FOLDERS = {'camvid': 'camvid', 'voc2012': 'voc2012/VOCdevkit/VOC2012'}
 CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/[!_]*.py'))
 REAL = [path for path in CONFIGS if any(name in path.stem for name in FOLDERS)]
+PLAIN = [
+    path for path in CONFIGS if path.stem in ('refinedet_vgg16_voc0712-320x320', 'refinedet_vgg16_voc0712-512x512')
+]
+SIBLINGS = [path for path in CONFIGS if path in REAL or '-to-' in path.stem]
+# A config: the size that its pipeline delivers, and the one that its model sees.
+DETECTORS_ON_NOISE = {
+    'refinedet_vgg16_voc0712-320x320': (320, 320),
+    'refinedet_vgg16_voc2007-300x300-to-160x160': (300, 160),
+}
 FRAGMENTS = sorted((ROOT / 'configs' / '_base_' / 'downsize').glob('*.py'))
 
 
@@ -51,7 +67,8 @@ def loader(cfg: Config, images: int) -> torch.utils.data.DataLoader:
 
 
 def test_there_are_configs() -> None:
-    assert len(REAL) == 9 and len(CONFIGS) >= 10 and len(FRAGMENTS) == 11
+    assert len(REAL) == 13 and len(SIBLINGS) == 23 and len(CONFIGS) >= 30 and len(FRAGMENTS) == 11
+    assert len(PLAIN) == 2
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=stem)
@@ -59,8 +76,11 @@ def test_config_builds_its_model(path: Path) -> None:
     cfg = load(path)
     model = MODELS.build(cfg.model)
     preprocessor = cfg.model.data_preprocessor
-    assert preprocessor.type.startswith('mmdownsize.')
-    assert isinstance(model.data_preprocessor.downsizer, build_resizer(preprocessor.downsizer).__class__)
+    assert preprocessor.type.startswith('mmdownsize.') == (path not in PLAIN)
+    assert ('downsizer' in preprocessor) == (path not in PLAIN)
+    assert path in PLAIN or isinstance(
+        model.data_preprocessor.downsizer, build_resizer(preprocessor.downsizer).__class__
+    )
     assert {'mean', 'std'} <= preprocessor.keys()  # inherited where the config swaps two lines of a model-zoo config
     assert cfg.default_hooks.checkpoint.get('max_keep_ckpts', 1) == 1 or path not in REAL
     assert Path(cfg.filename).read_text().count('/work/') == 0
@@ -76,9 +96,9 @@ def test_fragment_builds_its_resizer(path: Path) -> None:
         torch.testing.assert_close(out, torch.full((1, 3, 16, 24), 100.0))
 
 
-@pytest.mark.parametrize('path', REAL, ids=stem)
+@pytest.mark.parametrize('path', SIBLINGS, ids=stem)
 def test_siblings_differ_from_their_config_in_the_downsizer_only(path: Path) -> None:
-    shortest = min((other for other in REAL if path.stem.startswith(other.stem)), key=lambda other: len(other.stem))
+    shortest = min((other for other in SIBLINGS if path.stem.startswith(other.stem)), key=lambda other: len(other.stem))
     ours, theirs = (load(other).to_dict() for other in (path, shortest))
     swapped = ours['model']['data_preprocessor'].pop('downsizer')
     default = theirs['model']['data_preprocessor'].pop('downsizer')
@@ -111,6 +131,9 @@ def test_a_step_on_real_images_trains_all_and_predictions_fit_the_file(real: Con
     assert all(name.startswith('backbone.') for name in frozen)
     assert bool(frozen) == (real.model.backbone.get('frozen_stages', -1) >= 0)
     still = {name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])}
+    if real.model.get('bbox_head', {}).get('type') == 'mmdownsize.RefineDetHead':
+        # A level that no object matches, and that has none of the hardest negatives, has no gradient: a bias of 0 stays.
+        frozen |= {name for name in still if name.startswith('bbox_head.') and name.endswith('.bias')}
     assert still == frozen
     downsizer = model.data_preprocessor.downsizer
     assert isinstance(downsizer, DownsizeNet) == (real.model.data_preprocessor.downsizer.type == 'DownsizeNet')
@@ -131,3 +154,48 @@ def test_a_step_on_real_images_trains_all_and_predictions_fit_the_file(real: Con
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         assert bool((centres >= -1).all()) and bool((centres <= torch.tensor([width, height]) + 1).all())
         assert centres[:, 0].max() > 0.5 * width and centres[:, 1].max() > 0.5 * height
+
+
+@pytest.mark.parametrize('name', DETECTORS_ON_NOISE)
+def test_a_step_on_noise_reaches_all_and_predictions_fit_the_image(name: str) -> None:
+    delivered, seen = DETECTORS_ON_NOISE[name]
+    (path,) = [path for path in CONFIGS if path.stem == name]
+    cfg = load(path)
+    for pipeline in (cfg.train_pipeline, cfg.test_pipeline):
+        assert [step.scale for step in pipeline if step.type == 'Resize'] == [(delivered, delivered)]
+    assert cfg.model.backbone.init_cfg.checkpoint == 'open-mmlab://vgg16_caffe'
+    cfg.model.backbone.init_cfg = None  # its weights would be downloaded
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    shapes = []
+    model.backbone.register_forward_pre_hook(lambda module, inputs: shapes.append(tuple(inputs[0].shape)))
+    sample = DetDataSample(
+        metainfo=dict(
+            img_shape=(delivered, delivered), ori_shape=(2 * delivered, 3 * delivered), scale_factor=(1 / 3, 0.5)
+        )
+    )
+    corners = torch.tensor([[0.1, 0.1, 0.9, 0.9], [0.0, 0.6, 0.4, 1.0], [0.8, 0.2, 1.0, 0.4], [0.1, 0.1, 0.2, 0.2]])
+    sample.gt_instances = InstanceData(bboxes=delivered * corners, labels=torch.tensor([3, 14, 0, 19]))
+    image = torch.randint(0, 256, (3, delivered, delivered), dtype=torch.uint8)
+    batch = dict(inputs=[image, image.flip(-1)], data_samples=[sample, sample.clone()])
+    MMLogger.get_current_instance().setLevel('WARNING')
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    grads = {}
+    wrapper.optimizer.register_step_pre_hook(lambda *_: grads.update({n: p.grad for n, p in model.named_parameters()}))
+    for _ in range(2 if seen < delivered else 1):  # the texture of an exact start has no gradient in the first
+        losses = model.train().train_step(batch, wrapper)
+        assert all(torch.isfinite(loss) for loss in losses.values())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert all(grad is not None and grad.isfinite().all() for grad in grads.values())
+    # A level that no object matches is silent: with 160 px the one whose anchors are larger than the image; and what the
+    # ODM matches depends on where the ARM has moved the anchors.
+    silent = {name for name, grad in grads.items() if not grad.any()}
+    assert all(name.startswith('bbox_head.odm_' if seen == 320 else 'bbox_head.') for name in silent)
+
+    with torch.no_grad():
+        (found,) = model.eval().val_step(dict(inputs=[image], data_samples=[sample]))
+    assert set(shapes) == {(2, 3, seen, seen), (1, 3, seen, seen)}
+    boxes = found.pred_instances.bboxes
+    height, width = sample.ori_shape
+    assert bool((boxes >= 0).all()) and bool((boxes <= torch.tensor([width, height] * 2) + 1e-2).all())
+    assert boxes[:, 2].max() > 0.8 * width and boxes[:, 3].max() > 0.8 * height

@@ -22,8 +22,8 @@ model = dict(
         frozen_stages=2,
         norm_eval=True,
     ),
-    # Norms are VGG's need: the paper leaves them out with ResNet-101 as well.
-    neck=dict(in_channels=(40, 112, 320), extra_channels=(128,), l2_norm_scales=(None, None, None), out_channels=64),
+    # Linear bottlenecks give features as large as VGG16's: all three are normalised.
+    neck=dict(in_channels=(40, 112, 320), extra_channels=(128,), l2_norm_scales=(10, 8, 8), out_channels=64),
     bbox_head=dict(in_channels=(40, 112, 320, 128), feat_channels=64),
 )
 
