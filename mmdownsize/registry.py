@@ -24,6 +24,9 @@ _ON_DEMAND = {
         'efficientnet_lite_pytorch',
         'efficientnet-lite-pytorch',
     ),
+    **dict.fromkeys(
+        ('RefineDetVGG16', 'RefineDetNeck', 'RefineDetHead'), ('mmdownsize.models.refinedet', 'mmdet', 'mmdet==3.3.0')
+    ),
 }
 
 

@@ -1,0 +1,21 @@
+# PASCAL VOC 2007 and 2012 together: 16551 images to train on; the 4952 of VOC 2007 to test.
+_base_ = './voc2007_det.py'
+
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='ConcatDataset',
+        ignore_keys=['dataset_type'],  # the year, which differs
+        datasets=[
+            dict(
+                type='VOCDataset',
+                data_root=_base_.data_root,
+                ann_file=f'VOC{year}/ImageSets/Main/trainval.txt',
+                data_prefix=dict(sub_data_root=f'VOC{year}/'),
+                filter_cfg=dict(filter_empty_gt=True, min_size=32),
+                pipeline=_base_.train_pipeline,
+            )
+            for year in (2007, 2012)
+        ],
+    )
+)
