@@ -24,6 +24,7 @@ _ON_DEMAND = {
         'efficientnet_lite_pytorch',
         'efficientnet-lite-pytorch',
     ),
+    'VGG': ('mmdownsize.models.vgg', 'mmcv', 'mmcv==2.1.0'),
 }
 
 
