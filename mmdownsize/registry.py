@@ -25,6 +25,9 @@ _ON_DEMAND = {
         'efficientnet-lite-pytorch',
     ),
     'VGG': ('mmdownsize.models.vgg', 'mmcv', 'mmcv==2.1.0'),
+    'LargeSeparableConv': ('mmdownsize.models.light_head_rcnn', 'mmdet', 'mmdet==3.3.0'),
+    'PSRoIAlignExtractor': ('mmdownsize.models.light_head_rcnn', 'mmdet', 'mmdet==3.3.0'),
+    'LightRoIHead': ('mmdownsize.models.light_head_rcnn', 'mmdet', 'mmdet==3.3.0'),
 }
 
 
