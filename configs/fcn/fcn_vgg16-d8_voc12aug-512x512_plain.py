@@ -1,4 +1,5 @@
-# FCN on PASCAL VOC 2012 without a downsizer, with mmseg's data and crops of 512 x 512.
+# FCN on PASCAL VOC 2012 without a downsizer, with mmseg's data and crops of 512 x 512, about the size of the whole images,
+# 500 px at most, that the paper trains on one by one.
 _base_ = [
     '../_base_/models/fcn_vgg16-d8.py',
     'mmseg::_base_/datasets/pascal_voc12_aug.py',

@@ -208,7 +208,7 @@ def test_thin_map_names_bad_arguments(kwargs: dict, message: str) -> None:
         thin(**kwargs)
 
 
-STEPS = 120
+STEPS = 100
 P, THIN = 3, 4  # bins a side and channels a bin of the small detector
 
 
