@@ -24,8 +24,13 @@ _ON_DEMAND = {
         'efficientnet_lite_pytorch',
         'efficientnet-lite-pytorch',
     ),
+    'VGG': ('mmdownsize.models.vgg', 'mmcv', 'mmcv==2.1.0'),
     **dict.fromkeys(
         ('RefineDetVGG16', 'RefineDetNeck', 'RefineDetHead'), ('mmdownsize.models.refinedet', 'mmdet', 'mmdet==3.3.0')
+    ),
+    **dict.fromkeys(
+        ('LargeSeparableConv', 'PSRoIAlignExtractor', 'LightRoIHead'),
+        ('mmdownsize.models.light_head_rcnn', 'mmdet', 'mmdet==3.3.0'),
     ),
 }
 

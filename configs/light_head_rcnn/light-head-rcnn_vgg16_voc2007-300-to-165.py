@@ -1,7 +1,7 @@
 # Light-Head R-CNN on PASCAL VOC 2007: images with a short side of 300 px are downsized to 165 in front of the model.
 _base_ = [
     '../_base_/models/light-head-rcnn_vgg16.py',
-    '../_base_/datasets/voc2007_det.py',
+    '../_base_/datasets/voc2007_det_own-sizes.py',
     '../_base_/runtimes/mmdet.py',
 ]
 

@@ -2,7 +2,7 @@
 # 1200 at most.
 _base_ = [
     '../_base_/models/light-head-rcnn_vgg16.py',
-    '../_base_/datasets/voc2007_det.py',
+    '../_base_/datasets/voc2007_det_own-sizes.py',
     '../_base_/runtimes/mmdet.py',
 ]
 
