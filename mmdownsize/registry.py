@@ -24,6 +24,8 @@ _ON_DEMAND = {
         'efficientnet_lite_pytorch',
         'efficientnet-lite-pytorch',
     ),
+    'SPResNetV1c': ('mmdownsize.models.spnet', 'mmseg', 'mmsegmentation==1.2.2'),
+    'SPHead': ('mmdownsize.models.spnet', 'mmseg', 'mmsegmentation==1.2.2'),
 }
 
 
