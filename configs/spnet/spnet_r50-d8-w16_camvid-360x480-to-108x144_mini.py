@@ -1,0 +1,41 @@
+# All of SPNet on CamVid, from scratch and at a quarter of its width, for a machine without a GPU.
+_base_ = './spnet_efficientnet-lite0_camvid-360x480-to-108x144_mini.py'
+
+norm_cfg = dict(type='BN')
+model = dict(
+    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
+    backbone=dict(
+        _delete_=True,
+        type='mmdownsize.SPResNetV1c',
+        depth=50,
+        stem_channels=16,
+        base_channels=16,
+        strides=(1, 2, 1, 1),
+        dilations=(1, 1, 2, 4),
+        contract_dilation=True,
+        multi_grid=(4, 4, 4),
+        norm_cfg=norm_cfg,
+    ),
+    decode_head=dict(in_channels=512, in_index=3, mpm_channels=256),
+    auxiliary_head=dict(
+        type='FCNHead',
+        in_channels=256,
+        in_index=2,
+        channels=64,
+        num_convs=1,
+        concat_input=False,
+        dropout_ratio=0.1,
+        num_classes=11,
+        norm_cfg=norm_cfg,
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True, loss_weight=0.4),
+    ),
+)
+
+# From scratch there is more to learn than in the 10 epochs of the pretrained one.
+max_epochs = 60
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=46),
+    dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),
+]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=10)

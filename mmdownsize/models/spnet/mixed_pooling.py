@@ -1,0 +1,98 @@
+"""The mixed pooling module: what is near seen through square bins, what is far seen through strips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from torch import Tensor, nn
+
+from mmdownsize.models.spnet.strip_pooling import BN, StripPooling
+
+REDUCTION = 4  # section 3.3: 256 channels inside for 1024 outside
+
+
+class MixedPoolingModule(nn.Module):
+    """The mixed pooling module (MPM), a residual bottleneck of two branches on a quarter of the channels.
+
+    - Short range (Fig. 3a): a small pyramid. The map itself and its means over ``pool_sizes`` bins, each followed by a
+      convolution 3x3, are brought to the map's size (bilinear) and added; ReLU, one more convolution 3x3.
+    - Long range (Fig. 3b): :class:`StripPooling` and a convolution 3x3.
+
+    Both are concatenated, a convolution 1x1 restores the channels, and the input is added to it.
+
+    Args:
+        channels: Channels in and out, a multiple of 4.
+        pool_sizes: Bins a side of each level of the pyramid. They have no weights: a trained module may be given others.
+        conv_cfg: Convolution layer, as mmcv's; None for Conv2d.
+        norm_cfg: Norm layer, as mmcv's.
+        align_corners: How the pooled maps are interpolated: see PyTorch's ``interpolate``. The authors' code has True.
+
+    Raises:
+        ValueError: If ``channels`` is no positive multiple of 4, or ``pool_sizes`` are not positive integers.
+
+    Source: paper, section 3.2, Fig. 3; norms and activations as in the authors' code.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        pool_sizes: Sequence[int] = (20, 12),
+        conv_cfg: dict[str, Any] | None = None,
+        norm_cfg: dict[str, Any] | None = BN,
+        align_corners: bool = False,
+    ) -> None:
+        if channels < 1 or channels % REDUCTION:
+            raise ValueError(f'channels of a mixed pooling module must be a multiple of {REDUCTION}, got {channels}')
+        if not pool_sizes or not all(type(size) is int and size > 0 for size in pool_sizes):
+            raise ValueError(f'pool_sizes must be bins a side, integers above 0, got {pool_sizes}')
+        super().__init__()
+        self.pool_sizes = tuple(pool_sizes)
+        self.align_corners = align_corners
+
+        inner = channels // REDUCTION
+        cfg = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
+        self.reduce_short = ConvModule(channels, inner, 1, **cfg)
+        self.reduce_long = ConvModule(channels, inner, 1, **cfg)
+        self.local = ConvModule(inner, inner, 3, padding=1, act_cfg=None, **cfg)
+        self.pyramid = nn.ModuleList(
+            ConvModule(inner, inner, 3, padding=1, act_cfg=None, **cfg) for _ in self.pool_sizes
+        )
+        self.strips = StripPooling(inner, **cfg)
+        self.fuse_short = ConvModule(inner, inner, 3, padding=1, **cfg)
+        self.fuse_long = ConvModule(inner, inner, 3, padding=1, **cfg)
+        self.expand = ConvModule(2 * inner, channels, 1, act_cfg=None, **cfg)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix what each pixel knows with its surroundings.
+
+        Args:
+            x: (N, ``channels``, H, W), H and W not below the largest of ``pool_sizes``.
+
+        Returns:
+            (N, ``channels``, H, W), non-negative.
+
+        Raises:
+            ValueError: If the map has fewer pixels than bins: a mean over less than a pixel would be no pooling.
+        """
+        height, width = x.shape[-2:]
+        bins = max(self.pool_sizes)
+        if min(height, width) < bins:
+            raise ValueError(
+                f'a feature map of {height} x {width} px (h x w) cannot be pooled into {bins} x {bins} bins: '
+                f'feed larger images, or set pool_sizes, now {self.pool_sizes}, to at most {min(height, width)}'
+            )
+        short = self.fuse_short(self._pyramid(self.reduce_short(x)))
+        long = self.fuse_long(self.strips(self.reduce_long(x)))
+        return (x + self.expand(torch.cat([short, long], 1))).relu()
+
+    def _pyramid(self, x: Tensor) -> Tensor:
+        out = self.local(x)
+        for size, conv in zip(self.pool_sizes, self.pyramid):
+            pooled = conv(F.adaptive_avg_pool2d(x, size))
+            out = out + F.interpolate(pooled, x.shape[-2:], mode='bilinear', align_corners=self.align_corners)
+        return out.relu()
