@@ -28,6 +28,7 @@ _ON_DEMAND = {
     **dict.fromkeys(
         ('RefineDetVGG16', 'RefineDetNeck', 'RefineDetHead'), ('mmdownsize.models.refinedet', 'mmdet', 'mmdet==3.3.0')
     ),
+    **dict.fromkeys(('SPResNetV1c', 'SPHead'), ('mmdownsize.models.spnet', 'mmseg', 'mmsegmentation==1.2.2')),
     **dict.fromkeys(
         ('LargeSeparableConv', 'PSRoIAlignExtractor', 'LightRoIHead'),
         ('mmdownsize.models.light_head_rcnn', 'mmdet', 'mmdet==3.3.0'),
