@@ -1,6 +1,6 @@
 # CenterNet with ResNet-18 and deformable convolutions on PASCAL VOC, images of 300 x 300. Optimiser and schedule are those
 # of the CenterNet paper for VOC (Zhou et al., 2019); the data are augmented as for SSD.
-_base_ = ['../_base_/datasets/voc2007_det.py', '../_base_/runtimes/mmdet.py']
+_base_ = ['../_base_/datasets/voc0712_det_ssd.py', '../_base_/runtimes/mmdet.py']
 
 model = dict(
     type='CenterNet',

@@ -34,7 +34,7 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
     def draw_target(self) -> TargetSize:
         """Return the target of a batch to train on, to which the padding size is scaled as well."""
         target = super().draw_target()
-        if self._source_size is not None:
+        if self.train_scale_factor is not None and self._source_size is not None:
             self.size = target.of(self._source_size)
         return target
 

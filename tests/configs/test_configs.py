@@ -83,6 +83,9 @@ def test_a_step_on_real_images_trains_all_and_predictions_fit_the_file(real: Con
     assert all(name.startswith('backbone.') for name in frozen)
     assert bool(frozen) == (real.model.backbone.get('frozen_stages', -1) >= 0)
     still = {name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])}
+    if real.model.get('bbox_head', {}).get('type') == 'mmdownsize.RefineDetHead':
+        # A level that no object matches, and that has none of the hardest negatives, has no gradient: a bias of 0 stays.
+        frozen |= {name for name in still if name.startswith('bbox_head.') and name.endswith('.bias')}
     assert still == frozen
     downsizer = model.data_preprocessor.downsizer
     assert isinstance(downsizer, DownsizeNet) == (real.model.data_preprocessor.downsizer.type == 'DownsizeNet')
