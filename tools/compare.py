@@ -286,7 +286,7 @@ def run_all(
             'downsizer': arm.downsizer,
             'options': arm.options,
             'trained': arm.train,
-            'start': args.start,
+            'start': Path(args.start).name if args.start else None,
             'versions': {
                 'mmdownsize': __version__,
                 'torch': torch.__version__,
