@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS
@@ -20,6 +21,19 @@ from tools.compare_arms import load_arms
 
 def test_there_are_configs() -> None:
     assert len(REAL) >= 12 and len(SIBLINGS) >= 33 and len(PLAIN) >= 6 and len(FRAGMENTS) == 11
+
+
+def test_the_model_index_names_every_config_of_a_pipeline() -> None:
+    files = [ROOT / name for name in yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']]
+    indexed = []
+    for content in (yaml.safe_load(path.read_text()) for path in files):
+        (collection,) = content['Collections']
+        assert (ROOT / collection['README']).is_file()
+        for model in content['Models']:
+            assert model['In Collection'] == collection['Name'] and model['Name'] == Path(model['Config']).stem
+            indexed.append(ROOT / model['Config'])
+    assert len(indexed) == len(set(indexed))
+    assert set(indexed) == {path for path in CONFIGS if path.parent.name not in ('study', 'label_free', 'demo')}
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=stem)
