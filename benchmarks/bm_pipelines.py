@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from machine import describe, keep_memory, timed
+from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
@@ -43,29 +44,16 @@ ARMS: dict[str, dict[str, Any]] = {
     'Talebi & Milanfar, r = 1': dict(type='LearnedResizer'),
 }
 BASELINE = 'bilinear'
+ROOT = Path(__file__).resolve().parents[1]
 
 
-def ssd(downsizer: dict[str, Any]) -> nn.Module:
-    """SSD300 with VGG16 of mmdet, 300x300 -> 160x160: at 160 px the sixth, 1x1 level has nothing left to shrink, and goes."""
-    init_default_scope('mmdet')
-    model = get_config('mmdet::ssd/ssd300_coco.py').model
-    channels = (512, 1024, 512, 256, 256)
-    model.data_preprocessor.update(
-        type='mmdownsize.DetDownsizePreprocessor', downsizer=downsizer, scale=(160, 160), keep_ratio=False
-    )
-    model.backbone.init_cfg = None
-    model.neck.update(out_channels=channels, level_strides=(2, 2, 1), level_paddings=(1, 1, 0))
-    model.bbox_head.in_channels = channels
-    model.bbox_head.anchor_generator.update(
-        strides=[8, 16, 32, 53, 160],
-        ratios=[[2], [2, 3], [2, 3], [2, 3], [2]],
-        min_sizes=[11, 24, 58, 91, 125],
-        max_sizes=[24, 58, 91, 125, 158],
-        input_size=160,
-    )
-    built = MODELS.build(model)
-    built.bbox_head.loss_cls = None  # mmdet 3.3.0 asks for one when predicting, and SSD's head has none
-    return built
+def refinedet(downsizer: dict[str, Any]) -> nn.Module:
+    """RefineDet with VGG16, 300x300 -> 160x160, the paper's."""
+    cfg = Config.fromfile(ROOT / 'configs/refinedet/refinedet_vgg16_voc2007-300x300-to-160x160.py')
+    init_default_scope(cfg.default_scope)
+    cfg.model.data_preprocessor['downsizer'] = downsizer  # replaced, where an update would merge
+    cfg.model.backbone.init_cfg = None
+    return MODELS.build(cfg.model)
 
 
 def deeplab(downsizer: dict[str, Any]) -> nn.Module:
@@ -111,7 +99,7 @@ def seg_sample(side: int) -> Any:
 
 # name: (builder, side of the images, sample, batch)
 PIPELINES: dict[str, tuple[Callable[[dict[str, Any]], nn.Module], int, Callable[[int], Any], int]] = {
-    'SSD-VGG16 300x300 -> 160x160': (ssd, 300, det_sample, 8),
+    'RefineDet-VGG16 300x300 -> 160x160': (refinedet, 300, det_sample, 8),
     'DeepLabv3+ R101 513x513 -> 179x179': (deeplab, 513, seg_sample, 2),
 }
 

@@ -8,6 +8,7 @@ fixed = dict(
     lanczos_antialiased=dict(kernel='lanczos', antialias=True),
 )
 learned = dict(
+    downsizenet_auto_signed=dict(neighbors='auto', distance='bicubic', start='lanczos_antialias', normalize='signed'),
     downsizenet_2x2=dict(),
     downsizenet_4x4_area=dict(neighbors=4, distance='area', start='area'),
     downsizenet_6x6_signed=dict(neighbors=6, distance='bicubic', start='lanczos_antialias', normalize='signed'),

@@ -68,8 +68,9 @@ class DownsizeNet(BaseResizer):
     Args:
         num_convs: Number of 3x3 convolutions, 1 to 4; 0 if ``texture=False``.
         channels: Channels of each.
-        neighbors: Side K of the neighbourhood of K x K source pixels: 2, 4 or any even number, or ``'auto'``: on each
-            axis as many as the antialiasing kernel covers at the scale at hand.
+        neighbors: Side K of the neighbourhood of K x K source pixels: 2, 4 or any even number; or ``'auto'``: on each
+            axis as many as the antialiasing triangle and the kernel ``start`` reach at the scale at hand, with
+            coefficients that are learned on a grid of 4 x 4 and stretched over them.
         distance: Encoding of the relative distance: ``'offset'`` (dx, dy), ``'bilinear'`` (4 coefficients),
             ``'bicubic'`` (16), ``'area'`` or ``'triangle'`` (antialiased bilinear; one coefficient a neighbour); None
             switches it off.
@@ -284,11 +285,9 @@ class DownsizeNet(BaseResizer):
                 f'images must have {self.in_channels} channels, got {tuple(images.shape)}; set in_channels to change it'
             )
         src_hw = (images.shape[2], images.shape[3])
-        if self.start != 'random' and not self._warned_of_cut:
-            axes = list(zip(src_hw, dst_hw))
-            needed = [get_kernel(self.start).neighbors(*axis) for axis in axes]
-            given = [get_kernel('triangle').neighbors(*a) if self.neighbors == 'auto' else self.slots for a in axes]
-            if any(n > g for n, g in zip(needed, given)):
+        if self.start != 'random' and self.neighbors != 'auto' and not self._warned_of_cut:
+            needed = [get_kernel(self.start).neighbors(*axis) for axis in zip(src_hw, dst_hw)]
+            if max(needed) > self.slots:
                 self._warned_of_cut = True
                 warnings.warn(
                     f'start={self.start!r} at {src_hw} -> {dst_hw} reaches over {max(needed)} neighbours; with '

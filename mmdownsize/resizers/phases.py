@@ -93,6 +93,12 @@ def logits_by_distance(distance: str | None, weight: Tensor, bias: Tensor, phase
     return by_y.T @ along_x.view(len(weight), len(by_y), -1) + bias[:, None, None]
 
 
+def auto_neighbors(start: str, src: int, dst: int) -> int:
+    """Return the neighbours of ``neighbors='auto'`` on an axis: all that the antialiasing triangle and the start reach."""
+    kernels = ['triangle'] if start == 'random' else ['triangle', start]
+    return max(get_kernel(kernel).neighbors(src, dst) for kernel in kernels)
+
+
 @lru_cache(maxsize=16)  # maps of full size: few sizes come back, and many would fill the memory
 def phases_of(
     start: str,
@@ -121,9 +127,8 @@ def phases_of(
     """
     # A tensor made inside torch.inference_mode could never be used in a training step later.
     with torch.inference_mode(False), torch.no_grad():
-        auto = get_kernel('triangle')
         axes = [
-            (src, dst, auto.neighbors(src, dst) if isinstance(neighbors, str) else neighbors)
+            (src, dst, auto_neighbors(start, src, dst) if isinstance(neighbors, str) else neighbors)
             for src, dst in zip(src_hw, dst_hw)
         ]
         top, left = (project(src, dst)[0].clamp(0, src - 1) for src, dst, _ in axes)

@@ -75,7 +75,7 @@ def test_a_plot_needs_a_sweep(tmp_path):
 
 def test_a_pipeline_with_each_kind_of_resizer(tmp_path):
     out = tmp_path / 'numbers.json'
-    only = ['--only', 'SSD-VGG16 300x300 -> 160x160', '--arm', 'DownsizeNet 2 convs, 2x2', '--arm', 'MULLER']
+    only = ['--only', 'RefineDet-VGG16 300x300 -> 160x160', '--arm', 'DownsizeNet 2 convs, 2x2', '--arm', 'MULLER']
     done = run('bm_pipelines.py', *only, '--batch', '1', '--repeats', '1', '--steps', '1', '--json', out)
     assert done.returncode == 0, done.stderr
     rows = json.loads(out.read_text())['rows']

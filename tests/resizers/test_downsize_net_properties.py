@@ -53,7 +53,7 @@ def test_output_is_in_the_range_of_the_neighbors_for_any_weights(net, src_hw, ds
     source = images(src_hw)
     with torch.no_grad():
         out, coefficients = net(source, dst_hw), net.coefficients(source, dst_hw)
-    counts = [net.neighbors if net.neighbors != 'auto' else auto_count(s, d) for s, d in zip(src_hw, dst_hw)]
+    counts = [net.neighbors if net.neighbors != 'auto' else auto_count(s, d, net.start) for s, d in zip(src_hw, dst_hw)]
     assert coefficients.shape == (2, counts[0] * counts[1], *dst_hw)
     assert coefficients.dtype == torch.float32
     assert (coefficients >= 0).all()
@@ -69,7 +69,9 @@ def test_normalizing_commutes_with_resizing(net, src_hw, dst_hw):
     source = images(src_hw)
     mean = torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)
     std = torch.tensor([58.395, 57.12, 57.375]).view(1, 3, 1, 1)
-    count_y, count_x = (net.neighbors if net.neighbors != 'auto' else auto_count(s, d) for s, d in zip(src_hw, dst_hw))
+    count_y, count_x = (
+        net.neighbors if net.neighbors != 'auto' else auto_count(s, d, net.start) for s, d in zip(src_hw, dst_hw)
+    )
     rows, cols = neighbor_indices(src_hw[0], dst_hw[0], count_y), neighbor_indices(src_hw[1], dst_hw[1], count_x)
     with torch.no_grad():
         coefficients = net.coefficients(source, dst_hw)

@@ -32,7 +32,7 @@ def randomized(net, seed, size=1.0):
 def reference_of(net, image, dst_hw):
     counts = (net.neighbors, net.neighbors)
     if net.neighbors == 'auto':
-        counts = tuple(auto_count(s, d) for s, d in zip(image.shape[1:], dst_hw))
+        counts = tuple(auto_count(s, d, net.start) for s, d in zip(image.shape[1:], dst_hw))
     arrays = {name: value.numpy() for name, value in net.state_dict().items()}
     return downsize_net(
         image.numpy(),

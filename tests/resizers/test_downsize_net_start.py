@@ -242,8 +242,11 @@ def test_a_start_that_loses_nothing_does_not_warn():
     torch.testing.assert_close(out, F.avg_pool2d(images((30, 30)), 2))
 
 
-@pytest.mark.parametrize('start', ['bicubic', 'lanczos', 'lanczos_antialias'])
-def test_a_start_that_auto_cuts_warns(start):
-    """'auto' covers the antialiasing triangle; these kernels are wider."""
-    with pytest.warns(UserWarning, match='reaches over'):
-        DownsizeNet(start=start, neighbors='auto', normalize='none')(images((10, 10)), (20, 20))
+@pytest.mark.parametrize('start', ['bicubic', 'bicubic_antialias', 'lanczos', 'lanczos_antialias'])
+@pytest.mark.parametrize('dst_hw', [(20, 20), (4, 7)])
+def test_auto_covers_every_start(start, dst_hw):
+    source = images((13, 10), torch.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        out = start_of(source, dst_hw, start=start, neighbors='auto', normalize='signed')
+    np.testing.assert_allclose(out, resampling.resize(source.numpy(), dst_hw, start), rtol=0, atol=1e-9)
