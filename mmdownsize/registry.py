@@ -19,6 +19,8 @@ _ON_DEMAND = {
     'SegDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
     'FeatureMatching': ('mmdownsize.models.feature_matching', 'mmengine', 'mmengine'),
     'PairDownsizePreprocessor': ('mmdownsize.preprocessors.pair', 'mmengine', 'mmengine'),
+    'SegPairDownsizePreprocessor': ('mmdownsize.preprocessors.seg_pair', 'mmseg', 'mmsegmentation==1.2.2'),
+    'SelfDistilledEncoderDecoder': ('mmdownsize.models.self_distilled', 'mmseg', 'mmsegmentation==1.2.2'),
     'EfficientNetLite': (
         'mmdownsize.models.efficientnet_lite',
         'efficientnet_lite_pytorch',

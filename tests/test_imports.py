@@ -37,7 +37,7 @@ EXTERNAL = {
 }
 # Rooms and files of the package that must not know one of the two.
 WITHOUT = {
-    'mmdet': ('preprocessors.seg', 'preprocessors.seg_samples'),
+    'mmdet': ('preprocessors.seg', 'preprocessors.seg_pair', 'preprocessors.seg_samples'),
     'mmseg': ('preprocessors.det', 'preprocessors.det_samples'),
 }
 

@@ -64,6 +64,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', type=Path, help='config with a mmdownsize preprocessor; its downsizer is replaced')
     parser.add_argument('--arm', action='append', default=[], metavar='FRAGMENT', help='a fragment (may be repeated)')
+    parser.add_argument('--only', nargs='+', metavar='ARM', help='run only these of the arms')
     parser.add_argument('--arms', type=Path, metavar='FILE', help='a Python file that sets `arms`')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='seeds')
     parser.add_argument('--baseline', default='bilinear', help='arm that the others are compared with')
@@ -219,6 +220,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     console = Console()
     try:
         arms = load_arms(args.arm, args.arms, args.baseline)
+        if args.only is not None:
+            unknown = set(args.only) - {arm.name for arm in arms}
+            if unknown:
+                raise ValueError(f'--only: no arm {", ".join(sorted(unknown))} among {", ".join(a.name for a in arms)}')
         if not args.config.is_file():
             raise ValueError(f'no such config: {args.config}')
         cfg = Config.fromfile(args.config)
@@ -243,6 +248,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     runs = [run for run in read_log([log]) if run['config'] == args.config.stem] if log.is_file() else []
     if not runs:
         sys.exit(f'no finished runs in {log}')
+    if args.baseline not in {run['arm'] for run in runs}:
+        console.print(f'{args.baseline}, the baseline, has no finished run yet: no table')
+        return
     metric = args.metric or runs[0]['metric']
     print_report(console, runs, metric, args.baseline)
     if args.plot:
@@ -263,7 +271,8 @@ def run_all(
         for arm in arms:
             own = config_of(cfg, arm, seed)
             name = fingerprint(own, arm, checkpoint)
-            if (arm.name, seed, name) not in finished:
+            wanted = args.only is None or arm.name in args.only
+            if wanted and (arm.name, seed, name) not in finished:
                 todo.append((arm, seed, own, name))
                 write_start(start_cfg, start, checkpoint)
                 own.load_from = str(start.resolve())

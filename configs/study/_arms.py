@@ -32,4 +32,15 @@ arms['downsizenet_6x6_signed_lovasz'] = dict(
         'param_scheduler.1.end': 2,
     },
 )
-del fixed, learned, lovasz
+# The same without labels: what the model itself says at full resolution is the target.
+distilled = {
+    'model.type': 'mmdownsize.SelfDistilledEncoderDecoder',
+    'model.data_preprocessor.type': 'mmdownsize.SegPairDownsizePreprocessor',
+}
+arms['downsizenet_6x6_signed_distilled'] = dict(
+    downsizer=dict(type='DownsizeNet', **learned['downsizenet_6x6_signed']), options=distilled
+)
+arms['downsizenet_auto_signed_distilled'] = dict(
+    downsizer=dict(type='DownsizeNet', **learned['downsizenet_auto_signed']), options=distilled
+)
+del fixed, learned, lovasz, distilled

@@ -286,7 +286,17 @@ def test_arms_start_from_a_checkpoint_and_some_are_only_tested(tmp_path, data):
     bias = torch.load(last, weights_only=False)['state_dict']['decode_head.conv_seg.bias']
     assert 0 < (bias - torch.tensor([-1.0, 1.0])).abs().max() < 1  # trained on from there
     assert (tested['trained'], trained['trained']) == (False, True)
-    assert tested['start'].endswith('model_{seed}.pth')
+    assert tested['start'] == 'model_{seed}.pth'
+
+
+def test_some_of_the_arms_only(tmp_path, data):
+    config = write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0)
+    options = [str(config), '--arm', 'bilinear', '--arm', 'area', '--seeds', '1', '--work-dir', str(tmp_path / 'work')]
+    with pytest.raises(SystemExit, match='--only: no arm linear among bilinear, area'):
+        compare.main([*options, '--only', 'linear'])
+    compare.main([*options, '--only', 'area'])
+    (run,) = compare_report.read_log([tmp_path / 'work/runs.jsonl'])
+    assert run['arm'] == 'area'
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,124 @@
+"""A segmentor that keeps its own prediction: the divergence against a slow form, what learns, and what is refused."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS, init_default_scope
+
+pytest.importorskip('mmseg')
+
+from mmseg.structures import SegDataSample
+from torch.nn.functional import interpolate
+
+from mmdownsize.hooks.train_only import TrainOnlyHook
+from mmdownsize.models.self_distilled import SelfDistilledEncoderDecoder
+from tests.preprocessors.batches import seg_sample
+from tests.tools.small_training import ROOT, write_config
+
+HW = (24, 32)
+
+
+@pytest.fixture
+def model(tmp_path) -> SelfDistilledEncoderDecoder:
+    cfg = Config.fromfile(write_config(tmp_path / 'small.py', tmp_path, by_epoch=True, seed=0, workers=0))
+    init_default_scope('mmseg')
+    cfg.model.type = 'mmdownsize.SelfDistilledEncoderDecoder'
+    cfg.model.data_preprocessor.type = 'mmdownsize.SegPairDownsizePreprocessor'
+    cfg.model.decode_head.dropout_ratio = 0.0
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    torch.nn.init.normal_(model.decode_head.conv_seg.weight)
+    return model.eval()
+
+
+def batch(count=2, hw=HW):
+    rng = np.random.default_rng(0)
+    images = [torch.from_numpy(rng.integers(0, 256, (3, *hw), np.uint8)) for _ in range(count)]
+    return dict(inputs=images, data_samples=[seg_sample(hw) for _ in images])
+
+
+def test_training_batches_come_twice_and_others_once(model):
+    given = batch()
+    before = copy.deepcopy(given['inputs'])
+    out = model.data_preprocessor(given, True)
+    expected = (torch.stack(before).float() - 127.0) / 128.0
+    torch.testing.assert_close(out['full'], expected)
+    assert out['inputs'].shape == (2, 3, 12, 16)
+    assert all(torch.equal(a, b) for a, b in zip(before, given['inputs']))
+    assert 'full' not in model.data_preprocessor(batch(), False)
+
+
+def test_the_loss_is_the_divergence_pixel_by_pixel(model):
+    data = model.data_preprocessor(batch(), True)
+    with torch.no_grad():
+        loss = model(**data, mode='loss')['loss_kl'].item()
+        small, full = model._forward(data['inputs']).double(), model._forward(data['full']).double()
+    small, full = (interpolate(x, (12, 16), mode='bilinear', antialias=True).numpy() for x in (small, full))
+    total = 0.0
+    for n, i, j in np.ndindex(2, 12, 16):
+        p, q = (np.exp(x[n, :, i, j]) / np.exp(x[n, :, i, j]).sum() for x in (full, small))
+        total += (p * np.log(p / q)).sum()
+    assert loss == pytest.approx(total / (2 * 12 * 16), rel=1e-4)
+    assert loss > 0
+
+
+def test_the_full_image_itself_costs_nothing(model):
+    full = model.data_preprocessor(batch(), True)['full']
+    assert abs(model(full, full=full, mode='loss')['loss_kl'].item()) < 1e-6
+
+
+def test_labels_are_not_read_and_the_downsizer_learns_alone(model):
+    class Runner:
+        pass
+
+    runner = Runner()
+    runner.model = model
+    hook = TrainOnlyHook()
+    hook.before_train(runner)
+    wrapper = build_optim_wrapper(model, dict(optimizer=dict(type='Adam', lr=0.01)))
+    before = copy.deepcopy(model.state_dict())
+    losses = []
+    for step in range(25):
+        model.train()
+        hook.before_train_iter(runner, step)
+        given = batch()
+        for sample in given['data_samples']:
+            sample.gt_sem_seg.data = torch.randint(0, 2, sample.gt_sem_seg.shape)  # nonsense, another one each time
+        losses.append(model.train_step(given, wrapper)['loss_kl'].item())
+    assert losses[-1] < 0.9 * losses[0]
+    moved = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
+    assert moved and all(key.startswith('data_preprocessor.downsizer.') for key in moved)
+
+
+def test_predictions_are_the_ordinary_ones(model):
+    cfg = Config.fromfile(ROOT / 'configs/_base_/runtimes/mmseg.py')
+    assert cfg.default_scope == 'mmseg'
+    found = model.val_step(batch())
+    assert [type(sample) for sample in found] == [SegDataSample] * 2
+    assert found[0].pred_sem_seg.shape == HW
+
+
+def test_what_does_not_fit_is_refused(model):
+    with pytest.raises(ValueError, match='SegPairDownsizePreprocessor'):
+        model(torch.zeros(1, 3, 12, 16), mode='loss')
+    mixed = batch(1)
+    mixed['inputs'].append(torch.zeros(3, 12, 20))
+    mixed['data_samples'].append(seg_sample((12, 20)))
+    model.data_preprocessor.size, model.data_preprocessor.size_divisor = None, 16
+    with pytest.raises(ValueError, match=r'one size, got \[\(3, 12, 20\), \(3, 24, 32\)\]'):
+        model.data_preprocessor(mixed, True)
+    with pytest.raises(ValueError, match='does not take test_cfg'):
+        MODELS.build(
+            dict(
+                type='mmdownsize.SegPairDownsizePreprocessor',
+                downsizer=dict(type='FixedResizer'),
+                scale_factor=0.5,
+                size_divisor=1,
+                test_cfg=dict(size_divisor=16),
+            )
+        )
