@@ -43,4 +43,8 @@ arms['downsizenet_6x6_signed_distilled'] = dict(
 arms['downsizenet_auto_signed_distilled'] = dict(
     downsizer=dict(type='DownsizeNet', **learned['downsizenet_auto_signed']), options=distilled
 )
+arms['downsizenet_6x6_signed_bicubic_distilled'] = dict(
+    downsizer=dict(type='DownsizeNet', neighbors=6, distance='bicubic', start='bicubic', normalize='signed'),
+    options=distilled,
+)
 del fixed, learned, lovasz, distilled
