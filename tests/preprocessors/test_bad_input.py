@@ -85,13 +85,14 @@ def test_wrong_settings_of_the_downsizer_are_its_own_message(build):
 @pytest.mark.parametrize(
     'augment',
     [
-        dict(type='BatchResize', scale=(64, 64)),
-        dict(type='BatchSyncRandomResize', random_size_range=(32, 64)),
+        dict(type='mmdet.BatchResize', scale=(64, 64)),
+        dict(type='mmdet.BatchSyncRandomResize', random_size_range=(32, 64)),
     ],
 )
 def test_batch_augments_that_resize_are_refused_by_name(augment):
-    pad = dict(type='BatchFixedSizePad', size=(64, 64))
-    with pytest.raises(ValueError, match=rf'{augment["type"]} in batch_augments resizes the batch a second time'):
+    pad = dict(type='mmdet.BatchFixedSizePad', size=(64, 64))
+    name = augment['type'].removeprefix('mmdet.')
+    with pytest.raises(ValueError, match=rf'{name} in batch_augments resizes the batch a second time'):
         det_preprocessor(batch_augments=[pad, augment])
 
 
@@ -223,4 +224,6 @@ def test_scales_to_draw_from_are_two_in_order(build, factors):
 
 def test_padding_to_one_size_does_not_go_with_drawn_scales():
     with pytest.raises(ValueError, match=r'BatchFixedSizePad .* pads to one size, train_scale_factor draws many'):
-        det_preprocessor(train_scale_factor=(0.3, 0.6), batch_augments=[dict(type='BatchFixedSizePad', size=(64, 64))])
+        det_preprocessor(
+            train_scale_factor=(0.3, 0.6), batch_augments=[dict(type='mmdet.BatchFixedSizePad', size=(64, 64))]
+        )

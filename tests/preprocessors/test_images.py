@@ -246,7 +246,7 @@ def test_batch_augments_run_after_the_downsizer_and_in_training_only(task):
 
 
 def test_batch_fixed_size_pad_is_the_size_before_downsizing():
-    given = dict(type='BatchFixedSizePad', size=(64, 96), pad_mask=True, pad_seg=True)
+    given = dict(type='mmdet.BatchFixedSizePad', size=(64, 96), pad_mask=True, pad_seg=True)
     config = copy.deepcopy(given)
     preprocessor = det_preprocessor(scale_factor=0.5, pad_mask=True, batch_augments=[given])
     assert given == config
