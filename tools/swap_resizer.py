@@ -34,7 +34,7 @@ SWAPS = {
     'DetDataPreprocessor': ('mmdownsize.DetDownsizePreprocessor', 'mmdet'),
     'SegDataPreProcessor': ('mmdownsize.SegDownsizePreprocessor', 'mmseg'),
 }
-DRAWN = ('RandomResize', 'RandomChoiceResize', 'ResizeShortestEdge', 'ResizeToMultiple')
+DRAWN = ('RandomResize', 'RandomChoiceResize', 'ResizeShortestEdge')
 SIZED = (
     'RandomCrop',
     'Pad',
@@ -43,7 +43,6 @@ SIZED = (
     'CachedMosaic',
     'Mosaic',
     'RandomAffine',
-    'YOLOXHSVRandomAug',
 )
 CHECKED_HW = (128, 160)
 

@@ -145,6 +145,17 @@ class DownsizeMixin:
         return images if ours or images.is_floating_point() else images.float()
 
 
+def check_one_size(images: Tensor | Sequence[Tensor]) -> None:
+    """Check that images can be stacked.
+
+    Raises:
+        ValueError: If they differ in shape.
+    """
+    sizes = {tuple(image.shape) for image in images}
+    if len(sizes) > 1:
+        raise ValueError(f'images of a batch must have one size, got {sorted(sizes)}: resize or crop in the pipeline')
+
+
 def _check_images(images: Any) -> None:
     stacked = isinstance(images, Tensor)
     if not stacked and not (isinstance(images, Sequence) and all(isinstance(image, Tensor) for image in images)):

@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.model import ImgDataPreprocessor
 
 from mmdownsize.geometry import ResizeMap
-from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.preprocessors.mixin import DownsizeMixin, check_one_size
 from mmdownsize.registry import MODELS
 
 
@@ -35,11 +35,7 @@ class PairDownsizePreprocessor(DownsizeMixin, ImgDataPreprocessor):
         Raises:
             ValueError: If the images differ in size.
         """
-        sizes = {tuple(image.shape) for image in data['inputs']}
-        if len(sizes) > 1:
-            raise ValueError(
-                f'images of a batch must have one size, got {sorted(sizes)}: resize or crop in the pipeline'
-            )
+        check_one_size(data['inputs'])
         small = super().forward(data, training)
         full = ImgDataPreprocessor.forward(self, dict(inputs=data['inputs']))
         return dict(inputs=small['inputs'], full=full['inputs'], data_samples=small['data_samples'])

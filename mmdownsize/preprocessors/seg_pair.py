@@ -6,6 +6,7 @@ from typing import Any
 
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 
+from mmdownsize.preprocessors.mixin import check_one_size
 from mmdownsize.preprocessors.seg import SegDownsizePreprocessor
 from mmdownsize.registry import MODELS
 
@@ -40,10 +41,6 @@ class SegPairDownsizePreprocessor(SegDownsizePreprocessor):
         """
         out = super().forward(data, training)
         if training:
-            sizes = {tuple(image.shape) for image in data['inputs']}
-            if len(sizes) > 1:
-                raise ValueError(
-                    f'images of a batch must have one size, got {sorted(sizes)}: resize or crop in the pipeline'
-                )
+            check_one_size(data['inputs'])
             out['full'] = SegDataPreProcessor.forward(self, dict(inputs=list(data['inputs'])))['inputs']
         return out

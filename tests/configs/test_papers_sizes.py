@@ -32,18 +32,6 @@ def test_there_are_settings() -> None:
     assert len(PLAIN) == len(MAIN) >= 5 and len(DOWNSIZED) == 5 * len(MAIN)
 
 
-@pytest.mark.parametrize('path', DOWNSIZED, ids=stem)
-def test_siblings_differ_from_their_config_in_the_downsizer_only(path: Path) -> None:
-    family = [other for other in DOWNSIZED if path.stem.startswith(other.stem)]
-    shortest = min(family, key=lambda other: len(other.stem))
-    ours, theirs = (load(other).to_dict() for other in (path, shortest))
-    swapped = ours['model']['data_preprocessor'].pop('downsizer')
-    default = theirs['model']['data_preprocessor'].pop('downsizer')
-    ours.pop('downsizer', None)  # the fragment's variable
-    assert ours == theirs
-    assert (swapped == default) == (path == shortest)
-
-
 @pytest.mark.parametrize('path', MAIN, ids=stem)
 def test_the_downsized_config_is_the_plain_one_with_another_preprocessor(path: Path) -> None:
     (base,) = [other for other in PLAIN if path.stem.startswith(f'{other.stem}-to-')]
