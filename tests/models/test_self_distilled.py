@@ -55,6 +55,7 @@ def test_training_batches_come_twice_and_others_once(model):
 
 def test_the_loss_is_the_divergence_pixel_by_pixel(model):
     data = model.data_preprocessor(batch(), True)
+    data['full'] = torch.randn(2, 3, 72, 96)  # whose logits are three times as fine as the downsized image
     with torch.no_grad():
         loss = model(**data, mode='loss')['loss_kl'].item()
         small, full = model._forward(data['inputs']).double(), model._forward(data['full']).double()
