@@ -16,11 +16,11 @@ model = dict(
         pad_val=0,
         seg_pad_val=255,
     ),
-    # As for CamVid: the stage of stride 16, dilated to stride 8, gives 13 x 13 pixels.
-    backbone=dict(type='mmdownsize.EfficientNetLite', out_indices=(1, 3), output_stride=8),
+    # All of the backbone, at stride 16: 7 x 7 pixels. 1050 images do not pay for new statistics of its norms.
+    backbone=dict(type='mmdownsize.EfficientNetLite', out_indices=(1, 4), output_stride=16, norm_eval=True),
     decode_head=dict(
         type='DepthwiseSeparableASPPHead',
-        in_channels=112,
+        in_channels=320,
         in_index=1,
         channels=128,
         dilations=(1, 2, 4),

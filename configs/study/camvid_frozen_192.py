@@ -4,7 +4,11 @@ _base_ = '../deeplabv3plus/deeplabv3plus_efficientnet-lite0_camvid-360x480-to-10
 
 model = dict(
     data_preprocessor=dict(scale_factor=8 / 15),
-    decode_head=dict(loss_decode=[dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True)]),
+    backbone=dict(out_indices=(1, 4), output_stride=16),
+    decode_head=dict(
+        in_channels=320,
+        loss_decode=[dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True)],
+    ),
 )
 optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.0))
 max_epochs = 8

@@ -14,8 +14,11 @@ model = dict(
         pad_val=0,
         seg_pad_val=255,
     ),
+    # All of the backbone, unlike the mini config: a finished model should know its classes.
+    backbone=dict(out_indices=(1, 4), output_stride=16, norm_eval=True),
     decode_head=dict(
-        loss_decode=[dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True)]  # the other is slow
+        in_channels=320,
+        loss_decode=[dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True)],  # the other is slow
     ),
 )
 train_pipeline = [
@@ -32,12 +35,13 @@ train_pipeline = [
     ),
     dict(type='PackSegInputs'),
 ]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+# 367 images are few: small batches give more steps.
+train_dataloader = dict(batch_size=4, dataset=dict(pipeline=train_pipeline))
 
 max_epochs = 15
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3)}))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=46),
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=92),
     dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),
 ]
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)

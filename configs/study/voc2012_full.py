@@ -13,7 +13,7 @@ model = dict(
         size=crop_size,
         pad_val=0,
         seg_pad_val=255,
-    )
+    ),
 )
 train_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -23,7 +23,8 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs'),
 ]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+# 1050 images are few: small batches give more steps.
+train_dataloader = dict(batch_size=4, dataset=dict(pipeline=train_pipeline))
 
 max_epochs = 12
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.3)}))
