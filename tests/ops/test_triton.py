@@ -1,7 +1,7 @@
 """The Triton back end against plain operators in float64, and what it refuses; its kernels compiled for GPUs that are absent.
 
 On a GPU the kernels run there. Without one Triton's interpreter runs them, on the CPU and with numpy's arithmetic: that shows
-that they compute the right thing, and the machine code of the last tests that they do so with float32 products.
+that they compute the right thing, and the machine code in the last tests that they do so with float32 products.
 """
 
 import dataclasses
@@ -28,6 +28,12 @@ needs_triton = pytest.mark.skipif(missing is not None, reason=f'the Triton back 
 # Small, as the interpreter takes milliseconds for what a GPU does at once; 32 pixels and more are several blocks.
 src_sizes = st.tuples(*[st.integers(1, 12)] * 2)
 dst_sizes = st.tuples(*[st.integers(1, 7)] * 2)
+
+
+def test_triton_is_there_where_make_test_has_installed_it():
+    if os.environ.get('MMDOWNSIZE_NATIVE') != 'required' or sys.platform != 'linux':
+        pytest.skip('the environment is not our own: MMDOWNSIZE_NATIVE=required is not set')
+    assert missing is None
 
 
 def of_triton(name):
@@ -106,6 +112,14 @@ def test_values_and_gradients_equal_those_in_bands(normalize, kernel):
 @pytest.mark.parametrize('taps', [(6, 6), (8, 8), (2, 6)])
 def test_many_neighbours(taps):
     problem = case((11, 13), (4, 5), taps, depth=1, n=1, kernel='area')
+    assert_equal(run(problem), problem.run(dense, torch.float64))
+
+
+@needs_triton
+@pytest.mark.parametrize(('normalize', 'level'), [('softmax', -60), ('sigmoid', -20), ('sigmoid', -40)])
+def test_what_fills_up_12_neighbours_to_16_has_no_say(normalize, level):
+    problem = case((11, 13), (4, 5), (6, 2), depth=0, n=1, kernel='area', normalize=normalize)
+    problem.leaves[0] += level  # far below the logits, 0, that are not there; at -40 clipped, and without a gradient
     assert_equal(run(problem), problem.run(dense, torch.float64))
 
 
