@@ -9,6 +9,9 @@ NCHW, ReLU on full maps, gathers.
 ``roof`` is how much of the forward time this machine needs at least: for the multiply-adds that the resizer makes at
 the rate of a large matrix product, or for reading the images and writing the result once at the rate of a copy, whichever
 is more. ``--sweep`` measures over sizes and scales instead, and ``--plot`` draws that.
+
+``--device cuda`` measures on a GPU, and ``--backend`` what computes DownsizeNet there; one that the back end refuses is left
+out. PyTorch's convolutions use TF32 on a GPU that has it, as is their default; DownsizeNet's kernels do not.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmdownsize.ops import neighbor_indices, project
+from mmdownsize.ops import BACKENDS, neighbor_indices, project
 from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
 
 SETTINGS = {
@@ -71,17 +74,17 @@ class NaiveDownsizeNet(nn.Module):
         n, c, src_h, src_w = images.shape
         features = F.relu(self.conv2(F.relu(self.conv1(images / 127.5 - 1))))
         (py, dy), (px, dx) = project(src_h, dst_hw[0]), project(src_w, dst_hw[1])
-        flat = (py.clamp(min=0)[:, None] * src_w + px.clamp(min=0)[None]).flatten()
+        flat = (py.clamp(min=0)[:, None] * src_w + px.clamp(min=0)[None]).flatten().to(images.device)
         at_p = features.flatten(2).gather(2, flat.expand(n, features.shape[1], -1)).view(n, -1, *dst_hw)
         dy, dx = dy.float()[:, None].expand(dst_hw), dx.float()[None].expand(dst_hw)
-        distances = torch.stack([(1 - dy) * (1 - dx), (1 - dy) * dx, dy * (1 - dx), dy * dx])
+        distances = torch.stack([(1 - dy) * (1 - dx), (1 - dy) * dx, dy * (1 - dx), dy * dx]).to(images.device)
         logits = self.fusion(torch.cat([at_p, distances.expand(n, -1, -1, -1)], 1))
         coefficients = logits.softmax(1)
         rows, cols = neighbor_indices(src_h, dst_hw[0], 2), neighbor_indices(src_w, dst_hw[1], 2)
         taps = []
         for row in rows:
             for col in cols:
-                index = (row[:, None] * src_w + col[None]).flatten().expand(n, c, -1)
+                index = (row[:, None] * src_w + col[None]).flatten().to(images.device).expand(n, c, -1)
                 taps.append(images.flatten(2).gather(2, index).view(n, c, *dst_hw))
         return (torch.stack(taps, 1) * coefficients[:, :, None]).sum(1)
 
@@ -110,26 +113,38 @@ class Interpolate(nn.Module):
         return F.interpolate(images, size=dst_hw, mode='bilinear', antialias=self.antialias)
 
 
-def candidates() -> dict[str, nn.Module]:
-    """Return what is compared, in the order of the table."""
-    started = dict(start='random', normalize='sigmoid')
+def candidates(backend: str = 'auto') -> dict[str, nn.Module]:
+    """Return what is compared, in the order of the table, DownsizeNet on this back end."""
+    area = dict(start='area', distance='area', backend=backend)
     return {
         'F.interpolate bilinear': Interpolate(False),
         'F.interpolate antialias': Interpolate(True),
         **{f'FixedResizer {k}': FixedResizer(kernel=k) for k in ('nearest', 'bilinear', 'bicubic', 'area', 'lanczos')},
         CONVS: TwoConvs().to(memory_format=torch.channels_last),
         NAIVE: NaiveDownsizeNet(),
-        OURS: DownsizeNet(),
-        'DownsizeNet 3 convs, 2x2': DownsizeNet(num_convs=3),
-        'DownsizeNet 4 convs, 2x2': DownsizeNet(num_convs=4),
-        'DownsizeNet 2 convs, 4x4 area': DownsizeNet(neighbors=4, start='area', distance='area'),
-        'DownsizeNet 2 convs, 6x6 area': DownsizeNet(neighbors=6, start='area', distance='area'),
-        'DownsizeNet 2 convs, auto': DownsizeNet(neighbors='auto', start='triangle', distance='triangle'),
-        'DownsizeNet paper (sigmoid, random)': DownsizeNet(**started),
+        OURS: DownsizeNet(backend=backend),
+        'DownsizeNet 3 convs, 2x2': DownsizeNet(num_convs=3, backend=backend),
+        'DownsizeNet 4 convs, 2x2': DownsizeNet(num_convs=4, backend=backend),
+        'DownsizeNet 2 convs, 4x4 area': DownsizeNet(neighbors=4, **area),
+        'DownsizeNet 2 convs, 6x6 area': DownsizeNet(neighbors=6, **area),
+        'DownsizeNet 2 convs, auto': DownsizeNet(
+            neighbors='auto', start='triangle', distance='triangle', backend=backend
+        ),
+        'DownsizeNet paper (sigmoid, random)': DownsizeNet(start='random', normalize='sigmoid', backend=backend),
         'DownsizeNet 2x2, PyTorch operators in bands': DownsizeNet(backend='banded'),
         TALEBI: LearnedResizer(),
         'MULLER': MullerResizer(),
     }
+
+
+def refusal(module: nn.Module, images: Tensor, dst_hw: tuple[int, int]) -> str | None:
+    """Return why a DownsizeNet's back end does not take this, or None."""
+    try:
+        if isinstance(module, DownsizeNet):
+            forward(module, images, dst_hw)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def forward(module: nn.Module, images: Tensor, dst_hw: tuple[int, int]) -> None:
@@ -146,8 +161,14 @@ def step(module: nn.Module, images: Tensor, dst_hw: tuple[int, int]) -> None:
         out.backward(torch.ones_like(out))
 
 
-def peak_bytes(call: Callable[[], object]) -> int:
-    """Return the peak of memory that a call allocates, from the allocator's own events."""
+def peak_bytes(call: Callable[[], object], device: str = 'cpu') -> int:
+    """Return the peak of memory that a call allocates, from the allocator's own events or counts."""
+    if torch.device(device).type == 'cuda':
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        call()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         call()
     peak = held = 0
@@ -175,7 +196,7 @@ def multiply_adds(module: nn.Module, batch: int, src_hw: tuple[int, int], dst_hw
     if isinstance(module, FixedResizer | Interpolate):
         return 0.0  # a few a pixel: reading and writing is what they do
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(torch.zeros(1, 3, *src_hw), dst_hw)
+        module(torch.zeros(1, 3, *src_hw, device=next(module.parameters()).device), dst_hw)
     return batch * counter.get_total_flops() / 2
 
 
@@ -185,12 +206,24 @@ def _neighbors(module: DownsizeNet, src_hw: tuple[int, int], dst_hw: tuple[int, 
 
 
 def measure(
-    names: list[str], batch: int, src_hw: tuple[int, int], dst_hw: tuple[int, int], repeats: int, label: str
+    names: list[str],
+    batch: int,
+    src_hw: tuple[int, int],
+    dst_hw: tuple[int, int],
+    repeats: int,
+    label: str,
+    device: str = 'cpu',
+    backend: str = 'auto',
 ) -> list[dict]:
     """Measure some of the candidates in one setting."""
     torch.manual_seed(0)
-    images = torch.rand(batch, 3, *src_hw) * 255
-    modules = {name: module for name, module in candidates().items() if name in names}
+    images = (torch.rand(batch, 3, *src_hw) * 255).to(device)
+    modules = {name: module.to(device) for name, module in candidates(backend).items() if name in names}
+    refused = {name: refusal(module, images, dst_hw) for name, module in modules.items()}
+    for name, reason in refused.items():
+        if reason is not None:
+            print(f'{label}: {name} is left out: {reason}')
+            del modules[name]
     # The bare convolutions get their input in their own layout: a conversion is the resizer's cost, not theirs.
     inputs = dict.fromkeys(modules, images)
     inputs[CONVS] = images.contiguous(memory_format=torch.channels_last)
@@ -198,11 +231,11 @@ def measure(
     for i in track(range(repeats + 1), description=label, transient=True):
         for name, module in modules.items():
             for kind, run in (('forward', forward), ('step', step)):
-                seconds = timed(lambda run=run, module=module, name=name: run(module, inputs[name], dst_hw))
+                seconds = timed(lambda run=run, module=module, name=name: run(module, inputs[name], dst_hw), device)
                 if i:  # the first is the warm-up
                     times[name][kind].append(seconds)
             gc.collect()
-    rate, bandwidth = multiply_add_rate(), copy_rate()
+    rate, bandwidth = multiply_add_rate(device=device), copy_rate(device=device)
     moved = 4 * batch * 3 * (src_hw[0] * src_hw[1] + dst_hw[0] * dst_hw[1])
     rows = []
     for name, module in modules.items():
@@ -217,8 +250,8 @@ def measure(
                 'parameters': sum(p.numel() for p in module.parameters()),
                 'forward_ms': 1e3 * seconds / batch,
                 'step_ms': 1e3 * statistics.median(times[name]['step']) / batch,
-                'forward_mb': peak_bytes(lambda m=module, n=name: forward(m, inputs[n], dst_hw)) / 1e6,
-                'step_mb': peak_bytes(lambda m=module, n=name: step(m, inputs[n], dst_hw)) / 1e6,
+                'forward_mb': peak_bytes(lambda m=module, n=name: forward(m, inputs[n], dst_hw), device) / 1e6,
+                'step_mb': peak_bytes(lambda m=module, n=name: step(m, inputs[n], dst_hw), device) / 1e6,
                 'million_multiply_adds': work / batch / 1e6,
                 'roof': max(work / rate, moved / bandwidth) / seconds,
             }
@@ -308,29 +341,34 @@ def main() -> None:
     parser.add_argument('--sweep', action='store_true', help='sizes and scales instead of the settings')
     parser.add_argument('--plot', type=Path, help='with --sweep: also draw it there')
     parser.add_argument('--json', type=Path, help='also write the numbers there')
+    parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument('--backend', default='auto', choices=BACKENDS, help='what computes DownsizeNet')
     args = parser.parse_args()
+    where = dict(device=args.device, backend=args.backend)
     if args.plot and not args.sweep:
         parser.error('--plot draws a sweep: add --sweep')
     keep_memory()
     console = Console(width=180)
-    console.print(f'{describe()}, batch {args.batch}, median of {args.repeats}')
+    console.print(f'{describe(args.device)}, back end {args.backend}, batch {args.batch}, median of {args.repeats}')
     rows: list[dict] = []
     if args.sweep:
         sizes = [((s, s), (s // 2, s // 2)) for s in SIDES]
         sizes += [((SCALED_SIDE, SCALED_SIDE), (t, t)) for t in TARGETS if 2 * t != SCALED_SIDE]
         for (src, _), (dst, _) in sizes:
             label = f'{src}x{src} -> {dst}x{dst}'
-            rows += measure(list(SWEPT), args.batch, (src, src), (dst, dst), args.repeats, label)
+            rows += measure(list(SWEPT), args.batch, (src, src), (dst, dst), args.repeats, label, **where)
         print_sweep(console, rows)
         if args.plot:
             plot(rows, args.plot)
     else:
         for label in args.only or SETTINGS:
-            setting = measure(list(candidates()), args.batch, *SETTINGS[label], args.repeats, label)
+            setting = measure(list(candidates()), args.batch, *SETTINGS[label], args.repeats, label, **where)
             print_table(console, setting)
             rows += setting
     if args.json:
-        args.json.write_text(json.dumps({'machine': describe(), 'batch': args.batch, 'rows': rows}, indent=1))
+        args.json.write_text(
+            json.dumps({'machine': describe(args.device), **where, 'batch': args.batch, 'rows': rows}, indent=1)
+        )
 
 
 if __name__ == '__main__':

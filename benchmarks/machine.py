@@ -28,10 +28,13 @@ def keep_memory() -> None:
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def timed(call: Callable[[], object]) -> float:
-    """Return the seconds of one call."""
+def timed(call: Callable[[], object], device: str = 'cpu') -> float:
+    """Return the seconds of one call, to the end of what it has given a GPU to do."""
+    wait = torch.cuda.synchronize if torch.device(device).type == 'cuda' else lambda: None
+    wait()
     start = time.perf_counter()
     call()
+    wait()
     return time.perf_counter() - start
 
 
@@ -45,24 +48,26 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def describe() -> str:
+def describe(device: str = 'cpu') -> str:
     """Return the machine and the versions in a line."""
     missing = native.unavailable()
     compiled = native.INSTRUCTIONS[native.instructions()] if missing is None else 'missing'
+    gpu = f'{torch.cuda.get_device_name(device)}, ' if torch.device(device).type == 'cuda' else ''
     return (
-        f'{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}, '
+        f'{gpu}{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}, '
         f'Python {platform.python_version()}, compiled back end: {compiled}'
     )
 
 
-def multiply_add_rate(side: int = 1536, repeats: int = 7) -> float:
+def multiply_add_rate(repeats: int = 7, device: str = 'cpu') -> float:
     """Return the multiply-adds a second of a float32 matrix product, the best of some."""
-    a, b = torch.rand(side, side), torch.rand(side, side)
-    return side**3 / min(timed(lambda: a @ b) for _ in range(repeats))
+    side = 1536 if torch.device(device).type == 'cpu' else 8192  # a smaller one is done before a GPU is busy
+    a, b = torch.rand(side, side, device=device), torch.rand(side, side, device=device)
+    return side**3 / min(timed(lambda: a @ b, device) for _ in range(repeats))
 
 
-def copy_rate(megabytes: int = 256, repeats: int = 7) -> float:
+def copy_rate(megabytes: int = 256, repeats: int = 7, device: str = 'cpu') -> float:
     """Return the bytes a second of a copy, read and written ones counted, the median of some."""
-    source = torch.rand(megabytes * 2**18)
+    source = torch.rand(megabytes * 2**18, device=device)
     target = torch.empty_like(source)
-    return 2 * source.nbytes / statistics.median(timed(lambda: target.copy_(source)) for _ in range(repeats))
+    return 2 * source.nbytes / statistics.median(timed(lambda: target.copy_(source), device) for _ in range(repeats))

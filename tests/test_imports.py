@@ -30,7 +30,7 @@ ROOMS = {
 # Room: the packages it may import besides the standard library, where that is limited.
 EXTERNAL = {
     'version': set(),
-    'ops': TORCH_ONLY,
+    'ops': TORCH_ONLY | {'triton'},  # which is asked for only when its back end is
     'geometry': TORCH_ONLY,
     'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written
     'registry': {'mmengine'},
@@ -179,7 +179,7 @@ def test_the_rooms_are_found():
 
 PLANTED = [
     # (file, its text, what is said)
-    ('ops/a.py', 'import mmcv', "mmcv: ops may import ['torch'] only"),
+    ('ops/a.py', 'import mmcv', "mmcv: ops may import ['torch', 'triton'] only"),
     ('ops/a.py', 'import numpy as np', 'numpy: ops may'),
     ('ops/a.py', 'from mmdownsize.geometry import ResizeMap', 'ops may import no other room only'),
     ('ops/a.py', 'def f():\n    from mmdownsize import resizers', 'mmdownsize.resizers: ops may'),
@@ -238,8 +238,8 @@ def test_a_planted_violation_is_caught(file, text, message, tmp_path):
 
 
 def loaded_after(statement):
-    """Which of the OpenMMLab packages, and mmcv's operators, a fresh interpreter has loaded after a statement."""
-    watched = sorted(OPENMMLAB | {'mmcv.ops', 'torchvision'})
+    """Which of the OpenMMLab packages, mmcv's operators and Triton a fresh interpreter has loaded after a statement."""
+    watched = sorted(OPENMMLAB | {'mmcv.ops', 'torchvision', 'triton'})
     code = f'import sys\n{statement}\nprint(*[name for name in {watched!r} if name in sys.modules])'
     done = subprocess.run(
         [sys.executable, '-c', code], cwd=ROOT.parent, capture_output=True, text=True, check=False, timeout=120
@@ -248,7 +248,7 @@ def loaded_after(statement):
     return set(done.stdout.split())
 
 
-def test_resizing_needs_nothing_of_openmmlab():
+def test_resizing_needs_nothing_of_openmmlab_nor_triton():
     assert loaded_after('import mmdownsize.ops, mmdownsize.geometry, mmdownsize.resizers') == set()
 
 

@@ -1,9 +1,11 @@
 """From logits and source pixels to output pixels: the weighted sum of neighbours, on whatever back end is fastest.
 
-:func:`downsize` is all of DownsizeNet's work on an image, in one of three ways that give the same result up to rounding:
+:func:`downsize` is all of DownsizeNet's work on an image, in one of four ways that give the same result up to rounding:
 
 ``native``
     One pass of compiled code over tiles that stay in a core's cache, forward and backward (``csrc``). On a CPU, in float32.
+``triton``
+    Kernels for a GPU that go from source pixels to output pixels in one launch. On an NVIDIA GPU, in float32.
 ``banded``
     PyTorch's own operators, the convolutions over bands of source rows. Everywhere, in every dtype.
 ``dense``
@@ -12,15 +14,17 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import torch
 from torch import Tensor
 
-from mmdownsize.ops import native
+from mmdownsize.ops import native, triton_backend
 from mmdownsize.ops.coefficients import coefficients_of
 from mmdownsize.ops.neighborhood import Neighborhood, Texture
 from mmdownsize.ops.texture import texture_at
 
-BACKENDS = ('auto', 'native', 'banded', 'dense')
+BACKENDS = ('auto', 'native', 'triton', 'banded', 'dense')
 NORMALIZATIONS = ('softmax', 'sigmoid', 'none')
 
 
@@ -116,28 +120,34 @@ def downsize(
         texture: The convolutions, and the linear map from their features to logits, which is added to ``base``; None: no
             texture.
         normalize: ``'softmax'``, ``'sigmoid'`` or ``'none'``: see :func:`~mmdownsize.ops.coefficients.coefficients_of`.
-        backend: ``'native'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can, else banded, and dense while
-            a graph is being traced.
+        backend: ``'native'``, ``'triton'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can, else banded, and
+            dense while a graph is being traced; triton where it can if ``MMDOWNSIZE_TRITON=1`` is in the environment.
 
     Returns:
         (N, C, h, w) in the dtype of ``images``, float32 for uint8. Differentiable in ``base``, all of ``texture`` and,
-        except natively, ``images``; twice with ``'dense'`` only.
+        with ``'banded'`` and ``'dense'``, ``images``; twice with ``'dense'`` only.
 
     Raises:
-        ValueError: If ``backend`` or ``normalize`` is unknown, shapes do not fit each other, or ``backend='native'`` cannot
-            do what is asked for; says why.
+        ValueError: If ``backend`` or ``normalize`` is unknown, shapes do not fit each other, or ``backend='native'`` or
+            ``'triton'`` cannot do what is asked for; says why.
     """
     if backend not in BACKENDS:
         raise ValueError(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
     if normalize not in NORMALIZATIONS:
         raise ValueError(f'unknown normalize {normalize!r}, choose one of {", ".join(NORMALIZATIONS)}')
     _check_shapes(images, around, base, texture)
-    if backend in ('auto', 'native'):
-        reason = native.refusal(images, around, base, texture)
-        if reason is None:
-            return native.downsize(images, around, base, texture, normalize)
-        if backend == 'native':
-            raise ValueError(f"backend='native' cannot be used here: {reason}; backend='auto' takes another one")
+    candidates: dict[str, ModuleType] = {'native': native, 'triton': triton_backend}
+    if backend == 'auto' and not triton_backend.is_switched_on():
+        del candidates['triton']
+    for name, module in candidates.items():
+        if backend in ('auto', name):
+            reason = module.refusal(images, around, base, texture)
+            if reason is None:
+                result: Tensor = module.downsize(images, around, base, texture, normalize)
+                return result
+            if backend == name:
+                raise ValueError(f"backend='{name}' cannot be used here: {reason}; backend='auto' takes another one")
+    if backend == 'auto':
         backend = 'dense' if native.is_tracing() else 'banded'
     if images.dtype == torch.uint8:
         images = images.float()

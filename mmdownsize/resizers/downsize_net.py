@@ -86,7 +86,7 @@ class DownsizeNet(BaseResizer):
         frozen: Do not train: no parameter requires a gradient.
         in_channels: Channels C of the images.
         value_range: (lowest, highest) value of the images; the texture CNN sees it mapped to -1..1.
-        backend: What computes it: ``'auto'``, ``'native'``, ``'banded'`` or ``'dense'``, see
+        backend: What computes it: ``'auto'``, ``'native'``, ``'triton'``, ``'banded'`` or ``'dense'``, see
             :func:`mmdownsize.ops.downsize`. All give the same up to rounding.
         pretrained: Name of a trained downsizer that comes with the package, or path of one that
             ``tools/extract_downsizer.py`` has written. It brings its own arguments: give no others but ``frozen``,

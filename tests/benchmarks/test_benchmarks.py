@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
 
@@ -44,6 +45,17 @@ def run(script, *arguments):
 )
 def test_multiply_adds(resizers, name, dst, expected):
     assert resizers['multiply_adds'](resizers['candidates']()[name], 1, (40, 40), dst) == expected
+
+
+def test_downsizers_run_on_the_back_end_asked_for_or_say_why_not(resizers):
+    net = resizers['candidates']('native')[resizers['OURS']]
+    assert net.backend == 'native'
+    assert resizers['candidates']()[resizers['OURS']].backend == 'auto'
+    reason = resizers['refusal'](net, torch.zeros(1, 3, 8, 8, dtype=torch.float64), (4, 4))
+    assert "backend='native' cannot be used here: it computes in float32" in reason
+    assert (
+        resizers['refusal'](resizers['candidates']('dense')[resizers['OURS']], torch.zeros(1, 3, 8, 8), (4, 4)) is None
+    )
 
 
 def test_a_table_and_its_numbers(tmp_path):
