@@ -27,6 +27,10 @@ _ON_DEMAND = {
         'efficientnet-lite-pytorch',
     ),
     'VGG': ('mmdownsize.models.vgg', 'mmcv', 'mmcv==2.1.0'),
+    'TextureUpsample': ('mmdownsize.layers.upsample', 'mmengine', 'mmengine'),
+    'TextureInterpConv': ('mmdownsize.layers.unet', 'mmseg', 'mmsegmentation==1.2.2'),
+    'TextureRoIExtractor': ('mmdownsize.layers.roi_extractor', 'mmdet', 'mmdet==3.3.0'),
+    **dict.fromkeys(('TextureFPN', 'TexturePAFPN'), ('mmdownsize.layers.fpn', 'mmdet', 'mmdet==3.3.0')),
     **dict.fromkeys(
         ('RefineDetVGG16', 'RefineDetNeck', 'RefineDetHead'), ('mmdownsize.models.refinedet', 'mmdet', 'mmdet==3.3.0')
     ),

@@ -22,6 +22,7 @@ ROOMS = {
     'geometry': set(),
     'resizers': {'ops'},
     'preprocessors': {'geometry', 'resizers', 'registry'},
+    'layers': {'ops', 'resizers', 'registry'},
     'models': {'registry'},
     'hooks': {'registry', 'geometry', 'resizers', 'preprocessors'},
     'deploy': {'registry', 'ops', 'resizers'},
@@ -37,8 +38,22 @@ EXTERNAL = {
 }
 # Rooms and files of the package that must not know one of the two.
 WITHOUT = {
-    'mmdet': ('preprocessors.seg', 'preprocessors.seg_pair', 'preprocessors.seg_samples'),
-    'mmseg': ('preprocessors.det', 'preprocessors.det_samples'),
+    'mmdet': (
+        'preprocessors.seg',
+        'preprocessors.seg_pair',
+        'preprocessors.seg_samples',
+        'layers.upsample',
+        'layers.roi_align',
+        'layers.unet',
+    ),
+    'mmseg': (
+        'preprocessors.det',
+        'preprocessors.det_samples',
+        'layers.upsample',
+        'layers.roi_align',
+        'layers.roi_extractor',
+        'layers.fpn',
+    ),
 }
 
 
