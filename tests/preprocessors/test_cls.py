@@ -12,6 +12,7 @@ pytest.importorskip('tests.mmpretrain_here')
 from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.structures import DataSample, MultiTaskDataSample
 
+from mmdownsize.geometry import ResizeMap
 from mmdownsize.preprocessors.cls import ClsDownsizePreprocessor
 from mmdownsize.resizers import DownsizeNet
 
@@ -85,6 +86,8 @@ def test_metainfo_says_the_new_size_and_given_samples_stay_as_they_are(training)
     assert torch.equal(found.pred_score, before.pred_score)
     assert before.img_shape == SRC_HW and 'gt_score' not in before
     assert before.to_dict().keys() == kept.to_dict().keys()
+    build().map_sample(before, ResizeMap(SRC_HW, DST_HW), training)
+    assert before.img_shape == SRC_HW
 
 
 def test_samples_may_be_missing_at_test_time_or_of_many_tasks():
