@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
@@ -17,6 +18,7 @@ from mmengine.registry import Registry
 _ON_DEMAND = {
     'DetDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet', 'mmdet==3.3.0'),
     'SegDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
+    'ClsDownsizePreprocessor': ('mmdownsize.preprocessors.cls', 'mmpretrain', 'mmpretrain==1.2.0'),
     'FeatureMatching': ('mmdownsize.models.feature_matching', 'mmengine', 'mmengine'),
     'PairDownsizePreprocessor': ('mmdownsize.preprocessors.pair', 'mmengine', 'mmengine'),
     'SegPairDownsizePreprocessor': ('mmdownsize.preprocessors.seg_pair', 'mmseg', 'mmsegmentation==1.2.2'),
@@ -27,8 +29,16 @@ _ON_DEMAND = {
         'efficientnet-lite-pytorch',
     ),
     'VGG': ('mmdownsize.models.vgg', 'mmcv', 'mmcv==2.1.0'),
+    'TextureUpsample': ('mmdownsize.layers.upsample', 'mmengine', 'mmengine'),
+    'TextureInterpConv': ('mmdownsize.layers.unet', 'mmseg', 'mmsegmentation==1.2.2'),
+    'TextureRoIExtractor': ('mmdownsize.layers.roi_extractor', 'mmdet', 'mmdet==3.3.0'),
+    **dict.fromkeys(('TextureFPN', 'TexturePAFPN'), ('mmdownsize.layers.fpn', 'mmdet', 'mmdet==3.3.0')),
     **dict.fromkeys(
         ('RefineDetVGG16', 'RefineDetNeck', 'RefineDetHead'), ('mmdownsize.models.refinedet', 'mmdet', 'mmdet==3.3.0')
+    ),
+    **dict.fromkeys(
+        ('EarthMoversLoss', 'QualityHead', 'QualityMetric', 'RatingDataset'),
+        ('mmdownsize.models.image_quality', 'mmpretrain', 'mmpretrain==1.2.0'),
     ),
     **dict.fromkeys(('SPResNetV1c', 'SPHead'), ('mmdownsize.models.spnet', 'mmseg', 'mmsegmentation==1.2.2')),
     **dict.fromkeys(
@@ -69,6 +79,7 @@ HOOKS = Registry(
         'mmdownsize.hooks.visualization',
     ],
 )
-METRICS = Registry(
+METRICS = OnDemandRegistry(
     'metric', parent=MMENGINE_METRICS, scope='mmdownsize', locations=['mmdownsize.models.feature_matching']
 )
+DATASETS = OnDemandRegistry('dataset', parent=MMENGINE_DATASETS, scope='mmdownsize')

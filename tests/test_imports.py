@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = 'mmdownsize'
 ROOT = Path(__file__).parents[1] / PACKAGE
-OPENMMLAB = {'mmengine', 'mmcv', 'mmdet', 'mmseg'}
+OPENMMLAB = {'mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain'}
 TORCH_ONLY = {'torch'}
 
 # Room: the other rooms it may import. A new room states its arrows here.
@@ -22,6 +22,7 @@ ROOMS = {
     'geometry': set(),
     'resizers': {'ops'},
     'preprocessors': {'geometry', 'resizers', 'registry'},
+    'layers': {'ops', 'resizers', 'registry'},
     'models': {'registry'},
     'hooks': {'registry', 'geometry', 'resizers', 'preprocessors'},
     'deploy': {'registry', 'ops', 'resizers'},
@@ -35,10 +36,34 @@ EXTERNAL = {
     'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written
     'registry': {'mmengine'},
 }
-# Rooms and files of the package that must not know one of the two.
+# Rooms and files of the package that must not know one of the three.
 WITHOUT = {
-    'mmdet': ('preprocessors.seg', 'preprocessors.seg_pair', 'preprocessors.seg_samples'),
-    'mmseg': ('preprocessors.det', 'preprocessors.det_samples'),
+    'mmdet': (
+        'preprocessors.cls',
+        'preprocessors.seg',
+        'preprocessors.seg_pair',
+        'preprocessors.seg_samples',
+        'layers.upsample',
+        'layers.roi_align',
+        'layers.unet',
+    ),
+    'mmseg': (
+        'preprocessors.cls',
+        'preprocessors.det',
+        'preprocessors.det_samples',
+        'layers.upsample',
+        'layers.roi_align',
+        'layers.roi_extractor',
+        'layers.fpn',
+    ),
+    'mmpretrain': (
+        'preprocessors.det',
+        'preprocessors.seg',
+        'preprocessors.mixin',
+        'layers.upsample',
+        'layers.fpn',
+        'layers.unet',
+    ),
 }
 
 

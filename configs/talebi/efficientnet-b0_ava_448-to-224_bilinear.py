@@ -1,0 +1,2 @@
+_base_ = ['./efficientnet-b0_ava_448-to-224.py', '../_base_/downsize/bilinear.py']
+model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, **_base_.downsizer)))
