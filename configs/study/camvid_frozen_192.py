@@ -10,8 +10,8 @@ model = dict(
         loss_decode=[dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True)],
     ),
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.0))
-max_epochs = 8
+optim_wrapper = dict(optimizer=dict(lr=4e-3, weight_decay=0.0), clip_grad=dict(max_norm=1.0))
+max_epochs = 12  # of 46 steps
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
     dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),
