@@ -50,6 +50,12 @@ def build(hook: str, source: Path, out: Path, **environ: str) -> Path:
     return made
 
 
+def plant_litter(folder: Path) -> None:
+    for name in LITTER:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('litter')
+
+
 @pytest.fixture(scope='module')
 def tracked() -> set[str]:
     if shutil.which('git') is None or not (ROOT / '.git').exists():
@@ -66,9 +72,7 @@ def tree(tracked: set[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy2(ROOT / name, folder / name)
     git('init', '-q', cwd=folder)
     git('add', '-A', cwd=folder)
-    for name in LITTER:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text('litter')
+    plant_litter(folder)
     return folder
 
 
@@ -95,7 +99,9 @@ def unpacked(sdist: Path, folder: Path) -> Path:
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from the source distribution where there is no compiler."""
     folder = tmp_path_factory.mktemp('wheel')
-    return build('build_wheel', unpacked(sdist, folder / 'source'), folder / 'dist', CC='false', CXX='false')
+    source = unpacked(sdist, folder / 'source')
+    plant_litter(source)
+    return build('build_wheel', source, folder / 'dist', CC='false', CXX='false')
 
 
 def install(wheel: Path, target: Path) -> Path:
