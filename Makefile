@@ -18,9 +18,9 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 help:
 	@echo 'make demo       train on a small synthetic set with three resizers, about 5 minutes: a table and a picture'
-	@echo 'make test       lint, types and the whole test suite'
+	@echo 'make test       lint, types and the whole test suite, which builds the documentation too'
 	@echo 'make benchmark  time and memory of every resizer, whole pipelines, and where to resize; on a quiet machine'
-	@echo 'make docs       the documentation as HTML'
+	@echo 'make docs       the documentation as HTML, in docs/_build/html'
 	@echo 'VENV=DIR        with any of these: use the environment in DIR as it is'
 
 setup:
@@ -47,7 +47,6 @@ benchmark: $(SETUP)
 	@"$(PYTHON_BIN)" benchmarks/bm_loading.py
 
 docs: $(SETUP)
-	@"$(PYTHON_BIN)" -m pip install --quiet -r requirements/docs.txt
 	"$(PYTHON_BIN)" -m sphinx -W -b html docs docs/_build/html
 
 clean:

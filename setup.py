@@ -1,10 +1,13 @@
 """Installs mmdownsize and nothing else: an existing OpenMMLab environment keeps every package it has."""
 
+import shutil
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
+MIM = ('configs', 'tools', 'model-index.yml')
 
 
 def version() -> str:
@@ -15,6 +18,24 @@ def version() -> str:
 def pinned(*names: str) -> list[str]:
     lines = [line for name in names for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()]
     return [line.split('#')[0].strip() for line in lines if line.split('#')[0].strip()]
+
+
+class BuildWithMim(build_py):
+    """Puts configs, tools and the model index where mmengine and mim look for them: in the package, in ``.mim``."""
+
+    def run(self) -> None:  # noqa: D102
+        super().run()
+        # In an editable install the package is the source itself: links, which git ignores and the sdist leaves out.
+        mim = (ROOT if self.editable_mode else Path(self.build_lib)) / 'mmdownsize' / '.mim'
+        shutil.rmtree(mim, ignore_errors=True)
+        mim.mkdir(parents=True)
+        for name in MIM:
+            if self.editable_mode:
+                (mim / name).symlink_to(Path('..', '..', name))
+            elif (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, mim / name, ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
+            else:
+                shutil.copy2(ROOT / name, mim / name)
 
 
 # The compiled kernels: a plain library that ctypes loads. Without a C++ compiler the package installs and works without.
@@ -38,8 +59,10 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['mmdownsize', 'mmdownsize.*']),
-    package_data={'mmdownsize': ['py.typed']},
+    include_package_data=False,  # or MANIFEST.in would decide what is installed
+    package_data={'mmdownsize': ['py.typed', 'ops/csrc/*', 'weights/*.safetensors']},
     ext_modules=[native],
+    cmdclass={'build_py': BuildWithMim},
     install_requires=[],
     extras_require={
         'openmmlab': pinned('torch', 'mmcv', 'openmmlab'),

@@ -4,6 +4,12 @@ from mmdownsize.version import __version__
 
 project = 'mmdownsize'
 version = release = __version__
-extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
+extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.autosummary', 'sphinx.ext.napoleon']
 exclude_patterns = ['_build']
 html_theme = 'furo'
+html_copy_source = False
+myst_heading_anchors = 3
+autosummary_generate = False  # the summaries link to what stands on the same page
+autodoc_typehints = 'description'
+autodoc_member_order = 'bysource'
+autodoc_preserve_defaults = True  # an object's address, or a path of this machine, is not a default

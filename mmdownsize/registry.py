@@ -9,11 +9,16 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
+
+# For 'mmdownsize::NAME' in mmengine.hub and in `_base_`. The name of a module, not of the distribution: of an editable install
+# mmengine would take the folder of the distribution's metadata for the package; what is no distribution it looks up as a module.
+MODULE2PACKAGE['mmdownsize'] = 'mmdownsize.registry'
 
 _ON_DEMAND = {
     'DetDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet', 'mmdet==3.3.0'),

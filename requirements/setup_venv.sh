@@ -108,10 +108,10 @@ install_mmcv() {
 
 install_rest() {
     local key
-    key=$(fingerprint torch.txt mmcv.txt openmmlab.txt test.txt constraints.txt)
+    key=$(fingerprint torch.txt mmcv.txt openmmlab.txt test.txt docs.txt constraints.txt)
     is_done rest "$key" && return
-    say 'installing mmengine, mmdet, mmsegmentation and the tools of the tests (3 of 4)'
-    pip_install -c "$here/mmcv.txt" -r "$here/openmmlab.txt" -r "$here/test.txt"
+    say 'installing mmengine, mmdet, mmsegmentation and the tools of tests and docs (3 of 4)'
+    pip_install -c "$here/mmcv.txt" -r "$here/openmmlab.txt" -r "$here/test.txt" -r "$here/docs.txt"
     set_done rest "$key"
 }
 

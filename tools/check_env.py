@@ -20,6 +20,9 @@ NEEDED = {
     'hypothesis': 'hypothesis',
     'ruff': 'ruff',
     'mypy': 'mypy',
+    'sphinx': 'sphinx',
+    'myst_parser': 'myst-parser',
+    'furo': 'furo',
 }
 
 

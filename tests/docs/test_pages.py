@@ -1,0 +1,142 @@
+"""README and the pages of docs: their links lead somewhere, the files, options and configs that they name exist and work."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+
+from mmdownsize.registry import HOOKS
+from mmdownsize.resizers import DownsizeNet
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+PAGES = [page for page in PAGES if '_build' not in page.parts]
+LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)\)')
+FENCE = re.compile(r'^```(\w*|\{[\w-]+\}.*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+FOLDERS = 'configs|tools|docs|tests|benchmarks|requirements|mmdownsize'
+# A path from the root of the repository: at least a folder and a file or folder in it.
+FILE = re.compile(rf'(?<![\w./:-])(?:{FOLDERS})/[\w./*+-]*[\w*/]')
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def prose(text: str) -> str:
+    return FENCE.sub('', text)
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings as GitHub and MyST turn them into anchors, and explicit targets."""
+    text = page.read_text()
+    headings = re.findall(r'^#{1,6} +(.*)$', prose(text), re.MULTILINE)
+    slugs = {re.sub(r'[^\w\- ]', '', heading.lower()).strip().replace(' ', '-') for heading in headings}
+    return slugs | set(re.findall(r'^\(([\w-]+)\)=$', text, re.MULTILINE))
+
+
+def broken_links(page: Path) -> list[str]:
+    wrong = []
+    for target in LINK.findall(prose(page.read_text())):
+        if '://' in target:
+            continue
+        path, _, anchor = target.partition('#')
+        to = (page.parent / path).resolve() if path else page
+        if to != page and not (to.exists() and to.is_relative_to(ROOT)):
+            wrong.append(f'{target}: no such file')
+        elif anchor and anchor not in anchors(to):
+            wrong.append(f'{target}: no such heading, only {", ".join(sorted(anchors(to)))}')
+    return wrong
+
+
+def missing_files(page: Path) -> list[str]:
+    """What the page names and the repository lacks; a part in capitals stands for anything."""
+    wrong = []
+    for name in FILE.findall(page.read_text()):
+        pattern = re.sub(r'[A-Z]{3,}', '*', name.rstrip('/'))
+        if not pattern.startswith('docs/_build') and not any(ROOT.glob(pattern)):
+            wrong.append(name)
+    return wrong
+
+
+def unknown_options(page: Path) -> list[str]:
+    wrong = []
+    text = page.read_text().replace('\\\n', ' ')
+    for tool, rest in re.findall(r'python ((?:tools|benchmarks|docs)/\w+\.py)([^\n`|]*)', text):
+        source = (ROOT / tool).read_text()
+        wrong += [f'{tool} {option}' for option in re.findall(r'(?<=\s)--[\w-]+', rest) if f"'{option}'" not in source]
+    return wrong
+
+
+@pytest.mark.parametrize('page', PAGES, ids=named)
+def test_what_a_page_names_exists(page: Path) -> None:
+    assert broken_links(page) == []
+    assert missing_files(page) == []
+    assert unknown_options(page) == []
+
+
+def test_what_does_not_exist_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / 'docs' / 'planted.md'
+    text = (
+        '# A title: here\n[a](swap.md) [b](nowhere.md) [c](#a-title-here) [d](#not-here) [e](speed.md#how-it-works) '
+        '[f](speed.md#gone) [g](https://example.org/x) [h](../../outside.md)\n`tools/gone.py` `configs/demo/*.py` '
+        '`configs/gone/*.py` work_dirs/tools/run configs/_base_/downsize/\n'
+        '```\npython tools/train.py CONFIG --amp --gone x \\\n  --lost\n[i](nothing.md)\n```\n'
+    )
+    monkeypatch.setattr(Path, 'read_text', lambda self, read=Path.read_text: text if self == page else read(self))
+    assert [line.split(':')[0] for line in broken_links(page)] == [
+        'nowhere.md',
+        '#not-here',
+        'speed.md#gone',
+        '../../outside.md',
+    ]
+    assert missing_files(page) == ['tools/gone.py', 'configs/gone/*.py']
+    assert unknown_options(page) == ['tools/train.py --gone', 'tools/train.py --lost']
+
+
+def blocks() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for i, (language, code) in enumerate(FENCE.findall(page.read_text())):
+            if language == 'python':
+                yield f'{named(page)}-{i}', code
+
+
+CONFIGS = {name: code for name, code in blocks() if code.lstrip().startswith('_base_')}
+SCRIPTS = {name: code for name, code in blocks() if name not in CONFIGS}
+
+
+def test_there_are_examples() -> None:
+    assert len(CONFIGS) >= 9 and len(SCRIPTS) >= 3
+    assert any(name.startswith('README') for name in CONFIGS)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_a_config_in_the_pages_builds(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip('mmdet')
+    pytest.importorskip('mmseg')
+    if 'mmdownsize::' in CONFIGS[name] and not (ROOT / 'mmdownsize' / '.mim').exists():
+        pytest.skip('mmdownsize:: needs .mim, which an install from this folder makes')
+    monkeypatch.chdir(tmp_path)
+    DownsizeNet().save_pretrained('my_downsizer.safetensors')
+    Path('example.py').write_text(CONFIGS[name])
+    cfg = Config.fromfile('example.py')
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model)
+    assert type(model.data_preprocessor).__module__.startswith('mmdownsize.')
+    assert {'mean', 'std'} <= cfg.model.data_preprocessor.keys()
+    for hook in cfg.get('custom_hooks', []):
+        assert HOOKS.build(hook) is not None
+
+
+@pytest.mark.parametrize('name', SCRIPTS)
+def test_python_in_the_pages_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    if 'mmdownsize::' in SCRIPTS[name] and not (ROOT / 'mmdownsize' / '.mim').exists():
+        pytest.skip('mmdownsize:: needs .mim, which an install from this folder makes')
+    found: dict = {'DownsizeNet': DownsizeNet, 'images': torch.rand(1, 3, 30, 40) * 255}
+    exec(SCRIPTS[name], found)
+    if 'small' in found:
+        assert found['small'].shape[-2:] == (160, 160)

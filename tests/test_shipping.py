@@ -1,0 +1,262 @@
+"""What an installation carries: source distribution, wheel with and without a compiler, editable install."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+ROOT = Path(__file__).parents[1]
+CONFIG = 'deeplabv3plus/deeplabv3plus_efficientnet-lite0_camvid-360x480-to-108x144.py'
+NOT_IN_SDIST = ('tests/', 'benchmarks/', '.ci/', '.gitignore', 'Makefile')
+# What lies about in a working tree, and may be in no distribution.
+LITTER = (
+    'mmdownsize/ops/_native.cpython-30-any.so',
+    'mmdownsize/ops/__pycache__/grid.cpython-311.pyc',
+    'configs/demo/__pycache__/texture_bilinear.cpython-311.pyc',
+    'tools/__pycache__/train.cpython-311.pyc',
+    'docs/_build/html/index.html',
+    'work_dirs/run/epoch_1.pth',
+    'data/camvid/train.txt',
+    '.venv/bin/activate',
+)
+
+
+def run(*command: str, cwd: Path, **environ: str) -> str:
+    inherited = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
+    done = subprocess.run(
+        command, cwd=cwd, env=inherited | environ, capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, f'{command}: {done.stdout[-2000:]}{done.stderr[-4000:]}'
+    return done.stdout
+
+
+def git(*command: str, cwd: Path) -> str:
+    return run('git', '-c', 'safe.directory=*', '-c', 'core.quotePath=false', *command, cwd=cwd)
+
+
+def build(hook: str, source: Path, out: Path, **environ: str) -> Path:
+    """Call a hook of the build backend, as pip does, and return the file that it made."""
+    code = f'import sys; from setuptools import build_meta; build_meta.{hook}(sys.argv[1])'
+    out.mkdir()
+    run(sys.executable, '-c', code, str(out), cwd=source, **environ)
+    (made,) = out.iterdir()
+    return made
+
+
+def plant_litter(folder: Path) -> None:
+    for name in LITTER:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('litter')
+
+
+@pytest.fixture(scope='module')
+def tracked() -> set[str]:
+    if shutil.which('git') is None or not (ROOT / '.git').exists():
+        pytest.skip('no git repository: what belongs into a distribution is what git tracks')
+    return {name for name in git('ls-files', cwd=ROOT).splitlines() if (ROOT / name).is_file()}
+
+
+@pytest.fixture(scope='module')
+def tree(tracked: set[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what git tracks, with litter."""
+    folder = tmp_path_factory.mktemp('tree')
+    for name in tracked:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    git('init', '-q', cwd=folder)
+    git('add', '-A', cwd=folder)
+    plant_litter(folder)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def editable(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of an editable install of the tree; the compiler is left out, which is the extension's own matter."""
+    return build('build_editable', tree, tmp_path_factory.mktemp('editable') / 'dist', CC='false', CXX='false')
+
+
+@pytest.fixture(scope='module')
+def sdist(tree: Path, editable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made after an editable install, whose traces are in the tree."""
+    return build('build_sdist', tree, tmp_path_factory.mktemp('sdist') / 'dist')
+
+
+def unpacked(sdist: Path, folder: Path) -> Path:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter='data')
+    (root,) = folder.iterdir()
+    return root
+
+
+@pytest.fixture(scope='module')
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the source distribution where there is no compiler."""
+    folder = tmp_path_factory.mktemp('wheel')
+    source = unpacked(sdist, folder / 'source')
+    plant_litter(source)
+    return build('build_wheel', source, folder / 'dist', CC='false', CXX='false')
+
+
+def install(wheel: Path, target: Path) -> Path:
+    options = ('--no-index', '--no-deps', '--no-build-isolation', '--quiet', '--target', str(target))
+    run(sys.executable, '-m', 'pip', 'install', *options, str(wheel), cwd=target.parent)
+    return target
+
+
+@pytest.fixture(scope='module')
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install(wheel, tmp_path_factory.mktemp('installed') / 'site')
+
+
+def content(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if '.dist-info/' not in name}
+
+
+def expected_in_wheel(tracked: set[str]) -> set[str]:
+    package = {name for name in tracked if name.startswith('mmdownsize/')}
+    mim = {name for name in tracked if name.startswith(('configs/', 'tools/')) or name == 'model-index.yml'}
+    return package | {f'mmdownsize/.mim/{name}' for name in mim}
+
+
+def test_sdist_is_what_git_tracks_but_for_tests_and_workshop(sdist: Path, tracked: set[str]) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {member.name.split('/', 1)[1] for member in archive if not member.isdir()}
+    generated = {name for name in names if '.egg-info/' in name} | {'PKG-INFO', 'setup.cfg'}
+    assert names - generated == {name for name in tracked if not name.startswith(NOT_IN_SDIST)}
+
+
+def test_wheel_is_the_package_with_configs_tools_and_index(wheel: Path, tracked: set[str]) -> None:
+    assert content(wheel) == expected_in_wheel(tracked)
+    assert {'mmdownsize/py.typed', f'mmdownsize/.mim/configs/{CONFIG}'} <= content(wheel)
+
+
+def test_weights_are_shipped_where_they_are_looked_up(tree: Path, tmp_path: Path) -> None:
+    from mmdownsize.resizers import pretrained
+
+    shipped = pretrained.SHIPPED.relative_to(ROOT) / 'planted.safetensors'
+    copy = tmp_path / 'tree'
+    shutil.copytree(tree, copy, ignore=shutil.ignore_patterns('.git', 'configs', 'docs', 'build'))
+    (copy / 'configs').mkdir()
+    (copy / shipped).parent.mkdir(exist_ok=True)
+    (copy / shipped).write_bytes(b'')
+    source = unpacked(build('build_sdist', copy, tmp_path / 'sdist'), tmp_path / 'source')
+    assert (source / shipped).is_file()
+    (source / 'configs').mkdir(exist_ok=True)
+    assert str(shipped) in content(build('build_wheel', source, tmp_path / 'dist', CC='false', CXX='false'))
+
+
+def test_a_wheel_without_a_compiler_works_and_says_what_is_missing(installed: Path, tmp_path: Path) -> None:
+    code = (
+        'import torch, warnings, mmdownsize; from mmdownsize.ops import native\n'
+        'from mmdownsize.resizers import DownsizeNet\n'
+        'with warnings.catch_warnings(record=True) as caught:\n'
+        '    warnings.simplefilter("always")\n'
+        '    small = DownsizeNet()(torch.full((1, 3, 9, 12), 7.0), (3, 4))\n'
+        'assert torch.allclose(small, torch.tensor(7.0)) and small.shape == (1, 3, 3, 4)\n'
+        'print(mmdownsize.__file__, native.unavailable(), *[str(c.message) for c in caught], sep="\\n")'
+    )
+    where, reason, *warned = run(sys.executable, '-c', code, cwd=tmp_path, PYTHONPATH=str(installed)).splitlines()
+    assert where == str(installed / 'mmdownsize' / '__init__.py')
+    assert 'it was not compiled' in reason
+    assert any('compiled back end is missing' in line for line in warned)
+
+
+@pytest.mark.skipif(shutil.which(os.environ.get('CXX', 'g++')) is None, reason='no C++ compiler')
+def test_a_wheel_made_with_a_compiler_brings_the_kernels(sdist: Path, tracked: set[str], tmp_path: Path) -> None:
+    wheel = build('build_wheel', unpacked(sdist, tmp_path / 'source'), tmp_path / 'dist')
+    library = f'mmdownsize/ops/_native{sysconfig.get_config_var("EXT_SUFFIX")}'
+    assert content(wheel) - expected_in_wheel(tracked) == {library}
+    site = install(wheel, tmp_path / 'site')
+    code = 'from mmdownsize.ops import native; print(native.unavailable(), native._load()[0]._name)'
+    assert run(sys.executable, '-c', code, cwd=tmp_path, PYTHONPATH=str(site)).split() == ['None', str(site / library)]
+
+
+HELP = """
+import contextlib, io, runpy, sys
+from pathlib import Path
+for tool in map(Path, sys.argv[1:]):
+    sys.argv = [str(tool), '--help']
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        runpy.run_path(str(tool), run_name='__main__')
+    from mmengine.config.utils import MODULE2PACKAGE
+    print(tool.stem, 'usage:' in said.getvalue(), 'mmdownsize' in MODULE2PACKAGE)
+import mmdownsize
+print(mmdownsize.__file__)
+"""
+
+
+def _test_py_first(path: Path) -> tuple[bool, str]:
+    return path.stem != 'test', path.stem
+
+
+def test_the_tools_run_from_the_installed_package(installed: Path, tmp_path: Path) -> None:
+    tools = installed / 'mmdownsize' / '.mim' / 'tools'
+    said = run(sys.executable, str(tools / 'train.py'), '--help', cwd=tmp_path, PYTHONPATH=str(installed))
+    assert 'usage: train.py' in said and '--launcher' in said
+    # test.py first: it is the one that has little else of ours to import, and has to know 'mmdownsize::' too.
+    commands = sorted(
+        (path for path in tools.glob('*.py') if 'ArgumentParser(' in path.read_text()), key=_test_py_first
+    )
+    said = run(sys.executable, '-c', HELP, *map(str, commands), cwd=tmp_path, PYTHONPATH=str(installed))
+    lines = said.splitlines()
+    assert lines[:-1] == [f'{path.stem} True True' for path in commands] and len(commands) >= 8
+    assert lines[-1] == str(installed / 'mmdownsize' / '__init__.py')
+
+
+# By mmengine.hub, in a user's `_base_`, and by path. The last line says what came of it; mmengine may print before.
+RESOLVE = """
+import sys
+from pathlib import Path
+import mmdownsize.registry
+from mmengine.config import Config
+from mmengine.hub import get_config
+cfg = get_config(f'mmdownsize::{sys.argv[1]}')
+cfg.dump('hub.py')
+Path('mine.py').write_text("_base_ = ['mmdownsize::_base_/downsize/area.py']")
+for name in sys.argv[2:]:
+    Config.fromfile(Path(mmdownsize.__path__[0], '.mim', 'configs', name))
+print(f"\\n{cfg.filename} {Config.fromfile('mine.py').downsizer.kernel} {len(sys.argv[2:])}")
+"""
+
+
+def one_of_every_folder() -> list[str]:
+    folders = sorted(path for path in (ROOT / 'configs').iterdir() if path.is_dir() and path.name != '_base_')
+    return [str(min(folder.glob('[!_]*.py')).relative_to(ROOT / 'configs')) for folder in folders]
+
+
+def test_configs_of_the_installed_package(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip('mmdet')
+    pytest.importorskip('mmseg')
+    monkeypatch.setenv('MMDOWNSIZE_DATA', '/elsewhere')
+    names = one_of_every_folder()
+    said = run(sys.executable, '-c', RESOLVE, CONFIG, *names, cwd=tmp_path, PYTHONPATH=str(installed))
+    path = installed / 'mmdownsize' / '.mim' / 'configs' / CONFIG
+    assert said.splitlines()[-1].split() == [str(path), 'area', str(len(names))] and len(names) >= 10
+    ours = Config.fromfile(ROOT / 'configs' / CONFIG).to_dict()
+    assert Config.fromfile(tmp_path / 'hub.py').to_dict() == ours
+    assert ours['train_dataloader']['dataset']['data_root'] == '/elsewhere/camvid'
+
+
+def test_an_editable_install_finds_configs_and_leaves_nothing_that_git_sees(
+    editable: Path, tree: Path, tmp_path: Path
+) -> None:
+    seen = git('status', '--porcelain', '--untracked-files=all', cwd=tree).splitlines()
+    assert {line[3:] for line in seen if not line.startswith('A ')} == {'data/camvid/train.txt'}  # planted
+    site = install(editable, tmp_path / 'site')
+    # The environment's packages without its own editable installs.
+    head = (
+        f'import site, sys; site.addsitedir({str(site)!r}); sys.path += {[p for p in sys.path if "-packages" in p]!r}\n'
+    )
+    said = run(sys.executable, '-S', '-c', head + RESOLVE, CONFIG, cwd=tmp_path)
+    path = tree / 'mmdownsize' / '.mim' / 'configs' / CONFIG
+    assert said.splitlines()[-1].split() == [str(path), 'area', '0']
+    assert (tree / 'mmdownsize' / '.mim' / 'tools').resolve() == (tree / 'tools').resolve()
