@@ -16,6 +16,7 @@ from mmengine.registry import Registry
 
 _ON_DEMAND = {
     'DetDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet', 'mmdet==3.3.0'),
+    'MultiBranchDownsizePreprocessor': ('mmdownsize.preprocessors.multi_branch', 'mmdet', 'mmdet==3.3.0'),
     'SegDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
     'FeatureMatching': ('mmdownsize.models.feature_matching', 'mmengine', 'mmengine'),
     'PairDownsizePreprocessor': ('mmdownsize.preprocessors.pair', 'mmengine', 'mmengine'),
