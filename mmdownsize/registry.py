@@ -22,6 +22,7 @@ MODULE2PACKAGE['mmdownsize'] = 'mmdownsize.registry'
 
 _ON_DEMAND = {
     'DetDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet', 'mmdet==3.3.0'),
+    'MultiBranchDownsizePreprocessor': ('mmdownsize.preprocessors.multi_branch', 'mmdet', 'mmdet==3.3.0'),
     'SegDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
     'ClsDownsizePreprocessor': ('mmdownsize.preprocessors.cls', 'mmpretrain', 'mmpretrain==1.2.0'),
     'FeatureMatching': ('mmdownsize.models.feature_matching', 'mmengine', 'mmengine'),

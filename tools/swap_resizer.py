@@ -166,7 +166,8 @@ def swap_resizer(cfg: Config, downsizer: dict[str, Any], target: dict[str, Any] 
     if kind.startswith('mmdownsize.'):
         raise ValueError(f'the config has a downsizer already: {kind}')
     if name not in SWAPS:
-        raise ValueError(f'{kind} has no counterpart here; there is one for {" and ".join(SWAPS)}')
+        by_hand = '; semi-supervised configs are edited by hand, see docs/training.md' if 'MultiBranch' in name else ''
+        raise ValueError(f'{kind} has no counterpart here; there is one for {" and ".join(SWAPS)}{by_hand}')
     for path, steps in pipelines(cfg):
         if any(step['type'] == 'Normalize' for step in steps):
             raise ValueError(

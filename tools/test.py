@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 
 import mmdownsize.registry  # noqa: F401  (lets a config say _base_ = 'mmdownsize::...')
 from mmdownsize.checkpoints import allow_mmengine_checkpoints
+from tools import launching
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -112,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     allow_mmengine_checkpoints()
     cfg = load_config(args)
+    launching.prepare(cfg, training=False)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if args.out and is_pickle(args.out):
         dump = DumpResults

@@ -20,6 +20,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmdownsize.checkpoints import allow_mmengine_checkpoints
 from mmdownsize.hooks.exact_resume import ExactResumeHook
+from tools import launching
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> Runner:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     allow_mmengine_checkpoints()
     cfg = load_config(args)
+    launching.prepare(cfg, training=True)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if not any(isinstance(hook, ExactResumeHook) for hook in runner.hooks):
         runner.register_hook(ExactResumeHook())

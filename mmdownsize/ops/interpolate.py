@@ -93,10 +93,12 @@ def learned_coefficients(
         )
         # A matrix product rather than a convolution: its result is contiguous along pixels, which all that follows
         # is fast on.
-        pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # (N, h * w, channels)
-        by_texture = texture.to_logits.to(pixels.dtype) @ pixels.transpose(1, 2)  # (N, K, h * w)
+        # Features may be in half precision; what is made of them is in float32 at least, from the first sum on: logits
+        # that shall add up to 0 would not.
+        exact = around.weights_y.dtype
+        pixels = features.permute(0, 2, 3, 1).flatten(1, 2).to(exact)  # (N, h * w, channels)
+        by_texture = texture.to_logits.to(exact) @ pixels.transpose(1, 2)  # (N, K, h * w)
         logits = by_texture.view(-1, *base.shape) + logits
-    # Features may be in half precision; exponentials and sums are made in float32 at least.
     logits = logits.to(around.weights_y.dtype)
     coefficients = coefficients_of(logits, around.weights if around.kernel else None, normalize)
     return coefficients.expand(images.shape[0], -1, -1, -1)

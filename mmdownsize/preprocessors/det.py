@@ -17,6 +17,19 @@ from mmdownsize.preprocessors.det_samples import map_det_sample
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.registry import MODELS
 
+# Arguments of mmdet's other data preprocessors, which a changed type leaves behind in a config, and what to do.
+FOREIGN = {
+    'data_preprocessor': (
+        'MultiBranchDataPreprocessor',
+        "say type='mmdownsize.MultiBranchDownsizePreprocessor', and this type, downsizer and target one level further in",
+    ),
+    'use_det_processor': ('TrackDataPreprocessor', 'clips have no counterpart here yet; resize in the pipeline'),
+    **dict.fromkeys(
+        ('mask_stride', 'pairwise_size', 'pairwise_dilation', 'pairwise_color_thresh', 'bottom_pixels_removed'),
+        ('BoxInstDataPreprocessor', 'which has no counterpart here yet; resize in the pipeline'),
+    ),
+}
+
 
 @MODELS.register_module()
 class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
@@ -27,10 +40,13 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
 
     Raises:
         ValueError: Also if the batch augments resize on their own (``BatchResize``, ``BatchSyncRandomResize``), or pad to
-            one size although ``train_scale_factor`` draws many.
+            one size although ``train_scale_factor`` draws many; or if an argument is another data preprocessor's.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        for name in FOREIGN.keys() & kwargs.keys():
+            owner, way_out = FOREIGN[name]
+            raise ValueError(f'{name} is an argument of {owner}: {way_out}')
         super().__init__(*args, **kwargs)
         for augment in self.batch_augments or ():
             if isinstance(augment, (BatchResize, BatchSyncRandomResize)):

@@ -12,6 +12,7 @@ from mmengine.model import initialize
 from torch import Tensor, nn
 
 from mmdownsize.geometry import ResizeMap, TargetSize
+from mmdownsize.preprocessors import holders
 from mmdownsize.preprocessors.resizers import build_resizer
 from mmdownsize.resizers import BaseResizer
 
@@ -41,7 +42,8 @@ class DownsizeMixin:
 
     Raises:
         ValueError: If there is no downsizer, its type is unknown, not exactly one target is given, or
-            ``train_scale_factor`` is no such pair.
+            ``train_scale_factor`` is no such pair; or under DeepSpeed. What else may not hold it raises when it takes
+            hold of it: see :mod:`mmdownsize.preprocessors.holders`.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class DownsizeMixin:
             raise ValueError(f'train_scale_factor must be (lowest, highest), above 0, got {train_scale_factor!r}')
         target = TargetSize(scale_factor, scale, keep_ratio)
         module = build_resizer(downsizer)
+        if list(module.parameters()):
+            holders.refuse_deepspeed()
         super().__init__(*args, **kwargs)
         self.target = target
         self.train_scale_factor = train_scale_factor
@@ -93,8 +97,8 @@ class DownsizeMixin:
 
         Raises:
             TypeError: If ``inputs`` are not such tensors.
-            ValueError: If their rank is wrong, a target has no pixels, samples are missing or too few, or an
-                annotation does not have its image's size.
+            ValueError: If their rank is wrong, a target has no pixels, samples are missing or too few, an
+                annotation does not have its image's size, or the downsizer shall be trained and cannot be.
         """
         data = self.cast_data(data)
         images, samples = data['inputs'], data.get('data_samples')
@@ -106,6 +110,8 @@ class DownsizeMixin:
         target = self.draw_target() if training else self.target
         maps = [ResizeMap(src, target.of(src)) for src in (tuple(image.shape[-2:]) for image in images)]
         data['inputs'] = self._downsize(images, maps)
+        if training:
+            self._check_gradient(data['inputs'])
         data['data_samples'] = self._map_samples(samples, maps, training)
         return super().forward(data, training)
 
@@ -133,16 +139,43 @@ class DownsizeMixin:
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for i, image in enumerate(images):
             groups[tuple(image.shape)].append(i)
+        if len(groups) > 1:
+            self._check_statistics(len(groups))
         resized: dict[int, Tensor] = {}
         for members in groups.values():
             batch = torch.stack([images[i] for i in members])
             resized.update(zip(members, self.downsizer(self._readable(batch), maps[members[0]].dst_hw)))
         return [resized[i] for i in range(len(images))]
 
+    def _check_gradient(self, resized: Tensor | Sequence[Tensor]) -> None:
+        if not any(parameter.requires_grad for parameter in self.downsizer.parameters()):
+            return
+        if torch.is_grad_enabled():
+            lost = len(resized) > 0 and not any(image.requires_grad for image in resized)
+        else:
+            lost = 'forward' in vars(self)  # wrapped as a whole, and not just called without gradients
+        if lost:
+            raise ValueError(
+                'the downsizer shall be trained and its output carries no gradient: mmengine wraps what activation_checkpointing '
+                'names in a way that needs an input with one, which an image has not. Leave data_preprocessor out of it: '
+                'DownsizeNet keeps no feature maps anyway'
+            )
+
+    def _check_statistics(self, calls: int) -> None:
+        if any(module.training and type(module).__name__ == 'SyncBatchNorm' for module in self.downsizer.modules()):
+            raise ValueError(
+                f'SyncBatchNorm in the downsizer: this batch has images of {calls} sizes, each a call of its own, and processes '
+                'with other numbers of sizes would wait for it for ever. Give all images one size in the pipeline, or leave '
+                'out sync_bn'
+            )
+
     def _readable(self, images: Tensor) -> Tensor:
         # A resizer of somebody else's need not know integers.
         ours = isinstance(self.downsizer, BaseResizer)
         return images if ours or images.is_floating_point() else images.float()
+
+
+holders.guard(DownsizeMixin)
 
 
 def check_one_size(images: Tensor | Sequence[Tensor]) -> None:

@@ -303,18 +303,21 @@ class DownsizeNet(BaseResizer):
 
     def _parts(self, images: Tensor, dst_hw: tuple[int, int]) -> tuple[Neighborhood, Tensor, Texture | None]:
         """Return the neighbourhoods, the logits' part that does not depend on the image, and the texture's."""
-        phases = self._phases(images, dst_hw)
-        weight, bias = self.fusion.weight.flatten(1), self.fusion.bias  # (slots * slots, texture + distance channels)
-        assert bias is not None
-        if self.neighbors == 'auto':
-            weight = slots_to_neighbors(weight, self.slots, phases.around)
-            bias = slots_to_neighbors(bias[:, None], self.slots, phases.around)[:, 0]
-        if self.normalize == 'signed':  # what one neighbour gains the others lose: the sum stays the kernel's
-            weight, bias = weight - weight.mean(0), bias - bias.mean()
-        by_texture, by_distance = weight[:, : self._texture_channels], weight[:, self._texture_channels :]
         device = images.device.type
         autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-        with self._without_autocast(images):
+        with self._without_autocast(images):  # of all this only the convolutions are for half precision
+            phases = self._phases(images, dst_hw)
+            weight = self.fusion.weight.flatten(1)  # (slots * slots, texture + distance channels)
+            bias = self.fusion.bias
+            assert bias is not None
+            if self.neighbors == 'auto':
+                weight = slots_to_neighbors(weight, self.slots, phases.around)
+                bias = slots_to_neighbors(bias[:, None], self.slots, phases.around)[:, 0]
+            if self.normalize == 'signed':  # what one neighbour gains the others lose: the sum stays the kernel's
+                exact = phases.around.weights_y.dtype  # rounded to half precision it would not
+                weight, bias = weight.to(exact), bias.to(exact)
+                weight, bias = weight - weight.mean(0), bias - bias.mean()
+            by_texture, by_distance = weight[:, : self._texture_channels], weight[:, self._texture_channels :]
             base = logits_by_distance(self.distance, by_distance, bias, phases)
             if self.normalize == 'signed' and self.start == 'random':
                 base = base + 1 / len(base)
@@ -327,7 +330,7 @@ class DownsizeNet(BaseResizer):
             by_texture,
             shift=(low + high) / 2,
             gain=2 / (high - low),
-            dtype=autocast or weight.dtype,
+            dtype=autocast or self.fusion.weight.dtype,
         )
         return phases.around, base, texture
 

@@ -126,6 +126,69 @@ SEGMENTORS = {
     ),
 }
 
+_TRANSFORMER = dict(num_layers=1, layer_cfg=dict(self_attn_cfg=_ATTENTION, cross_attn_cfg=_ATTENTION, ffn_cfg=_FFN))
+STUFF = 2  # classes besides the things
+
+# Predictions of every score are kept: those of fresh weights are low.
+MASK_MODELS = {
+    'panoptic_fpn': (
+        'mmdet::panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py',
+        dict(
+            backbone=_R18,
+            neck=_FPN,
+            rpn_head=_RPN,
+            roi_head=DETECTORS['mask_rcnn'][1]['roi_head'],
+            semantic_head=dict(
+                num_things_classes=NUM_CLASSES,
+                num_stuff_classes=STUFF,
+                in_channels=16,
+                inner_channels=8,
+                norm_cfg=dict(type='GN', num_groups=2),
+            ),
+            panoptic_fusion_head=dict(num_things_classes=NUM_CLASSES, num_stuff_classes=STUFF),
+            test_cfg=dict(rcnn=dict(score_thr=0.0), panoptic=dict(score_thr=0.0, stuff_area_limit=1)),
+        ),
+    ),
+    'maskformer': (
+        'mmdet::maskformer/maskformer_r50_ms-16xb1-75e_coco.py',
+        dict(
+            backbone=_R18,
+            panoptic_head=dict(
+                in_channels=[8, 16, 32, 64],
+                feat_channels=32,
+                out_channels=32,
+                num_things_classes=NUM_CLASSES,
+                num_stuff_classes=STUFF,
+                num_queries=6,
+                pixel_decoder=dict(
+                    encoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=_ATTENTION, ffn_cfg=_FFN)),
+                    positional_encoding=dict(num_feats=16),
+                ),
+                positional_encoding=dict(num_feats=16),
+                transformer_decoder=_TRANSFORMER,
+                loss_cls=dict(class_weight=[1.0] * (NUM_CLASSES + STUFF) + [0.1]),
+            ),
+            panoptic_fusion_head=dict(num_things_classes=NUM_CLASSES, num_stuff_classes=STUFF),
+            test_cfg=dict(object_mask_thr=0.0, iou_thr=0.0, instance_on=True, max_per_image=6),
+        ),
+    ),
+    'solo': (
+        'mmdet::solo/solo_r50_fpn_1x_coco.py',
+        dict(
+            backbone=_R18,
+            neck=_FPN,
+            mask_head=dict(
+                num_classes=NUM_CLASSES,
+                in_channels=16,
+                feat_channels=16,
+                stacked_convs=1,
+                norm_cfg=dict(type='GN', num_groups=2),
+            ),
+            test_cfg=dict(score_thr=0.0, filter_thr=0.0, mask_thr=0.0),
+        ),
+    ),
+}
+
 _TYPES = {'mmdet': 'mmdownsize.DetDownsizePreprocessor', 'mmseg': 'mmdownsize.SegDownsizePreprocessor'}
 
 
@@ -136,7 +199,7 @@ def config_of(name, tmp_path, *, swapped=True, target='scale_factor=0.5', **over
         target: The line's text behind the downsizer.
         overrides: More overrides of ``model``.
     """
-    base, shrunk = (DETECTORS | SEGMENTORS)[name]
+    base, shrunk = (DETECTORS | SEGMENTORS | MASK_MODELS)[name]
     text = f'_base_ = {base!r}\n'
     if swapped:
         text += (

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Train a config on several GPUs of one or more machines.
+#
+# tools/dist_train.sh CONFIG PROCESSES [arguments of tools/train.py]
+#
+# Without GPUs the processes are CPU ones. Environment: NNODES (1), NODE_RANK (0), MASTER_ADDR (127.0.0.1) and PORT (29500), the same
+# everywhere but for NODE_RANK; PYTHON (python).
+set -euo pipefail
+if [ $# -lt 2 ]; then
+    sed -n '4s/^# /usage: /p' "$0" >&2
+    exit 2
+fi
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+exec "${PYTHON:-python}" -m torch.distributed.run \
+    --nnodes "${NNODES:-1}" --node-rank "${NODE_RANK:-0}" --nproc-per-node "$2" \
+    --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}" \
+    "$tools/train.py" "$1" --launcher pytorch "${@:3}"
