@@ -38,12 +38,12 @@ def multiply_adds(resizer: nn.Module, channels: int, src_hw: tuple[int, int], ds
 
 
 def _of_downsize_net(net: DownsizeNet, channels: int, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> int:
-    sides = [project(src, dst)[0].clamp(min=0).unique() for src, dst in zip(src_hw, dst_hw)]
+    sides = [torch.unique(project(src, dst)[0].clamp(min=0)) for src, dst in zip(src_hw, dst_hw)]
     total = 0
     for inputs, outputs in reversed(list(pairwise([channels] + [net.channels] * net.num_convs))):
         total += 9 * inputs * outputs * len(sides[0]) * len(sides[1])
         sides = [  # where the convolution before is read
-            (side[:, None] + torch.arange(-1, 2)).clamp(0, src - 1).unique() for side, src in zip(sides, src_hw)
+            torch.unique((side[:, None] + torch.arange(-1, 2)).clamp(0, src - 1)) for side, src in zip(sides, src_hw)
         ]
     taps = 1
     for src, dst in zip(src_hw, dst_hw):

@@ -58,7 +58,7 @@ def assert_equal(found, wanted, atol=1e-4):
 
 
 @pytest.mark.filterwarnings('ignore:start=')
-@pytest.mark.parametrize('target', TARGETS)
+@pytest.mark.parametrize('target', ['factors', 'box'])
 @pytest.mark.parametrize('name', NETS)
 def test_a_trace_holds_for_every_size(name, target):
     downsizer = Downsizer(net_of(name), TARGETS[target])
@@ -170,7 +170,7 @@ def test_scripting_is_refused_by_name(resizer):
         TypeError, match=rf'{type(resizer).__name__} cannot be compiled by torch.jit.script; .*jit.trace'
     ):
         torch.jit.script(resizer)
-    with pytest.raises(TypeError, match='jit.trace'):
+    with pytest.raises(TypeError, match=r'jit\.trace'):
         torch.jit.script(nn.Sequential(resizer))
 
 
