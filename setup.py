@@ -66,6 +66,7 @@ setup(
     install_requires=[],
     extras_require={
         'openmmlab': pinned('torch', 'mmcv', 'openmmlab'),
+        'deploy': pinned('deploy'),
         'test': pinned('test'),
         'docs': pinned('docs'),
     },

@@ -22,7 +22,6 @@ import json
 import os
 import statistics
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 os.environ.setdefault('KINETO_LOG_LEVEL', '99')  # the profiler would report on every one of its starts
@@ -34,10 +33,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from mmdownsize.ops import BACKENDS, neighbor_indices, project
-from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
+from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer, cost
 
 SETTINGS = {
     '300x300 -> 160x160': ((300, 300), (160, 160)),
@@ -179,30 +177,11 @@ def peak_bytes(call: Callable[[], object], device: str = 'cpu') -> int:
     return peak
 
 
-def multiply_adds(module: nn.Module, batch: int, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> float:
+def multiply_adds(module: nn.Module, batch: int, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> int:
     """Return the multiply-adds a forward pass makes: of convolutions, matrix products and weighted sums of neighbours."""
-    if isinstance(module, DownsizeNet):
-        sides = [project(src, dst)[0].clamp(min=0).unique() for src, dst in zip(src_hw, dst_hw)]
-        widths = [module.in_channels] + [module.channels] * module.num_convs
-        total = 0.0
-        for inputs, outputs in list(pairwise(widths))[::-1]:  # the last is needed at the selected pixels only
-            total += 9 * inputs * outputs * len(sides[0]) * len(sides[1])
-            sides = [
-                (side[:, None] + torch.arange(-1, 2)).clamp(0, src - 1).unique() for side, src in zip(sides, src_hw)
-            ]
-        taps = [len(indices) for indices in _neighbors(module, src_hw, dst_hw)]
-        each = taps[0] * taps[1] * (module.channels + module.in_channels)
-        return batch * (total + each * dst_hw[0] * dst_hw[1])
     if isinstance(module, FixedResizer | Interpolate):
-        return 0.0  # a few a pixel: reading and writing is what they do
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(torch.zeros(1, 3, *src_hw, device=next(module.parameters()).device), dst_hw)
-    return batch * counter.get_total_flops() / 2
-
-
-def _neighbors(module: DownsizeNet, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    around = module._phases(torch.zeros(1, module.in_channels, *src_hw), dst_hw).around
-    return around.rows, around.cols
+        return 0  # a few a pixel: reading and writing is what they do
+    return batch * cost.multiply_adds(module, 3, src_hw, dst_hw)
 
 
 def measure(

@@ -25,7 +25,7 @@ ROOMS = {
     'layers': {'ops', 'resizers', 'registry'},
     'models': {'registry'},
     'hooks': {'registry', 'geometry', 'resizers', 'preprocessors'},
-    'deploy': {'registry', 'ops', 'resizers'},
+    'deploy': {'registry', 'ops', 'geometry', 'resizers', 'preprocessors'},
     'checkpoints': set(),
 }
 # Room: the packages it may import besides the standard library, where that is limited.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -167,7 +168,39 @@ def _lite0() -> nn.Module:
             raise
         raise ImportError(f'EfficientNetLite needs the package efficientnet-lite-pytorch: {INSTALL}') from error
     # With a fixed image size the package pads every map for 224 x 224 images.
-    return EfficientNet.from_name('efficientnet-lite0', image_size=None)
+    net = EfficientNet.from_name('efficientnet-lite0', image_size=None)
+    for parent in list(net.modules()):
+        for name, conv in parent.named_children():
+            if isinstance(conv, nn.Conv2d):
+                setattr(parent, name, _SameConv2d(conv))
+    return net
+
+
+class _SameConv2d(nn.Conv2d):
+    """TensorFlow's ``SAME`` padding, computed so that a graph which is recorded of it holds for every size.
+
+    The package's own rounds sizes in Python: exported, it pads every image as the one it was recorded with.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size,
+            stride=tuple(conv.stride),
+            groups=conv.groups,
+            device='meta',  # no weights of its own: drawing them would shift the random numbers of all that is built later
+        )
+        self.weight, self.bias = conv.weight, conv.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernel_size == (1, 1):
+            return super().forward(x)
+        pads = []
+        for axis in (1, 0):  # along x first, as F.pad takes them
+            pad = (self.kernel_size[axis] - 1) * self.dilation[axis] - (x.shape[2 + axis] - 1) % self.stride[axis]
+            pads += [pad // 2, pad - pad // 2]
+        return super().forward(F.pad(x, pads))
 
 
 def _lite0_weights() -> str:

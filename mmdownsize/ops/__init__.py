@@ -5,9 +5,10 @@ Geometry, here and everywhere (docs/conventions.md): pixel ``i`` covers ``[i, i 
 """
 
 from mmdownsize.ops.coefficients import coefficients_of, exact_start, sigmoid_tilt, soften, softmax_tilt
-from mmdownsize.ops.grid import neighbor_indices, project, relative_distances, scale_of
+from mmdownsize.ops.grid import neighbor_indices, project, relative_distances
 from mmdownsize.ops.interpolate import BACKENDS, NORMALIZATIONS, downsize, interpolate, learned_coefficients
 from mmdownsize.ops.kernels import KERNELS, Kernel, axis_weights, get_kernel
+from mmdownsize.ops.native import is_tracing
 from mmdownsize.ops.neighborhood import Neighborhood, Texture
 from mmdownsize.ops.texture import select, texture_at
 
@@ -24,11 +25,11 @@ __all__ = [
     'exact_start',
     'get_kernel',
     'interpolate',
+    'is_tracing',
     'learned_coefficients',
     'neighbor_indices',
     'project',
     'relative_distances',
-    'scale_of',
     'select',
     'sigmoid_tilt',
     'soften',

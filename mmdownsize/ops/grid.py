@@ -2,35 +2,18 @@
 
 An axis is described by two integers, its source and its target length. All positions are ratios of integers and are computed as
 such: an output pixel that falls exactly on a source pixel (300 -> 100) is found there on every machine and in every dtype.
+While a graph is recorded a length may be left open (:mod:`mmdownsize.ops.lengths`); then nothing is checked.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import torch
 from torch import Tensor
 
-
-def scale_of(src: int, dst: int) -> Fraction:
-    """Return the exact number of source pixels an output pixel stands for.
-
-    Args:
-        src: Source length in px, at least 1.
-        dst: Target length in px, at least 1.
-
-    Returns:
-        ``src / dst``: above 1 when downsizing, below 1 when upsizing.
-
-    Raises:
-        ValueError: If a length is below 1.
-    """
-    if src < 1 or dst < 1:
-        raise ValueError(f'an axis needs at least 1 source and 1 target pixel, got {src} -> {dst}')
-    return Fraction(src, dst)
+from mmdownsize.ops.lengths import Length, are_known
 
 
-def project(src: int, dst: int) -> tuple[Tensor, Tensor]:
+def project(src: Length, dst: Length) -> tuple[Tensor, Tensor]:
     """Return the left neighbour of every output pixel's centre, and the distance from it.
 
     The centre of output pixel ``o`` is at ``c = (o + 1/2) * src / dst - 1/2`` when source centres are counted 0, 1, 2, ...;
@@ -51,20 +34,21 @@ def project(src: int, dst: int) -> tuple[Tensor, Tensor]:
         >>> project(4, 2)
         (tensor([0, 2]), tensor([0.5000, 0.5000], dtype=torch.float64))
     """
-    scale_of(src, dst)
+    if are_known(src, dst) and min(src, dst) < 1:
+        raise ValueError(f'an axis needs at least 1 source and 1 target pixel, got {src} -> {dst}')
     numerator = (2 * torch.arange(dst) + 1) * src - dst
     base = numerator.div(2 * dst, rounding_mode='floor')
     offset = (numerator - base * (2 * dst)).double() / (2 * dst)
     return base, offset
 
 
-def _tap_numbers(neighbors: int) -> Tensor:
-    if neighbors < 2 or neighbors % 2:
+def _tap_numbers(neighbors: Length) -> Tensor:
+    if are_known(neighbors) and (neighbors < 2 or neighbors % 2):
         raise ValueError(f'neighbors must be an even number of at least 2, got {neighbors}')
     return torch.arange(1 - neighbors // 2, neighbors // 2 + 1)
 
 
-def neighbor_indices(src: int, dst: int, neighbors: int, *, clamp: bool = True) -> Tensor:
+def neighbor_indices(src: Length, dst: Length, neighbors: Length, *, clamp: bool = True) -> Tensor:
     """Return the source pixels around every output pixel.
 
     Args:
@@ -84,7 +68,7 @@ def neighbor_indices(src: int, dst: int, neighbors: int, *, clamp: bool = True) 
     return indices.clamp(0, src - 1) if clamp else indices
 
 
-def relative_distances(src: int, dst: int, neighbors: int) -> Tensor:
+def relative_distances(src: Length, dst: Length, neighbors: Length) -> Tensor:
     """Return the signed distance from every output centre to each of its neighbours.
 
     Args:

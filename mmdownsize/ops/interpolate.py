@@ -21,6 +21,7 @@ from torch import Tensor
 
 from mmdownsize.ops import native, triton_backend
 from mmdownsize.ops.coefficients import coefficients_of
+from mmdownsize.ops.lengths import are_known
 from mmdownsize.ops.neighborhood import Neighborhood, Texture
 from mmdownsize.ops.texture import texture_at
 
@@ -46,13 +47,15 @@ def interpolate(images: Tensor, coefficients: Tensor, rows: Tensor, cols: Tensor
     Raises:
         ValueError: If the number of coefficients is not Ky * Kx.
     """
+    dtype = torch.promote_types(images.dtype, coefficients.dtype)
+    images = images.to(dtype)
+    coefficients = coefficients.to(dtype)
+    if not are_known(rows.shape[0], cols.shape[0]):
+        return _interpolate_any(images, coefficients, rows, cols)
     if coefficients.shape[1] != len(rows) * len(cols):
         raise ValueError(
             f'{len(rows)} x {len(cols)} neighbours need {len(rows) * len(cols)} coefficients, got {coefficients.shape[1]}'
         )
-    dtype = torch.promote_types(images.dtype, coefficients.dtype)
-    images = images.to(dtype)
-    coefficients = coefficients.to(dtype)
     out: Tensor | None = None
     for k, row in enumerate(rows):
         band = images.index_select(2, row)  # (N, C, h, W)
@@ -62,6 +65,15 @@ def interpolate(images: Tensor, coefficients: Tensor, rows: Tensor, cols: Tensor
             out = term if out is None else out + term
     assert out is not None
     return out
+
+
+def _interpolate_any(images: Tensor, coefficients: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """Return :func:`interpolate`, recorded for any number of neighbours: all of them at once."""
+    (taps_y, h), (taps_x, w) = rows.shape, cols.shape
+    gathered = images.index_select(2, rows.flatten()).index_select(3, cols.flatten())  # (N, C, Ky * h, Kx * w)
+    gathered = gathered.view(images.shape[0], images.shape[1], taps_y, h, taps_x, w)
+    by_tap = coefficients.reshape(coefficients.shape[0], 1, taps_y, taps_x, h, w).transpose(3, 4)
+    return (gathered * by_tap).sum((2, 4))
 
 
 def learned_coefficients(
@@ -122,8 +134,9 @@ def downsize(
         texture: The convolutions, and the linear map from their features to logits, which is added to ``base``; None: no
             texture.
         normalize: ``'softmax'``, ``'sigmoid'`` or ``'none'``: see :func:`~mmdownsize.ops.coefficients.coefficients_of`.
-        backend: ``'native'``, ``'triton'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can, else banded, and
-            dense while a graph is being traced; triton where it can if ``MMDOWNSIZE_TRITON=1`` is in the environment.
+        backend: ``'native'``, ``'triton'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can, else banded; triton
+            where it can if ``MMDOWNSIZE_TRITON=1`` is in the environment. While a graph is being traced banded becomes
+            dense.
 
     Returns:
         (N, C, h, w) in the dtype of ``images``, float32 for uint8. Differentiable in ``base``, all of ``texture`` and,
@@ -137,7 +150,8 @@ def downsize(
         raise ValueError(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
     if normalize not in NORMALIZATIONS:
         raise ValueError(f'unknown normalize {normalize!r}, choose one of {", ".join(NORMALIZATIONS)}')
-    _check_shapes(images, around, base, texture)
+    if not native.is_tracing():  # where a graph is recorded shapes may be open
+        _check_shapes(images, around, base, texture)
     candidates: dict[str, ModuleType] = {'native': native, 'triton': triton_backend}
     if backend == 'auto' and not triton_backend.is_switched_on():
         del candidates['triton']
@@ -149,11 +163,10 @@ def downsize(
                 return result
             if backend == name:
                 raise ValueError(f"backend='{name}' cannot be used here: {reason}; backend='auto' takes another one")
-    if backend == 'auto':
-        backend = 'dense' if native.is_tracing() else 'banded'
+    banded = backend != 'dense' and not native.is_tracing()  # bands are cut for one size
     if images.dtype == torch.uint8:
         images = images.float()
-    coefficients = learned_coefficients(images, around, base, texture, normalize=normalize, banded=backend == 'banded')
+    coefficients = learned_coefficients(images, around, base, texture, normalize=normalize, banded=banded)
     return interpolate(images, coefficients, around.rows, around.cols).to(images.dtype)
 
 

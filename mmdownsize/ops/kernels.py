@@ -6,21 +6,20 @@ Kernels with antialiasing are stretched by the scale when downsizing, so that th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import torch
 from torch import Tensor
 
-from mmdownsize.ops.grid import neighbor_indices, relative_distances, scale_of
+from mmdownsize.ops.grid import neighbor_indices, relative_distances
+from mmdownsize.ops.lengths import Length, Ratio, ceil_div, larger, ratio_of, smaller
 
 CUBIC_A = -0.75  # the parameter of Keys' kernel in cv2's and PyTorch's bicubic resizing without antialiasing
 CUBIC_A_ANTIALIAS = -0.5  # in PIL's, and so in PyTorch's with antialiasing
 
 
-def _nearest(t: Tensor, scale: float) -> Tensor:
+def _nearest(t: Tensor, scale: Ratio) -> Tensor:
     return ((t > -0.5) & (t <= 0.5)).to(t)
 
 
@@ -40,13 +39,13 @@ def _lanczos(t: Tensor, lobes: int) -> Tensor:
     return torch.where(t.abs() < lobes, torch.sinc(t) * torch.sinc(t / lobes), torch.zeros_like(t))
 
 
-def _coverage(t: Tensor, scale: float) -> Tensor:
+def _coverage(t: Tensor, scale: Ratio) -> Tensor:
     # The overlap of the source pixel, an interval of length 1, with the output pixel, one of length `scale`.
-    return ((1 + scale) / 2 - t.abs()).clamp(0, min(1.0, scale))
+    return ((1 + scale) / 2 - t.abs()).clamp(0, smaller(1.0, scale))
 
 
-def _stretch(scale: float) -> float:
-    return max(1.0, scale)
+def _stretch(scale: Ratio) -> Ratio:
+    return larger(1.0, scale)
 
 
 @dataclass(frozen=True)
@@ -56,58 +55,58 @@ class Kernel:
     Attributes:
         name: Its name in configs.
         weight: Function of signed distances in source px (any shape, float64) and of the scale, to unnormalised weights.
-        radius: Function of the exact scale to the distance in source px from which on the weight is 0.
+        reach: Function of the source and the target length to the number of neighbours on either side of an output
+            centre that leave nothing of the kernel out.
         crops: Whether neighbours outside the image are left out (antialiasing kernels, as in PIL and PyTorch) rather than
             replaced by the edge pixel.
         non_negative: Whether no weight is below 0.
     """
 
     name: str
-    weight: Callable[[Tensor, float], Tensor]
-    radius: Callable[[Fraction], Fraction]
+    weight: Callable[[Tensor, Ratio], Tensor]
+    reach: Callable[[Length, Length], Length]
     crops: bool
     non_negative: bool
 
-    def neighbors(self, src: int, dst: int) -> int:
+    def neighbors(self, src: Length, dst: Length) -> Length:
         """Return the smallest even number of neighbours an axis that leaves nothing of the kernel out."""
-        return 2 * max(1, math.ceil(self.radius(scale_of(src, dst))))
+        return 2 * self.reach(src, dst)
 
 
-def _fixed_radius(radius: int) -> Callable[[Fraction], Fraction]:
-    return lambda scale: Fraction(radius)
+def _fixed(radius: int) -> Callable[[Length, Length], Length]:
+    return lambda src, dst: radius
 
 
-def _stretched_radius(radius: int) -> Callable[[Fraction], Fraction]:
-    return lambda scale: radius * max(Fraction(1), scale)
+def _stretched(radius: int) -> Callable[[Length, Length], Length]:
+    return lambda src, dst: larger(radius, ceil_div(radius * src, dst))
 
 
-def _area_radius(scale: Fraction) -> Fraction:
+def _area_reach(src: Length, dst: Length) -> Length:
     # At an even integer ratio all output centres lie between two source pixels, and none is half-way inside.
-    return scale / 2 if scale % 2 == 0 else (1 + scale) / 2
+    is_even_ratio = src // (2 * dst) - (src - 1) // (2 * dst)  # 1 or 0
+    return ceil_div(src + dst, 2 * dst) - is_even_ratio
 
 
 KERNELS: dict[str, Kernel] = {
     kernel.name: kernel
     for kernel in (
-        Kernel('nearest', _nearest, _fixed_radius(1), crops=False, non_negative=True),
-        Kernel('bilinear', lambda t, s: _triangle(t), _fixed_radius(1), crops=False, non_negative=True),
-        Kernel(
-            'triangle', lambda t, s: _triangle(t / _stretch(s)), _stretched_radius(1), crops=True, non_negative=True
-        ),
-        Kernel('area', _coverage, _area_radius, crops=True, non_negative=True),
-        Kernel('bicubic', lambda t, s: _cubic(t, CUBIC_A), _fixed_radius(2), crops=False, non_negative=False),
+        Kernel('nearest', _nearest, _fixed(1), crops=False, non_negative=True),
+        Kernel('bilinear', lambda t, s: _triangle(t), _fixed(1), crops=False, non_negative=True),
+        Kernel('triangle', lambda t, s: _triangle(t / _stretch(s)), _stretched(1), crops=True, non_negative=True),
+        Kernel('area', _coverage, _area_reach, crops=True, non_negative=True),
+        Kernel('bicubic', lambda t, s: _cubic(t, CUBIC_A), _fixed(2), crops=False, non_negative=False),
         Kernel(
             'bicubic_antialias',
             lambda t, s: _cubic(t / _stretch(s), CUBIC_A_ANTIALIAS),
-            _stretched_radius(2),
+            _stretched(2),
             crops=True,
             non_negative=False,
         ),
-        Kernel('lanczos', lambda t, s: _lanczos(t, 4), _fixed_radius(4), crops=False, non_negative=False),
+        Kernel('lanczos', lambda t, s: _lanczos(t, 4), _fixed(4), crops=False, non_negative=False),
         Kernel(
             'lanczos_antialias',
             lambda t, s: _lanczos(t / _stretch(s), 3),
-            _stretched_radius(3),
+            _stretched(3),
             crops=True,
             non_negative=False,
         ),
@@ -128,7 +127,7 @@ def get_kernel(name: str) -> Kernel:
     return KERNELS[name]
 
 
-def axis_weights(kernel: Kernel, src: int, dst: int, neighbors: int | None = None) -> Tensor:
+def axis_weights(kernel: Kernel, src: Length, dst: Length, neighbors: Length | None = None) -> Tensor:
     """Return the weights of every output pixel's neighbours along one axis.
 
     Args:
@@ -144,7 +143,7 @@ def axis_weights(kernel: Kernel, src: int, dst: int, neighbors: int | None = Non
         ValueError: If ``neighbors`` is odd or below 2, or a length below 1.
     """
     neighbors = kernel.neighbors(src, dst) if neighbors is None else neighbors
-    weights = kernel.weight(relative_distances(src, dst, neighbors), float(scale_of(src, dst)))  # (K, dst)
+    weights = kernel.weight(relative_distances(src, dst, neighbors), ratio_of(src, dst))  # (K, dst)
     if kernel.crops:
         indices = neighbor_indices(src, dst, neighbors, clamp=False)
         weights = weights * ((indices >= 0) & (indices < src))

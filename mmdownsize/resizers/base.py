@@ -60,5 +60,16 @@ class BaseResizer(nn.Module):
         """Resize checked images: see :meth:`forward`. They are uint8 only with :attr:`reads_bytes`."""
         raise NotImplementedError
 
+    def __prepare_scriptable__(self) -> BaseResizer:
+        """Refuse ``torch.jit.script``, which asks for this, by name: it would fail deep inside, with a message about types.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(
+            f'{type(self).__name__} cannot be compiled by torch.jit.script; torch.jit.trace records it for images of any '
+            'size (docs/deploy.md)'
+        )
+
     def reset_parameters(self) -> None:
         """Set all parameters to their state before training."""

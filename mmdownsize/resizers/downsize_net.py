@@ -19,12 +19,13 @@ from mmdownsize.ops import (
     Texture,
     downsize,
     get_kernel,
+    is_tracing,
     learned_coefficients,
     project,
 )
 from mmdownsize.resizers import pretrained as files
 from mmdownsize.resizers.base import BaseResizer
-from mmdownsize.resizers.phases import DISTANCES, Phases, logits_by_distance, phases_of, slots_to_neighbors
+from mmdownsize.resizers.phases import DISTANCES, Phases, logits_by_distance, make_phases, phases_of, slots_to_neighbors
 
 START_ALIASES = {'antialiased': 'triangle'}
 AUTO_SLOTS = (
@@ -285,6 +286,10 @@ class DownsizeNet(BaseResizer):
                 f'images must have {self.in_channels} channels, got {tuple(images.shape)}; set in_channels to change it'
             )
         src_hw = (images.shape[2], images.shape[3])
+        dtype = torch.promote_types(self.fusion.weight.dtype, torch.float32)
+        key = (self.start, self.distance, self.neighbors, self.slots, src_hw, dst_hw, images.device, dtype)
+        if is_tracing():
+            return make_phases(*key)
         if self.start != 'random' and self.neighbors != 'auto' and not self._warned_of_cut:
             needed = [get_kernel(self.start).neighbors(*axis) for axis in zip(src_hw, dst_hw)]
             if max(needed) > self.slots:
@@ -294,8 +299,7 @@ class DownsizeNet(BaseResizer):
                     f'neighbors={self.neighbors!r} it starts cut (neighbors={max(needed)} keeps it whole)',
                     stacklevel=7,  # past the module call, to who made it
                 )
-        dtype = torch.promote_types(self.fusion.weight.dtype, torch.float32)
-        return phases_of(self.start, self.distance, self.neighbors, self.slots, src_hw, dst_hw, images.device, dtype)
+        return phases_of(*key)
 
     @staticmethod
     def _without_autocast(images: Tensor) -> torch.autocast:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmdownsize.ops import axis_weights, get_kernel, neighbor_indices
+from mmdownsize.ops.lengths import are_known
 from mmdownsize.resizers.base import BaseResizer
 
 # How each pair (kernel, antialias) is done: by PyTorch's own resizing where it has it, else by the named kernel of ops.
@@ -29,6 +30,10 @@ _OURS = {
 
 
 def _resample(images: Tensor, dim: int, weights: Tensor, indices: Tensor) -> Tensor:
+    if not are_known(weights.shape[0]):  # recorded for any number of neighbours: all of them at once
+        sides = (*images.shape[:dim], *weights.shape, *images.shape[dim + 1 :])  # dim becomes (K, dst)
+        by_tap = images.index_select(dim, indices.flatten()).view(sides)
+        return (by_tap * weights.view(*weights.shape, *[1] * (images.ndim - dim - 1))).sum(dim)
     shape = [1] * images.ndim
     shape[dim] = -1
     out = images.index_select(dim, indices[0]) * weights[0].view(shape)
@@ -73,14 +78,15 @@ class FixedResizer(BaseResizer):
         key = (self.kernel, self.antialias)
         if len(images) == 0:
             out = source.new_empty((0, images.shape[1], *dst_hw))
-        elif key in _TORCH and not (self.antialias and dst_hw[1] == 1):
-            # (PyTorch 2.13 repeats the first row in an antialiased resize to a width of 1.)
+        elif key in _TORCH and not torch.onnx.is_in_onnx_export() and not (self.antialias and dst_hw[1] == 1):
+            # (PyTorch 2.13 repeats the first row in an antialiased resize to a width of 1. And runtimes differ in what
+            # they make of ONNX's Resize, so that it is not exported as such.)
             out = F.interpolate(source, size=dst_hw, mode=_TORCH[key], antialias=self.antialias)
         else:
-            kernel, out = get_kernel(_OURS[key]), source
+            kernel, out = get_kernel(_OURS.get(key, self.kernel)), source
             for dim, dst in zip((2, 3), dst_hw):
                 weights = axis_weights(kernel, images.shape[dim], dst).to(source)
-                indices = neighbor_indices(images.shape[dim], dst, len(weights)).to(source.device)
+                indices = neighbor_indices(images.shape[dim], dst, weights.shape[0]).to(source.device)
                 out = _resample(out, dim, weights, indices)
         return out.to(images.dtype)
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdownsize.resizers.base import BaseResizer
+from mmdownsize.resizers.fixed import FixedResizer
 
 SLOPE = 0.2  # of LeakyReLU below 0
 
@@ -72,6 +73,7 @@ class LearnedResizer(BaseResizer):
         self.in_channels = in_channels
         self.start = start
         self.value_range = (float(value_range[0]), float(value_range[1]))
+        self.base = FixedResizer(kernel='bilinear')
         self.conv1 = nn.Conv2d(in_channels, channels, 7, padding=3)
         self.conv2 = nn.Conv2d(channels, channels, 1)
         self.bn1 = nn.BatchNorm2d(channels)
@@ -101,15 +103,12 @@ class LearnedResizer(BaseResizer):
         low, high = self.value_range
         source = (images.to(self.conv1.weight.dtype) - low) / (high - low)
 
-        def resized(x: Tensor) -> Tensor:
-            return F.interpolate(x, size=dst_hw, mode='bilinear', align_corners=False)
-
         x = F.leaky_relu(self.conv2(F.leaky_relu(self.conv1(source), SLOPE)), SLOPE)
-        x = resized(self.bn1(x))
+        x = self.base.resize(self.bn1(x), dst_hw)
         x = x + self.bn2(self.conv3(self.blocks(x)))
         change: Tensor = self.conv4(x)
         # What is added is scaled alone, so that at the start nothing is lost on the way there and back.
-        plain = resized(images.float() if images.element_size() < 4 else images)
+        plain = self.base.resize(images.float() if images.element_size() < 4 else images, dst_hw)
         return (plain + change * (high - low)).to(images.dtype)
 
     def extra_repr(self) -> str:

@@ -73,7 +73,7 @@ class MullerResizer(BaseResizer):
         x = torch.arange(-radius, radius + 1, dtype=images.dtype, device=images.device)
         line = torch.exp(-(x**2) / (2 * self.stddev**2))
         line = line / line.sum()
-        channels = images.shape[1]
+        channels = int(images.shape[1])  # a constant of a recorded graph, as a convolution's must be
         padded = F.pad(images, (radius, radius, radius, radius), mode='replicate')
         for shape in ((1, -1), (-1, 1)):
             kernel = line.view(1, 1, *shape).expand(channels, -1, -1, -1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor
 
 from mmdownsize.ops import Neighborhood, axis_weights, get_kernel, neighbor_indices, project
+from mmdownsize.ops.lengths import Length, are_known, larger
 
 DISTANCES: dict[str, Callable[[int], int]] = {
     'offset': lambda slots: 2,
@@ -37,10 +38,11 @@ class Phases:
     distances_x: Tensor
 
 
-def _stretch_matrix(src: int, dst: int) -> Tensor:
+def _stretch_matrix(src: Length, dst: Length) -> Tensor:
     """Return the (dst, src) matrix of linear interpolation between two counts of samples over the same extent."""
-    indices, weights = neighbor_indices(src, dst, 2), axis_weights(get_kernel('bilinear'), src, dst, 2)
-    return torch.zeros(src, dst, dtype=torch.float64).scatter_add_(0, indices, weights).T
+    base, offset = project(src, dst)
+    centres = (base + offset).clamp(0, src - 1)  # (dst,), the edge sample beyond the edge
+    return (1 - (centres[:, None] - torch.arange(src)).abs()).clamp(min=0)
 
 
 def slots_to_neighbors(values: Tensor, slots: int, around: Neighborhood) -> Tensor:
@@ -54,12 +56,12 @@ def slots_to_neighbors(values: Tensor, slots: int, around: Neighborhood) -> Tens
     Returns:
         (Ky * Kx, D), linear in ``values`` and differentiable.
     """
-    by_y, by_x = (_stretch_matrix(slots, len(side)).to(values) for side in (around.rows, around.cols))
-    stretched = torch.einsum('kg,lm,gmd->kld', by_y, by_x, values.view(slots, slots, -1))
-    return stretched.flatten(0, 1)
+    by_y, by_x = (_stretch_matrix(slots, side.shape[0]).to(values) for side in (around.rows, around.cols))
+    along_y = (by_y @ values.view(slots, -1)).view(-1, slots, values.shape[1])  # (Ky, slots, D)
+    return (by_x @ along_y).flatten(0, 1)
 
 
-def _distance_axis(distance: str | None, src: int, dst: int, neighbors: int, slots: int) -> Tensor:
+def _distance_axis(distance: str | None, src: Length, dst: Length, neighbors: Length, slots: int) -> Tensor:
     if distance is None:
         return torch.empty(0, dst, dtype=torch.float64)
     if distance == 'offset':
@@ -68,7 +70,9 @@ def _distance_axis(distance: str | None, src: int, dst: int, neighbors: int, slo
     if distance in ('bilinear', 'bicubic'):
         return axis_weights(get_kernel(distance), src, dst)
     weights = axis_weights(get_kernel(distance), src, dst, neighbors)  # (K, dst)
-    return weights if neighbors == slots else _stretch_matrix(neighbors, slots) @ weights * (neighbors / slots)
+    if are_known(neighbors) and neighbors == slots:
+        return weights
+    return _stretch_matrix(neighbors, slots) @ weights * (neighbors / slots)
 
 
 def logits_by_distance(distance: str | None, weight: Tensor, bias: Tensor, phases: Phases) -> Tensor:
@@ -90,23 +94,22 @@ def logits_by_distance(distance: str | None, weight: Tensor, bias: Tensor, phase
         weight = torch.nn.functional.pad(weight, (1, 1))
     # First along x, then along y: a product of two small matrices for every K, the map itself is never made.
     along_x = weight.reshape(-1, len(by_x)) @ by_x
-    return by_y.T @ along_x.view(len(weight), len(by_y), -1) + bias[:, None, None]
+    return by_y.T @ along_x.view(weight.shape[0], len(by_y), -1) + bias[:, None, None]
 
 
-def auto_neighbors(start: str, src: int, dst: int) -> int:
+def auto_neighbors(start: str, src: Length, dst: Length) -> Length:
     """Return the neighbours of ``neighbors='auto'`` on an axis: all that the antialiasing triangle and the start reach."""
     kernels = ['triangle'] if start == 'random' else ['triangle', start]
-    return max(get_kernel(kernel).neighbors(src, dst) for kernel in kernels)
+    return reduce(larger, (get_kernel(kernel).neighbors(src, dst) for kernel in kernels))
 
 
-@lru_cache(maxsize=16)  # maps of full size: few sizes come back, and many would fill the memory
-def phases_of(
+def make_phases(
     start: str,
     distance: str | None,
     neighbors: int | str,
     slots: int,
-    src_hw: tuple[int, int],
-    dst_hw: tuple[int, int],
+    src_hw: tuple[Length, Length],
+    dst_hw: tuple[Length, Length],
     device: torch.device,
     dtype: torch.dtype,
 ) -> Phases:
@@ -123,7 +126,7 @@ def phases_of(
         dtype: Floating-point type of the maps.
 
     Returns:
-        The phases. They are shared between calls and must not be changed.
+        The phases, made anew: also for a graph that is being recorded, which leaves sizes open and has tensors of its own.
     """
     # A tensor made inside torch.inference_mode could never be used in a training step later.
     with torch.inference_mode(False), torch.no_grad():
@@ -134,7 +137,7 @@ def phases_of(
         top, left = (project(src, dst)[0].clamp(0, src - 1) for src, dst, _ in axes)
         rows, cols = (neighbor_indices(src, dst, count) for src, dst, count in axes)
         if start == 'random':
-            by_axis = [torch.full((count, dst), 1 / count, dtype=torch.float64) for _, dst, count in axes]
+            by_axis = [torch.ones(count, dst, dtype=torch.float64) / count for _, dst, count in axes]
         else:
             by_axis = [axis_weights(get_kernel(start), *axis) for axis in axes]
         around = Neighborhood(
@@ -148,3 +151,18 @@ def phases_of(
         )
         distances = (_distance_axis(distance, *axis, slots).to(device, dtype) for axis in axes)
         return Phases(around, *distances)
+
+
+@lru_cache(maxsize=16)  # maps of full size: few sizes come back, and many would fill the memory
+def phases_of(
+    start: str,
+    distance: str | None,
+    neighbors: int | str,
+    slots: int,
+    src_hw: tuple[int, int],
+    dst_hw: tuple[int, int],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Phases:
+    """Return :func:`make_phases`, kept: shared between calls, and not to be changed."""
+    return make_phases(start, distance, neighbors, slots, src_hw, dst_hw, device, dtype)

@@ -1,11 +1,9 @@
-from fractions import Fraction
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmdownsize.ops import neighbor_indices, project, relative_distances, scale_of
+from mmdownsize.ops import neighbor_indices, project, relative_distances
 from tests.references import resampling
 
 lengths = st.integers(1, 60) | st.sampled_from([1, 2, 3])
@@ -75,16 +73,10 @@ def test_half_of_the_neighbors_lie_on_either_side(src, dst, count):
     assert distances.abs().max() <= count / 2
 
 
-def test_scale_is_exact():
-    assert scale_of(300, 100) == 3
-    assert scale_of(300, 160) == Fraction(15, 8)
-
-
-@pytest.mark.parametrize('function', [scale_of, project])
 @pytest.mark.parametrize(('src', 'dst'), [(0, 4), (4, 0), (-3, 4), (4, -3)])
-def test_lengths_below_1_are_refused_by_value(function, src, dst):
+def test_lengths_below_1_are_refused_by_value(src, dst):
     with pytest.raises(ValueError, match=f'{src} -> {dst}'):
-        function(src, dst)
+        project(src, dst)
 
 
 @pytest.mark.parametrize('function', [neighbor_indices, relative_distances])

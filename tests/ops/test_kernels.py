@@ -120,6 +120,9 @@ def test_neighbors_leave_nothing_of_the_kernel_out(name, src, dst):
         ('triangle', 300, 160, 4),
         ('triangle', 100, 300, 2),
         ('area', 300, 100, 4),
+        ('area', 300, 150, 2),  # at an even ratio no centre lies on a source pixel
+        ('area', 300, 75, 4),
+        ('area', 300, 149, 4),
         ('area', 300, 160, 4),
         ('area', 100, 300, 2),
         ('bicubic_antialias', 300, 100, 12),

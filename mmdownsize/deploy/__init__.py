@@ -1,0 +1,1 @@
+"""Downsizers, and segmentors behind one, as graphs for other runtimes: recorded once, for images of any size."""

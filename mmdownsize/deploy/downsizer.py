@@ -1,0 +1,75 @@
+"""A resizer with its target, as a module that can be recorded."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import Tensor, nn
+
+from mmdownsize.deploy.sizes import target_hw
+from mmdownsize.geometry import TargetSize
+from mmdownsize.ops import is_tracing
+from mmdownsize.resizers import BaseResizer, DownsizeNet
+
+
+class Downsizer(nn.Module):
+    """Images in, downsized images out.
+
+    ``torch.jit.trace``, ``torch.export`` and ONNX export record it for any batch and any source size (docs/deploy.md).
+
+    Args:
+        resizer: One of mmdownsize's; a copy is kept, in evaluation mode.
+        target: The target, a rule or a size.
+        swap_colors: Images come in the other colour order (RGB) than the resizer was trained with (BGR); results have the
+            order of the images.
+
+    Raises:
+        TypeError: If the resizer is somebody else's.
+    """
+
+    outputs = ('downsized',)
+
+    def __init__(self, resizer: nn.Module, target: TargetSize, *, swap_colors: bool = False) -> None:
+        super().__init__()
+        if not isinstance(resizer, BaseResizer):
+            raise TypeError(
+                f'the downsizer is a {type(resizer).__name__}, which is none of mmdownsize: whether it can be recorded for '
+                'any size is not known; export it with its own tools'
+            )
+        self.resizer = copy.deepcopy(resizer).eval().requires_grad_(False)
+        if isinstance(self.resizer, DownsizeNet) and self.resizer.backend == 'native':
+            self.resizer.backend = 'auto'  # what is compiled cannot be recorded
+        self.target = target
+        self.swap_colors = swap_colors
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Downsize.
+
+        Args:
+            images: (N, C, H, W), uint8 or floating point in 0..255.
+
+        Returns:
+            (N, C, h, w), floating point in 0..255.
+        """
+        images = swapped(images) if self.swap_colors else images
+        dst_hw = target_hw(self.target, (images.shape[2], images.shape[3]))
+        if is_tracing():  # past the checks of values that are not there yet
+            small = self.resizer.resize(images if images.is_floating_point() else images.float(), dst_hw)
+        else:
+            small = self.resizer(images, dst_hw)
+        return swapped(small) if self.swap_colors else small
+
+    def reference(self, images: Tensor) -> Tensor:
+        """Return what a recording of the module is compared with.
+
+        PyTorch's own resizing of float32 images rounds positions to float32, by which values differ by up to some 0.02. A
+        recording has exact positions; it is compared with PyTorch in float64 where the resizer is of that kind.
+        """
+        if isinstance(self.resizer, DownsizeNet):
+            return self(images)
+        return copy.deepcopy(self).double()(images.double()).float()
+
+
+def swapped(images: Tensor) -> Tensor:
+    """Return images (N, 3, H, W) with their first and last channel exchanged."""
+    return images[:, [2, 1, 0]]
