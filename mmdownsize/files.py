@@ -45,11 +45,11 @@ def append_line(path: str | Path, line: str) -> None:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open('ab') as file:
-            before = file.tell()
+        with path.open('ab', buffering=0) as file:  # a buffer would write again when the file is closed
+            before, rest = file.tell(), f'{line}\n'.encode()
             try:
-                file.write(f'{line}\n'.encode())
-                file.flush()
+                while rest:
+                    rest = rest[file.write(rest) :]
             except OSError:
                 os.truncate(path, before)
                 raise
