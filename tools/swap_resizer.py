@@ -307,7 +307,7 @@ def edit(args: argparse.Namespace, console: Console) -> None:
     cfg, base = load(args.config)
     if args.out and args.out.resolve() == Path(base):
         raise ValueError(f'--out {args.out} is the config itself, which the edited one needs: name another file')
-    swap = swap_resizer(cfg, Config.fromfile(fragment).downsizer.to_dict(), target)
+    swap = swap_resizer(cfg, read_config(fragment).downsizer.to_dict(), target)
     text = text_of(base, swap)
     if args.check:
         with tempfile.TemporaryDirectory() as folder:

@@ -603,7 +603,7 @@ CASES = [
         'cannot write',
         f'old.py: ({FULL})',
         with_file(BASE, then=with_file('# mine', 'old.py')),
-        room=250,
+        room=350,
     ),
     case(
         swap_resizer,
