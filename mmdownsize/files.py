@@ -18,7 +18,7 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
     """
     path = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
     data = content.encode() if isinstance(content, str) else content
-    aside = path.with_name(f'{path.name}.partial') if path.is_file() or not path.exists() else path
+    aside = path.with_name(f'{path.name}.{os.getpid()}.partial') if path.is_file() or not path.exists() else path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open('wb') as file:
@@ -67,8 +67,8 @@ def check_writable(path: str | Path) -> None:
     if path.is_dir():
         raise IsADirectoryError(f'cannot write {path}: it is a folder')
     if not path.exists():
-        write_whole(path.with_name(f'{path.name}.trial'), b'')
-        _remove(path.with_name(f'{path.name}.trial'))
+        write_whole(path.with_name(f'{path.name}.{os.getpid()}.trial'), b'')
+        _remove(path.with_name(f'{path.name}.{os.getpid()}.trial'))
 
 
 def _named(error: OSError, path: Path) -> OSError:

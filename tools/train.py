@@ -73,10 +73,10 @@ def load_config(args: argparse.Namespace) -> Config:
 
 def keep_checkpoints(cfg: Config) -> None:
     """Have mmengine's hook remove a checkpoint only after the next one is written."""
-    hooks = cfg.setdefault('default_hooks', {})
-    hook = hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))  # which is mmengine's default
+    hooks = cfg.get('default_hooks') or {}
+    hook = hooks.get('checkpoint', dict(type='CheckpointHook', interval=1))  # which is mmengine's default
     if isinstance(hook, dict) and hook.get('type') == 'CheckpointHook':
-        hook['type'] = 'mmdownsize.KeepingCheckpointHook'
+        cfg.default_hooks = {**hooks, 'checkpoint': {**hook, 'type': 'mmdownsize.KeepingCheckpointHook'}}
 
 
 def resume_from(cfg: Config, checkpoint: str) -> None:
@@ -93,12 +93,13 @@ def resume_from(cfg: Config, checkpoint: str) -> None:
         sys.exit(f'no such checkpoint: {path}{named}')
     if os.path.isfile(path):
         meta = read_checkpoint(path).get('meta', {})
-        missing = [key for key in ('epoch', 'iter', 'seed') if key not in meta]
+        drawn = cfg.get('randomness', {}).get('seed') is None
+        missing = [key for key in ('epoch', 'iter', *(['seed'] if drawn else [])) if key not in meta]
         if missing:
             sys.exit(
                 f'{path} has no {", no ".join(missing)}: weights alone are loaded with --cfg-options load_from={path}'
             )
-        if cfg.get('randomness', {}).get('seed') is None:
+        if drawn:
             # mmengine restores a seed that it drew itself only after the sampler has got another one.
             cfg.merge_from_dict({'randomness.seed': meta['seed']})
 

@@ -3,8 +3,6 @@
 ``make nightly`` tries 10,000 (the profile ``nightly``); the suite tries a few hundred, the same every time.
 """
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -21,7 +19,7 @@ from mmdownsize.preprocessors.seg import SegDownsizePreprocessor
 from mmdownsize.resizers import DownsizeNet, FixedResizer
 from tests.preprocessors.batches import frozen_copy, nearest, random_boxes, random_labels, same
 
-EXAMPLES = 10_000 if os.environ.get('HYPOTHESIS_PROFILE') == 'nightly' else 300
+EXAMPLES = max(300, settings().max_examples)  # the profile's, if it asks for more
 
 
 @pytest.fixture(scope='module', autouse=True)
