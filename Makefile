@@ -11,14 +11,15 @@ test: export MMDOWNSIZE_NATIVE = required
 endif
 
 # Threads that wait by spinning slow each other down many times over where processes share the cores, as tests do.
-demo test: export OMP_WAIT_POLICY = PASSIVE
+demo test nightly: export OMP_WAIT_POLICY = PASSIVE
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
-.PHONY: help setup check-venv demo test lint docs benchmark clean
+.PHONY: help setup check-venv demo test nightly lint docs benchmark clean
 
 help:
 	@echo 'make demo       train on a small synthetic set with three resizers, about 5 minutes: a table and a picture'
 	@echo 'make test       lint, types and the whole test suite, which builds the documentation too'
+	@echo 'make nightly    10,000 generated batches through the preprocessors, other ones every time'
 	@echo 'make benchmark  time and memory of every resizer, whole pipelines, and where to resize; on a quiet machine'
 	@echo 'make docs       the documentation as HTML, in docs/_build/html'
 	@echo 'VENV=DIR        with any of these: use the environment in DIR as it is'
@@ -39,6 +40,9 @@ lint: $(SETUP)
 
 test: lint
 	"$(PYTHON_BIN)" -m pytest
+
+nightly: $(SETUP)
+	HYPOTHESIS_PROFILE=nightly "$(PYTHON_BIN)" -m pytest tests/bad_input/test_fuzz.py --hypothesis-show-statistics
 
 benchmark: $(SETUP)
 	@"$(PYTHON_BIN)" benchmarks/bm_resizers.py

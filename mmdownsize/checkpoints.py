@@ -1,15 +1,21 @@
-"""Loading mmengine's checkpoints under torch >= 2.6, whose ``torch.load`` builds only what it has been told is safe."""
+"""Checkpoints as mmengine writes them: read without running code, written whole, and what is wrong with one said plainly."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging.history_buffer import HistoryBuffer
+from mmengine.runner import CheckpointLoader
 from mmengine.utils import digit_version
+
+from mmdownsize.files import write_whole
 
 if digit_version(np.__version__) >= digit_version('2.0.0'):
     from numpy._core import multiarray
@@ -18,6 +24,78 @@ else:
 
 STATISTICS = ('min', 'max', 'current', 'mean')
 NUMBERS = '?bhilqBHILQefd'  # numpy's type codes of bool, integers and real numbers
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read, or is another model's."""
+
+
+def guard_checkpoints() -> None:
+    """Have mmengine, in this process, read local checkpoints by :func:`read_checkpoint` and write local files whole.
+
+    So a full disk leaves the checkpoint or the result that was there before, see :func:`mmdownsize.files.write_whole`.
+    Calling it twice does no harm.
+    """
+    CheckpointLoader.register_scheme(prefixes='', loader=read_checkpoint, force=True)
+    register_backend('local', WholeFileBackend, prefixes='', force=True)
+
+
+class WholeFileBackend(LocalBackend):
+    """mmengine's access to local files, in which none is left half written."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes."""
+        write_whole(filepath, obj)
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        """Write text."""
+        write_whole(filepath, obj.encode(encoding))
+
+
+def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint, running no code of it.
+
+    Args:
+        path: File of mmengine's form, or of weights by name.
+        map_location: See ``torch.load``.
+
+    Returns:
+        What it holds; weights under ``'state_dict'`` or directly. A config in ``meta['config']`` is left out:
+        mmengine, which keeps its own under ``'cfg'``, would run it.
+
+    Raises:
+        CheckpointError: If there is no such file, or it is cut off, or no checkpoint, or would have to run code.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise CheckpointError(f'{path} is a folder: name the checkpoint in it')
+    if not path.is_file():
+        raise CheckpointError(f'no such checkpoint: {path}')
+    if not os.path.getsize(path):
+        raise CheckpointError(f'{path} is empty: take an earlier checkpoint')
+    allow_mmengine_checkpoints()
+    try:
+        found = torch.load(path, map_location=map_location, weights_only=True)
+    except UnpicklingError as error:
+        raise CheckpointError(
+            f'{path} is no checkpoint, or holds objects that could run code ({_first_line(error)}): it is not loaded'
+        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # what a reader says of a broken file depends on where it breaks
+        raise CheckpointError(
+            f'{path} is cut off, or no checkpoint ({_first_line(error)}): take an earlier one'
+        ) from error
+    if not isinstance(found, Mapping) or not isinstance(found.get('state_dict', found), Mapping):
+        kind = type(found.get('state_dict') if isinstance(found, Mapping) else found).__name__
+        raise CheckpointError(f'{path} holds a {kind} where weights by name are expected: it is no checkpoint')
+    if isinstance(found.get('meta'), dict):
+        found['meta'].pop('config', None)
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def allow_mmengine_checkpoints() -> None:

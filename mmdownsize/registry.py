@@ -81,6 +81,7 @@ HOOKS = Registry(
     scope='mmdownsize',
     locations=[
         'mmdownsize.hooks.exact_resume',
+        'mmdownsize.hooks.keep_checkpoints',
         'mmdownsize.hooks.train_only',
         'mmdownsize.hooks.visualization',
     ],

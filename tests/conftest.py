@@ -1,5 +1,6 @@
 """Settings that all tests share."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,8 @@ settings.register_profile(
     'stable', deadline=None, derandomize=True, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile('thorough', parent=settings.get_profile('stable'), derandomize=False, max_examples=1000)
-settings.load_profile('stable')
+settings.register_profile('nightly', parent=settings.get_profile('stable'), derandomize=False, max_examples=10_000)
+settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'stable'))
 
 
 @pytest.fixture(autouse=True)

@@ -17,20 +17,22 @@ TORCH_ONLY = {'torch'}
 # Room: the other rooms it may import. A new room states its arrows here.
 ROOMS = {
     'version': set(),
+    'files': set(),
     'registry': set(),
     'ops': set(),
     'geometry': set(),
-    'resizers': {'ops'},
-    'preprocessors': {'geometry', 'resizers', 'registry'},
+    'resizers': {'ops', 'files'},
+    'preprocessors': {'geometry', 'resizers', 'registry', 'checkpoints'},
     'layers': {'ops', 'resizers', 'registry'},
     'models': {'registry'},
     'hooks': {'registry', 'geometry', 'resizers', 'preprocessors'},
     'deploy': {'registry', 'ops', 'geometry', 'resizers', 'preprocessors'},
-    'checkpoints': set(),
+    'checkpoints': {'files'},
 }
 # Room: the packages it may import besides the standard library, where that is limited.
 EXTERNAL = {
     'version': set(),
+    'files': set(),
     'ops': TORCH_ONLY | {'triton'},  # which is asked for only when its back end is
     'geometry': TORCH_ONLY,
     'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
 
 # What is imported, where it comes from, and the order in which to install it.
 NEEDED = {
@@ -26,8 +31,9 @@ NEEDED = {
 }
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Import everything once and report."""
+    argparse.ArgumentParser(description=__doc__).parse_args(argv)
     broken = {}
     for module in NEEDED:
         try:

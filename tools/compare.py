@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import platform
@@ -43,14 +44,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a
 
 import mmengine
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint, set_random_seed
 from rich.console import Console
 
-from mmdownsize.checkpoints import allow_mmengine_checkpoints
+from mmdownsize.checkpoints import CheckpointError, read_checkpoint
+from mmdownsize.files import append_line, check_writable, write_whole
 from mmdownsize.registry import MODELS
 from mmdownsize.version import __version__
+from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
 from tools.compare_arms import Arm, config_of, load_arms, resolve_costs
 from tools.compare_report import plot, print_report, read_log
 
@@ -82,7 +85,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--subset', type=int, metavar='N', help='train on the first N samples only')
     parser.add_argument('--workers', type=int, help="the training loader's worker processes, instead of the config's")
     parser.add_argument('--report-only', action='store_true', help='train nothing')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='for all arms')
+    parser.add_argument('--cfg-options', nargs='+', action=Settings, metavar='KEY=VALUE', help='for all arms')
     return parser.parse_args(argv)
 
 
@@ -100,7 +103,7 @@ def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
     """Write the weights of the model that all arms of a seed start from: those behind the preprocessor.
 
     Raises:
-        ValueError: If the checkpoint is another model's.
+        CheckpointError: If the checkpoint is another model's.
     """
     if path.is_file():
         return
@@ -110,20 +113,18 @@ def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
     model.init_weights()
     state = behind_preprocessor(model.state_dict())
     if checkpoint is not None:
-        allow_mmengine_checkpoints()
-        loaded = torch.load(checkpoint, map_location='cpu')
+        loaded = read_checkpoint(checkpoint)
         given = behind_preprocessor(loaded.get('state_dict', loaded))
         wrong = sorted(key for key in state.keys() | given.keys() if shape_of(state, key) != shape_of(given, key))
         if wrong:
-            raise ValueError(
+            raise CheckpointError(
                 f"{checkpoint} does not fit the config's model: {len(wrong)} of {len(state)} weights are missing, "
                 f'unknown or of another shape, such as {", ".join(wrong[:3])}'
             )
         state = given
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix('.partial')
-    torch.save(dict(state_dict=state, meta={}), partial)
-    partial.replace(path)
+    content = io.BytesIO()
+    torch.save(dict(state_dict=state, meta={}), content)
+    write_whole(path, content.getvalue())
 
 
 def checkpoint_of(pattern: str | None, seed: int) -> Path | None:
@@ -217,21 +218,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run what is missing, and report."""
     args = parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))  # so that the run in the background ends as well
-    console = Console()
-    try:
-        arms = load_arms(args.arm, args.arms, args.baseline)
-        if args.only is not None:
-            unknown = set(args.only) - {arm.name for arm in arms}
-            if unknown:
-                raise ValueError(f'--only: no arm {", ".join(sorted(unknown))} among {", ".join(a.name for a in arms)}')
-        if not args.config.is_file():
-            raise ValueError(f'no such config: {args.config}')
-        cfg = Config.fromfile(args.config)
-        if 'downsizer' not in cfg.get('model', {}).get('data_preprocessor', {}):
-            raise ValueError(f'{args.config} has no model.data_preprocessor.downsizer to replace')
-    except ValueError as error:
-        sys.exit(str(error))
-    cfg.merge_from_dict(args.cfg_options or {})
+    with in_one_line(*WRONG_SETTINGS):
+        run(args, Console())
+
+
+def run(args: argparse.Namespace, console: Console) -> None:
+    """Do what the options ask for.
+
+    Raises:
+        ValueError: If one of them is wrong.
+    """
+    arms = load_arms(args.arm, args.arms, args.baseline)
+    if args.only is not None:
+        unknown = set(args.only) - {arm.name for arm in arms}
+        if unknown:
+            raise ValueError(f'--only: no arm {", ".join(sorted(unknown))} among {", ".join(a.name for a in arms)}')
+    cfg = read_config(args.config, args.cfg_options)
+    if 'downsizer' not in cfg.get('model', {}).get('data_preprocessor', {}):
+        raise ValueError(f'{args.config} has no model.data_preprocessor.downsizer to replace')
+    if args.subset is not None and args.subset < 1:
+        raise ValueError(f'--subset must be at least 1, got {args.subset}')
+    if args.workers is not None and args.workers < 0:
+        raise ValueError(f'--workers must be at least 0, got {args.workers}')
     if args.subset is not None:
         cfg.train_dataloader.dataset.indices = args.subset
     if args.workers is not None:
@@ -241,14 +249,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     log = args.log or work_dir / 'runs.jsonl'
     if not args.report_only:
         arms = resolve_costs(cfg, arms, args.seeds[0], work_dir / 'equal_cost.json')
-        try:
-            run_all(args, cfg, arms, work_dir, log, console)
-        except ValueError as error:
-            sys.exit(str(error))
-    runs = [run for run in read_log([log]) if run['config'] == args.config.stem] if log.is_file() else []
+        run_all(args, cfg, arms, work_dir, log, console)
+    runs = [one for one in read_log([log]) if one['config'] == args.config.stem] if log.is_file() else []
     if not runs:
-        sys.exit(f'no finished runs in {log}')
-    if args.baseline not in {run['arm'] for run in runs}:
+        raise ValueError(f'no finished runs in {log}')
+    if args.baseline not in {one['arm'] for one in runs}:
         console.print(f'{args.baseline}, the baseline, has no finished run yet: no table')
         return
     metric = args.metric or runs[0]['metric']
@@ -276,6 +281,8 @@ def run_all(
                 todo.append((arm, seed, own, name))
                 write_start(start_cfg, start, checkpoint)
                 own.load_from = str(start.resolve())
+    if todo:
+        check_writable(log)  # not after hours of training
     seconds = [run['seconds'] for run in finished.values()]
     for number, (arm, seed, own, name) in enumerate(todo):
         left = f', {statistics.fmean(seconds) * (len(todo) - number) / 60:.0f} min left' if seconds else ''
@@ -284,7 +291,7 @@ def run_all(
         taken = execute(own, run_dir, console, label, arm.train)
         metrics = last_metrics(run_dir)
         metric = args.metric or next((key for key in METRICS if key in metrics), sorted(metrics)[0])
-        run = {
+        finished_run = {
             'config': args.config.stem,
             'arm': arm.name,
             'seed': seed,
@@ -303,9 +310,7 @@ def run_all(
                 'python': platform.python_version(),
             },
         }
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open('a') as lines:
-            lines.write(json.dumps(run) + '\n')
+        append_line(log, json.dumps(finished_run))
         seconds.append(taken)
         console.print(f'{arm.name}, seed {seed}: {metric} {metrics.get(metric, float("nan")):.2f}, {taken:.0f} s')
 

@@ -16,7 +16,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from mmdownsize.files import write_whole
 from mmdownsize.registry import MODELS
+from tools.command_line import read_config
 
 FRAGMENTS = Path(__file__).resolve().parents[1] / 'configs/_base_/downsize'
 
@@ -46,9 +48,10 @@ def load_arms(names: Sequence[str], path: Path | None, baseline: str) -> list[Ar
             raise ValueError(f'unknown fragment {name!r}, choose one of {known}; others go into a file: --arms')
         arms.append(Arm(name, Config.fromfile(fragment).downsizer.to_dict(), {}))
     if path is not None:
-        if not path.is_file():
-            raise ValueError(f'no such file: {path}')
-        for name, entry in Config.fromfile(path).get('arms', {}).items():
+        entries = read_config(path).get('arms')
+        if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+            raise ValueError(f'{path} must set arms = dict(NAME=dict(downsizer=...)), got arms={entries!r}')
+        for name, entry in entries.items():
             entry = entry.to_dict()
             unknown = entry.keys() - {'downsizer', 'options', 'equal_cost_to', 'train'}
             if unknown or 'downsizer' not in entry:
@@ -130,8 +133,7 @@ def resolve_costs(cfg: Config, arms: list[Arm], seed: int, path: Path) -> list[A
             if arm.name not in known:
                 other = next(a for a in arms if a.name == arm.equal_cost_to)
                 known[arm.name] = at_equal_cost(cfg, arm, other, seed).options
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps(known, indent=1))
+                write_whole(path, json.dumps(known, indent=1))
             arm = replace(arm, options=known[arm.name], equal_cost_to=None)
         resolved.append(arm)
     return resolved

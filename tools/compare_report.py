@@ -6,6 +6,7 @@ python tools/compare_report.py LOG.jsonl [LOG.jsonl ...] [--baseline ARM] [--met
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import statistics
@@ -15,9 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
+
 from rich.console import Console
 from rich.table import Table
 from scipy import stats
+
+from mmdownsize.files import write_whole
 
 LEVEL = 0.95
 WANTED = 0.3  # points: the difference that a study should be able to see
@@ -186,7 +191,9 @@ def plot(runs: Sequence[dict[str, Any]], metric: str, path: Path) -> None:
     axes.set(ylabel=metric, title=runs[0]['config'])
     axes.grid(alpha=0.3, axis='y')
     axes.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=110, format=path.suffix.lstrip('.') or 'png')
+    write_whole(path, content.getvalue())
     plt.close(figure)
 
 

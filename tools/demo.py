@@ -58,6 +58,8 @@ from rich.progress import (  # noqa: E402  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from mmdownsize.checkpoints import allow_mmengine_checkpoints  # noqa: E402
+from mmdownsize.files import write_whole  # noqa: E402
+from tools.command_line import in_one_line  # noqa: E402
 
 SMALL = SIZE // 3  # px, the side of what the model sees
 CROP = 96  # px of the source, the side of what the picture shows
@@ -245,7 +247,9 @@ def draw(path: Path, models: dict[str, Any], results: dict[str, dict[str, float]
         fontsize=14,
     )
     figure.tight_layout(rect=(0, 0.05, 1, 1))
-    figure.savefig(path)
+    content = io.BytesIO()
+    figure.savefig(content, format='png')
+    write_whole(path, content.getvalue())
 
 
 def table_of(results: dict[str, dict[str, float]]) -> Table:
@@ -268,10 +272,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     Args:
         argv: The arguments; the command line's by default.
     """
-    start = time.perf_counter()
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
-    console = Console()
+    with in_one_line():
+        run(args, argv, Console())
+
+
+def run(args: argparse.Namespace, argv: Sequence[str], console: Console) -> None:
+    """Make the data, train, and show what came out.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    start = time.perf_counter()
     prepare(args.work_dir)
     os.environ['MMDOWNSIZE_DEMO_DATA'] = str(args.work_dir.resolve() / 'data')
     allow_mmengine_checkpoints()
@@ -310,7 +323,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         'total_s': time.perf_counter() - start,
         'resizers': results,
     }
-    (args.work_dir / 'results.json').write_text(json.dumps(report, indent=2) + '\n')
+    write_whole(args.work_dir / 'results.json', json.dumps(report, indent=2) + '\n')
 
     console.print(table_of(results))
     console.print(

@@ -27,7 +27,10 @@ from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from rich.console import Console
 
+from mmdownsize.files import write_whole
+from mmdownsize.geometry import TargetSize
 from mmdownsize.registry import MODELS
+from tools.command_line import WRONG_SETTINGS, in_one_line, in_words, read_config
 from tools.compare_arms import FRAGMENTS
 
 SWAPS = {
@@ -83,17 +86,14 @@ def load(name: str) -> tuple[Config, str]:
     """Return a config and what ``_base_`` has to say for it.
 
     Raises:
-        ValueError: If there is no such config.
+        ValueError: If there is no such config, or it cannot be read.
     """
     if '::' in name:
         try:
             return get_config(name), name
         except Exception as error:  # mmengine's own are of many kinds
-            raise ValueError(f'no config {name}: {error}') from error
-    path = Path(name)
-    if not path.is_file():
-        raise ValueError(f'no such config: {name}')
-    return Config.fromfile(path), str(path.resolve())
+            raise ValueError(f'no config {name}: {in_words(error)}') from error
+    return read_config(name), str(Path(name).resolve())
 
 
 def pipelines(cfg: Config) -> Iterator[tuple[list[str], list[dict[str, Any]]]]:
@@ -272,29 +272,56 @@ def check(cfg: Config) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Edit."""
     args = parse_args(argv)
-    console = Console(stderr=True)
+    with in_one_line(*WRONG_SETTINGS):
+        edit(args, Console(stderr=True))
+
+
+def target_of(args: argparse.Namespace) -> dict[str, Any] | None:
+    """Return the preprocessor's target that the options ask for; None: that of the pipelines' Resize.
+
+    Raises:
+        ValueError: If it is none, or an option has nothing to apply to.
+    """
+    if args.keep_ratio and not args.scale:
+        raise ValueError('--keep-ratio goes with --scale W H: leave it out, or say --scale')
+    if args.take_resize:
+        return None
+    if args.scale:
+        target = dict(scale=tuple(args.scale), **(dict(keep_ratio=True) if args.keep_ratio else {}))
+    else:
+        target = dict(scale_factor=0.5 if args.scale_factor is None else args.scale_factor)
+    TargetSize(**target)
+    return target
+
+
+def edit(args: argparse.Namespace, console: Console) -> None:
+    """Write the edited config, checked if that is asked for.
+
+    Raises:
+        ValueError: If an option or the config is not what it should be, or the check fails.
+    """
     fragment = FRAGMENTS / f'{args.downsizer}.py'
-    try:
-        if not fragment.is_file():
-            known = ', '.join(sorted(path.stem for path in FRAGMENTS.glob('*.py')))
-            raise ValueError(f'unknown --downsizer {args.downsizer!r}, choose one of {known}')
-        cfg, base = load(args.config)
-        target: dict[str, Any] | None = dict(scale_factor=args.scale_factor or 0.5)
-        if args.scale:
-            target = dict(scale=tuple(args.scale), **(dict(keep_ratio=True) if args.keep_ratio else {}))
-        swap = swap_resizer(cfg, Config.fromfile(fragment).downsizer.to_dict(), None if args.take_resize else target)
-        text = text_of(base, swap)
-        if args.check:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / 'swapped.py'
-                path.write_text(text)
-                for line in check(Config.fromfile(path)):
-                    console.print(f'check: {line}')
-    except ValueError as error:
-        sys.exit(str(error))
+    if not fragment.is_file():
+        known = ', '.join(sorted(path.stem for path in FRAGMENTS.glob('*.py')))
+        raise ValueError(f'unknown --downsizer {args.downsizer!r}, choose one of {known}')
+    target = target_of(args)
+    cfg, base = load(args.config)
+    if args.out and args.out.resolve() == Path(base):
+        raise ValueError(f'--out {args.out} is the config itself, which the edited one needs: name another file')
+    swap = swap_resizer(cfg, read_config(fragment).downsizer.to_dict(), target)
+    text = text_of(base, swap)
+    if args.check:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / 'swapped.py'
+            path.write_text(text)
+            try:
+                lines = check(Config.fromfile(path))
+            except Exception as error:  # a model may fail in any way
+                raise ValueError(f'--check: the edited config does not work: {in_words(error)}') from error
+        for line in lines:
+            console.print(f'check: {line}')
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(text)
+        write_whole(args.out, text)
     else:
         print(text)
     for note in swap.notes:

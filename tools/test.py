@@ -13,14 +13,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import mmdownsize.registry  # noqa: F401  (lets a config say _base_ = 'mmdownsize::...')
-from mmdownsize.checkpoints import allow_mmengine_checkpoints
+from mmdownsize.checkpoints import allow_mmengine_checkpoints, guard_checkpoints
+from mmdownsize.files import check_writable
 from tools import launching
+from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -36,7 +38,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Settings,
         metavar='KEY=VALUE',
         help='override settings of the config, such as model.data_preprocessor.scale_factor=0.5 or key="[(a,b),(c,d)]"',
     )
@@ -52,9 +54,10 @@ def load_config(args: argparse.Namespace) -> Config:
         sys.exit(f'no such config: {args.config}')
     if '://' not in args.checkpoint and not os.path.isfile(args.checkpoint):
         sys.exit(f'no such checkpoint: {args.checkpoint}')
-    cfg = Config.fromfile(args.config)
+    if args.out and is_pickle(args.out):
+        check_writable(args.out)  # not after hours of testing
+    cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
-    cfg.merge_from_dict(args.cfg_options or {})
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', Path(args.config).stem)
     cfg.load_from = args.checkpoint
     if args.show or args.show_dir:
@@ -112,15 +115,18 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     allow_mmengine_checkpoints()
-    cfg = load_config(args)
-    launching.prepare(cfg, training=False)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    guard_checkpoints()
+    with in_one_line(*WRONG_SETTINGS):
+        cfg = load_config(args)
+        launching.prepare(cfg, training=False)
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if args.out and is_pickle(args.out):
         dump = DumpResults
         if cfg.get('default_scope') == 'mmdet':
             from mmdet.evaluation import DumpDetResults as dump  # encodes masks
         runner.test_evaluator.metrics.append(dump(out_file_path=args.out))
-    return runner.test()
+    with in_one_line():
+        return runner.test()
 
 
 if __name__ == '__main__':

@@ -13,14 +13,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
 
-import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from mmdownsize.checkpoints import allow_mmengine_checkpoints
+from mmdownsize.checkpoints import allow_mmengine_checkpoints, guard_checkpoints, read_checkpoint
 from mmdownsize.hooks.exact_resume import ExactResumeHook
 from tools import launching
+from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -41,7 +41,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Settings,
         metavar='KEY=VALUE',
         help='override settings of the config, such as model.data_preprocessor.scale_factor=0.5 or key="[(a,b),(c,d)]"',
     )
@@ -52,11 +52,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def load_config(args: argparse.Namespace) -> Config:
     """Return the config with every option of the command line in it."""
-    if not os.path.isfile(args.config):
-        sys.exit(f'no such config: {args.config}')
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
-    cfg.merge_from_dict(args.cfg_options or {})
     if args.seed is not None:
         cfg.merge_from_dict({'randomness.seed': args.seed})
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', Path(args.config).stem)
@@ -71,7 +68,16 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.auto_scale_lr.enable = True
     if args.resume is not None:
         resume_from(cfg, args.resume)
+    keep_checkpoints(cfg)
     return cfg
+
+
+def keep_checkpoints(cfg: Config) -> None:
+    """Have mmengine's hook remove a checkpoint only after the next one is written."""
+    hooks = cfg.get('default_hooks') or {}
+    hook = hooks.get('checkpoint', dict(type='CheckpointHook', interval=1))  # which is mmengine's default
+    if isinstance(hook, dict) and hook.get('type') == 'CheckpointHook':
+        cfg.default_hooks = {**hooks, 'checkpoint': {**hook, 'type': 'mmdownsize.KeepingCheckpointHook'}}
 
 
 def resume_from(cfg: Config, checkpoint: str) -> None:
@@ -82,10 +88,21 @@ def resume_from(cfg: Config, checkpoint: str) -> None:
     if path is None:
         return
     if '://' not in path and not os.path.isfile(path):
-        sys.exit(f'no such checkpoint: {path}')
-    if cfg.get('randomness', {}).get('seed') is None and os.path.isfile(path):
-        # mmengine restores a seed that it drew itself only after the sampler has got another one.
-        cfg.merge_from_dict({'randomness.seed': torch.load(path, map_location='cpu')['meta']['seed']})
+        named = (
+            f', which {cfg.work_dir}/last_checkpoint names: give another to --resume' if checkpoint == 'auto' else ''
+        )
+        sys.exit(f'no such checkpoint: {path}{named}')
+    if os.path.isfile(path):
+        meta = read_checkpoint(path).get('meta', {})
+        drawn = cfg.get('randomness', {}).get('seed') is None
+        missing = [key for key in ('epoch', 'iter', *(['seed'] if drawn else [])) if key not in meta]
+        if missing:
+            sys.exit(
+                f'{path} has no {", no ".join(missing)}: weights alone are loaded with --cfg-options load_from={path}'
+            )
+        if drawn:
+            # mmengine restores a seed that it drew itself only after the sampler has got another one.
+            cfg.merge_from_dict({'randomness.seed': meta['seed']})
 
 
 def main(argv: Sequence[str] | None = None) -> Runner:
@@ -97,12 +114,15 @@ def main(argv: Sequence[str] | None = None) -> Runner:
     args = parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     allow_mmengine_checkpoints()
-    cfg = load_config(args)
-    launching.prepare(cfg, training=True)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    guard_checkpoints()
+    with in_one_line(*WRONG_SETTINGS):
+        cfg = load_config(args)
+        launching.prepare(cfg, training=True)
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if not any(isinstance(hook, ExactResumeHook) for hook in runner.hooks):
         runner.register_hook(ExactResumeHook())
-    runner.train()
+    with in_one_line():
+        runner.train()
     return runner
 
 

@@ -13,16 +13,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
 
+import cv2
 import mmcv
+import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from rich.progress import track
 
-from mmdownsize.checkpoints import allow_mmengine_checkpoints
+from mmdownsize.checkpoints import read_checkpoint
+from mmdownsize.files import write_whole
 from mmdownsize.hooks.pictures import draw
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.registry import MODELS
+from mmdownsize.resizers import FixedResizer
+from tools.command_line import WRONG_SETTINGS, in_one_line, read_config
 
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
 PREFIX = 'data_preprocessor.'
@@ -52,16 +56,14 @@ def load_preprocessor(config: Path, checkpoint: Path) -> DownsizeMixin:
     Raises:
         ValueError: If a file is missing, or there is no downsizer in one of them.
     """
-    for path in (config, checkpoint):
-        if not path.is_file():
-            raise ValueError(f'no such file: {path}')
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
+    if 'data_preprocessor' not in cfg.get('model', {}):
+        raise ValueError(f'{config} has no model.data_preprocessor')
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     preprocessor = MODELS.build(cfg.model.data_preprocessor)
     if not isinstance(preprocessor, DownsizeMixin):
         raise ValueError(f'{config} has a {type(preprocessor).__name__} and no downsizer')
-    allow_mmengine_checkpoints()
-    loaded = torch.load(checkpoint, map_location='cpu')
+    loaded = read_checkpoint(checkpoint)
     state = loaded.get('state_dict', loaded)
     own = {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
     missing, unknown = preprocessor.load_state_dict(own, strict=False)
@@ -87,33 +89,51 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def read_image(path: Path, size: Sequence[int] | None) -> np.ndarray:
+    """Return an image (H, W, 3), BGR as OpenMMLab's loaders give it, resized to (w, h) in px if that is given.
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    image = cv2.imread(str(path))
+    if image is None:
+        raise ValueError(f'{path} cannot be read as an image')
+    return mmcv.imresize(image, tuple(size)) if size else image
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw."""
     args = parse_args(argv)
-    try:
+    with in_one_line(*WRONG_SETTINGS):
+        if args.size and min(args.size) < 1:
+            raise ValueError(f'--size must be W H of at least 1 px, got {args.size}')
+        FixedResizer(kernel=args.kernel)
         preprocessor = load_preprocessor(args.config, args.checkpoint)
         paths = find_images(args.images)
-    except ValueError as error:
-        sys.exit(str(error))
-    args.out.mkdir(parents=True, exist_ok=True)
+    with in_one_line(ValueError):
+        draw_all(args, preprocessor, paths)
+
+
+def draw_all(args: argparse.Namespace, preprocessor: DownsizeMixin, paths: Sequence[Path]) -> None:
+    """Write the pictures and the page."""
     written = []
     for number, path in enumerate(track(paths, 'drawing')):
-        image = mmcv.imread(str(path))  # BGR, as OpenMMLab's loaders
-        if args.size:
-            image = mmcv.imresize(image, tuple(args.size))
+        image = read_image(path, args.size)
         source = torch.from_numpy(image).permute(2, 0, 1).float()
         picture = draw(preprocessor.downsizer, source, preprocessor.target.of(image.shape[:2]), args.kernel)
         name = f'{number:04d}_{path.stem}.png'
-        mmcv.imwrite(picture[..., ::-1], str(args.out / name))
+        write_whole(args.out / name, cv2.imencode('.png', picture[..., ::-1])[1].tobytes())
         written.append((name, path.name))
     figures = '\n'.join(
         f'<figure><img src="{html.escape(name)}" alt=""><figcaption>{html.escape(caption)}</figcaption></figure>'
         for name, caption in written
     )
     title = f'{html.escape(args.config.stem)}: {html.escape(str(preprocessor.downsizer.__class__.__name__))}'
-    (args.out / 'index.html').write_text(
+    write_whole(
+        args.out / 'index.html',
         f'<!doctype html><meta charset="utf-8"><title>{title}</title>\n'
-        f'<style>body{{font:14px sans-serif}} img{{max-width:100%}} figure{{margin:1em 0}}</style>\n<h1>{title}</h1>\n{figures}\n'
+        f'<style>body{{font:14px sans-serif}} img{{max-width:100%}} figure{{margin:1em 0}}</style>\n<h1>{title}</h1>\n'
+        f'{figures}\n',
     )
     print(f'{len(written)} pictures: {args.out / "index.html"}')
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -17,6 +17,22 @@ def _pair(name: str, value: Any) -> tuple[float, float]:
     if not (0 < w < math.inf and 0 < h < math.inf):
         raise ValueError(f'{name} must be above 0 and finite, got {value!r}')
     return w, h
+
+
+def whole_hw(name: str, size: Any) -> tuple[int, int]:
+    """Return a size in whole pixels.
+
+    Args:
+        name: What has it, for the message.
+        size: (h, w) in px.
+
+    Raises:
+        ValueError: If it is no pair of whole numbers of at least 1.
+    """
+    pair = isinstance(size, Sequence) and len(size) == 2 and all(isinstance(side, Integral) for side in size)
+    if not pair or min(size) < 1:
+        raise ValueError(f'the size of {name} must be (h, w), two whole numbers of at least 1, got {size!r}')
+    return int(size[0]), int(size[1])
 
 
 @dataclass(frozen=True)
@@ -32,7 +48,8 @@ class TargetSize:
         keep_ratio: Keep the aspect ratio, as exactly as whole pixels allow.
 
     Raises:
-        ValueError: If both or none of the two are given, or a value is not above 0 or not a number or pair.
+        ValueError: If both or none of the two are given, a value is not above 0 or not a number or pair, or ``keep_ratio`` is
+            not True or False.
 
     Example:
         >>> TargetSize(scale=(160, 120), keep_ratio=True).of((300, 400))
@@ -44,6 +61,8 @@ class TargetSize:
     keep_ratio: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.keep_ratio, bool):
+            raise ValueError(f'keep_ratio must be True or False, got {self.keep_ratio!r}')
         if (self.scale_factor is None) == (self.scale is None):
             raise ValueError(
                 'give exactly one target: scale_factor (a number or a (w, h) pair) or scale ((w, h) in px), '
@@ -64,9 +83,9 @@ class TargetSize:
             Target size (h, w) in px.
 
         Raises:
-            ValueError: If a side rounds to 0 px.
+            ValueError: If a side rounds to 0 px, or there is no such source size.
         """
-        h, w = src_hw
+        h, w = whole_hw('an image', src_hw)
         if self.scale is not None:
             dst_w, dst_h = (int(side) for side in _pair('scale', self.scale))
         else:

@@ -12,7 +12,8 @@ from mmdet.models.data_preprocessors import (
 )
 from mmdet.structures import DetDataSample
 
-from mmdownsize.geometry import ResizeMap
+from mmdownsize.geometry import ResizeMap, whole_hw
+from mmdownsize.preprocessors.boundary import check_divisor
 from mmdownsize.preprocessors.det_samples import map_det_sample
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.registry import MODELS
@@ -40,7 +41,8 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
 
     Raises:
         ValueError: Also if the batch augments resize on their own (``BatchResize``, ``BatchSyncRandomResize``), or pad to
-            one size although ``train_scale_factor`` draws many; or if an argument is another data preprocessor's.
+            one size although ``train_scale_factor`` draws many, or ``pad_size_divisor`` is no whole number above 0; or if an
+            argument is another data preprocessor's.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -48,6 +50,7 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
             owner, way_out = FOREIGN[name]
             raise ValueError(f'{name} is an argument of {owner}: {way_out}')
         super().__init__(*args, **kwargs)
+        check_divisor('pad_size_divisor', self.pad_size_divisor)
         for augment in self.batch_augments or ():
             if isinstance(augment, (BatchResize, BatchSyncRandomResize)):
                 # The one overwrites scale_factor, the other ignores it: boxes would land elsewhere.
@@ -61,7 +64,7 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
                         'BatchFixedSizePad in batch_augments pads to one size, train_scale_factor draws many: '
                         'remove one of them; pad_size_divisor goes with both'
                     )
-                augment.size = self.target.of(augment.size)
+                augment.size = self.target.of(whole_hw('BatchFixedSizePad', augment.size))
 
     def map_sample(self, sample: DetDataSample, resize_map: ResizeMap, training: bool) -> DetDataSample:
         """Return a new sample whose every field fits the downsized image."""

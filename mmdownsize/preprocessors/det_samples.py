@@ -30,7 +30,9 @@ def map_det_sample(sample: DetDataSample, resize_map: ResizeMap, training: bool)
         A new sample.
 
     Raises:
-        ValueError: If masks or a label map do not have the image's size, or plain-tensor boxes are not (n, 4).
+        TypeError: If boxes or masks are of no such kind.
+        ValueError: If masks or a label map do not have the image's size, plain-tensor boxes are not (n, 4), or a field of
+            the metainfo is broken.
     """
     mapped = sample.new()
     mapped.set_metainfo(map_metainfo(sample.metainfo, resize_map))
@@ -58,12 +60,18 @@ def _map_boxes(boxes: Tensor | BaseBoxes, resize_map: ResizeMap) -> Tensor | Bas
         scaled = boxes.clone()
         scaled.rescale_(resize_map.scale_xy)
         return scaled
+    if not isinstance(boxes, Tensor):
+        raise TypeError(
+            f'boxes must be a tensor or boxes of mmdet, got {type(boxes).__name__}: torch.from_numpy makes one'
+        )
     return scale_boxes(boxes, resize_map)
 
 
 def _map_masks(masks: Any, resize_map: ResizeMap) -> Any:
     if isinstance(masks, Tensor):
         return resize_labels(masks, resize_map)
+    if not hasattr(masks, 'height'):
+        raise TypeError(f'masks must be BitmapMasks, PolygonMasks or a tensor, got {type(masks).__name__}')
     if (masks.height, masks.width) != resize_map.src_hw:
         raise ValueError(
             f'masks must have the size of their image, {resize_map.src_hw} (h, w), got {(masks.height, masks.width)}'

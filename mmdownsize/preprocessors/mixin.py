@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,10 @@ from torch import Tensor, nn
 
 from mmdownsize.geometry import ResizeMap, TargetSize
 from mmdownsize.preprocessors import holders
+from mmdownsize.preprocessors.boundary import check_batch, check_images, check_resized, check_samples, is_range
+from mmdownsize.preprocessors.keywords import check_keywords
 from mmdownsize.preprocessors.resizers import build_resizer
+from mmdownsize.preprocessors.weights import check_fits, check_pretrained
 from mmdownsize.resizers import BaseResizer
 
 
@@ -44,6 +48,7 @@ class DownsizeMixin:
         ValueError: If there is no downsizer, its type is unknown, not exactly one target is given, or
             ``train_scale_factor`` is no such pair; or under DeepSpeed. What else may not hold it raises when it takes
             hold of it: see :mod:`mmdownsize.preprocessors.holders`.
+        TypeError: If there is no setting of that name, or the downsizer cannot be called like one.
     """
 
     def __init__(
@@ -56,9 +61,8 @@ class DownsizeMixin:
         train_scale_factor: tuple[float, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        if train_scale_factor is not None and not (
-            len(train_scale_factor) == 2 and 0 < train_scale_factor[0] <= train_scale_factor[1] < math.inf
-        ):
+        check_keywords(type(self).__name__, kwargs, DownsizeMixin.__init__, super().__init__)
+        if train_scale_factor is not None and not is_range(train_scale_factor):
             raise ValueError(f'train_scale_factor must be (lowest, highest), above 0, got {train_scale_factor!r}')
         target = TargetSize(scale_factor, scale, keep_ratio)
         module = build_resizer(downsizer)
@@ -68,18 +72,23 @@ class DownsizeMixin:
         self.target = target
         self.train_scale_factor = train_scale_factor
         self.downsizer = module
+        self._warned_of_identity = False
         self.is_init = isinstance(downsizer, nn.Module)  # one that was built elsewhere keeps its weights
 
     def init_weights(self) -> None:
         """Initialise the downsizer, after and in spite of an ``init_cfg`` of the model around it.
 
         A second call does nothing: mmengine asks ``is_init``.
+
+        Raises:
+            CheckpointError: If ``init_cfg`` names a checkpoint that does not hold such a downsizer.
         """
         if self.is_init:
             return
         if hasattr(self.downsizer, 'reset_parameters'):
             self.downsizer.reset_parameters()
         if getattr(self.downsizer, 'init_cfg', None):
+            check_pretrained(self.downsizer.init_cfg, self.downsizer)
             initialize(self.downsizer, self.downsizer.init_cfg)
         self.is_init = True
 
@@ -96,19 +105,22 @@ class DownsizeMixin:
             The parent's result; the given data are not changed.
 
         Raises:
-            TypeError: If ``inputs`` are not such tensors.
-            ValueError: If their rank is wrong, a target has no pixels, samples are missing or too few, an
-                annotation does not have its image's size, or the downsizer shall be trained and cannot be.
+            TypeError: If ``data`` or ``inputs`` are not such, or a sample is none.
+            ValueError: If there are no images, their rank or channels are wrong, they have no pixels, or NaN or infinite
+                ones that the result depends on (uint8 cannot hold them, others are looked at once downsized); if a target
+                has no pixels, samples are missing or too few, an annotation does not have its image's size, the
+                downsizer gives another size than asked for or shall be trained and cannot be, or the parent cannot make one
+                batch of the result.
         """
+        check_batch(data)
         data = self.cast_data(data)
         images, samples = data['inputs'], data.get('data_samples')
-        _check_images(images)
-        if samples is None and training:
-            raise ValueError('training needs data_samples, one an image, got None')
-        if samples is not None and len(samples) != len(images):
-            raise ValueError(f'one data sample an image is needed, got {len(samples)} for {len(images)} images')
+        check_images(images, getattr(self, 'mean', None))
+        check_samples(samples, len(images), training)
         target = self.draw_target() if training else self.target
         maps = [ResizeMap(src, target.of(src)) for src in (tuple(image.shape[-2:]) for image in images)]
+        self.check_sizes([resize_map.dst_hw for resize_map in maps], training)
+        self._warn_of_identity(maps)
         data['inputs'] = self._downsize(images, maps)
         if training:
             self._check_gradient(data['inputs'])
@@ -133,19 +145,52 @@ class DownsizeMixin:
         """Return a new sample whose every field fits the downsized image."""
         raise NotImplementedError
 
+    def check_sizes(self, sizes: Sequence[tuple[int, int]], training: bool) -> None:
+        """Check that the parent can make one batch of images of these sizes (h, w) in px; it can unless a subclass says so.
+
+        Raises:
+            ValueError: If it cannot.
+        """
+
+    def _warn_of_identity(self, maps: Sequence[ResizeMap]) -> None:
+        if self.target.scale is None or self._warned_of_identity or not all(one.is_identity for one in maps):
+            return
+        self._warned_of_identity = True
+        warnings.warn(
+            f'images come at the size {maps[0].dst_hw} (h, w) that they are to be resized to: nothing is left to downsize. '
+            'Take the Resize out of the pipeline (tools/swap_resizer.py --take-resize)',
+            stacklevel=3,
+        )
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        own = f'{prefix}downsizer.'
+        given = {key.removeprefix(own): value for key, value in state_dict.items() if key.startswith(own)}
+        expected = self.downsizer.state_dict()
+        # A model's checkpoint from before it had a downsizer has no such key, and is what a downsizer starts from.
+        if given and expected:
+            check_fits(given, expected, 'the checkpoint')
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def _downsize(self, images: Tensor | Sequence[Tensor], maps: list[ResizeMap]) -> Tensor | list[Tensor]:
         if isinstance(images, Tensor):
-            return self.downsizer(self._readable(images), maps[0].dst_hw) if maps else images
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+            return self._resized(images, maps[0].dst_hw)
+        groups: dict[Any, list[int]] = defaultdict(list)
         for i, image in enumerate(images):
-            groups[tuple(image.shape)].append(i)
+            groups[image.shape, image.dtype].append(i)
         if len(groups) > 1:
             self._check_statistics(len(groups))
         resized: dict[int, Tensor] = {}
         for members in groups.values():
             batch = torch.stack([images[i] for i in members])
-            resized.update(zip(members, self.downsizer(self._readable(batch), maps[members[0]].dst_hw)))
+            resized.update(zip(members, self._resized(batch, maps[members[0]].dst_hw)))
         return [resized[i] for i in range(len(images))]
+
+    def _resized(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
+        # A resizer of somebody else's need not know integers, and may do anything.
+        ours = isinstance(self.downsizer, BaseResizer)
+        out = self.downsizer(images if ours or images.is_floating_point() else images.float(), dst_hw)
+        check_resized(images, out, dst_hw, type(self.downsizer).__name__)
+        return out
 
     def _check_gradient(self, resized: Tensor | Sequence[Tensor]) -> None:
         if not any(parameter.requires_grad for parameter in self.downsizer.parameters()):
@@ -169,33 +214,5 @@ class DownsizeMixin:
                 'out sync_bn'
             )
 
-    def _readable(self, images: Tensor) -> Tensor:
-        # A resizer of somebody else's need not know integers.
-        ours = isinstance(self.downsizer, BaseResizer)
-        return images if ours or images.is_floating_point() else images.float()
-
 
 holders.guard(DownsizeMixin)
-
-
-def check_one_size(images: Tensor | Sequence[Tensor]) -> None:
-    """Check that images can be stacked.
-
-    Raises:
-        ValueError: If they differ in shape.
-    """
-    sizes = {tuple(image.shape) for image in images}
-    if len(sizes) > 1:
-        raise ValueError(f'images of a batch must have one size, got {sorted(sizes)}: resize or crop in the pipeline')
-
-
-def _check_images(images: Any) -> None:
-    stacked = isinstance(images, Tensor)
-    if not stacked and not (isinstance(images, Sequence) and all(isinstance(image, Tensor) for image in images)):
-        raise TypeError(f'inputs must be a tensor or a list of tensors, got {type(images).__name__}')
-    for image in [images] if stacked else images:
-        if image.ndim != (4 if stacked else 3):
-            wanted = '(N, C, H, W)' if stacked else '(C, H, W) each'
-            raise ValueError(f'images must be {wanted}, got {tuple(image.shape)}')
-        if image.dtype != torch.uint8 and not image.is_floating_point():
-            raise TypeError(f'images must be uint8 or floating point in 0..255, got {image.dtype}')

@@ -7,7 +7,8 @@ from typing import Any
 from mmengine.model import ImgDataPreprocessor
 
 from mmdownsize.geometry import ResizeMap
-from mmdownsize.preprocessors.mixin import DownsizeMixin, check_one_size
+from mmdownsize.preprocessors.boundary import check_batch, check_images, check_one_size
+from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.registry import MODELS
 
 
@@ -35,6 +36,8 @@ class PairDownsizePreprocessor(DownsizeMixin, ImgDataPreprocessor):
         Raises:
             ValueError: If the images differ in size.
         """
+        check_batch(data)
+        check_images(data['inputs'])
         check_one_size(data['inputs'])
         small = super().forward(data, training)
         full = ImgDataPreprocessor.forward(self, dict(inputs=data['inputs']))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from mmengine.registry import Registry
 from torch import nn
 
+from mmdownsize.preprocessors.keywords import check_keywords
 from mmdownsize.registry import MODELS
 from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
 
@@ -29,9 +31,10 @@ def build_resizer(cfg: Mapping[str, Any] | nn.Module | None) -> nn.Module:
 
     Raises:
         ValueError: If there is no config, no type in it, or no such type.
+        TypeError: If the type has no setting of that name, makes no module, or one that is called otherwise.
     """
     if isinstance(cfg, nn.Module):
-        return cfg
+        return _check_call(cfg)
     known = ', '.join(resizer.__name__ for resizer in RESIZERS)
     if not isinstance(cfg, Mapping) or 'type' not in cfg:
         raise ValueError(
@@ -40,6 +43,9 @@ def build_resizer(cfg: Mapping[str, Any] | nn.Module | None) -> nn.Module:
     kind = cfg['type']
     # Inside a detector's build, mmengine would look a bare name up in the detector's own scope.
     scope = MODELS.scope
+    if not isinstance(kind, str | type):
+        raise ValueError(f'unknown downsizer {kind!r}; known types: {known}')
+    found: Any = kind
     if isinstance(kind, str):
         with MODELS.switch_scope_and_registry(scope) as registry:
             found = _find(registry, kind)
@@ -47,7 +53,22 @@ def build_resizer(cfg: Mapping[str, Any] | nn.Module | None) -> nn.Module:
             raise ValueError(
                 f'unknown downsizer {kind!r}; known types: {known}; others need their scope, as in mmdet.X'
             )
-    return MODELS.build({**cfg, '_scope_': scope})
+    if isinstance(found, type) and not issubclass(found, nn.Module):
+        raise TypeError(f'a downsizer must be a torch.nn.Module, {found.__name__} is none; known types: {known}')
+    check_keywords(found.__name__, cfg.keys() - {'type', '_scope_'}, found)
+    return _check_call(MODELS.build({**cfg, '_scope_': scope}))
+
+
+def _check_call(module: Any) -> nn.Module:
+    if not isinstance(module, nn.Module):
+        raise TypeError(f'a downsizer must be a torch.nn.Module, got {module!r} of its type')
+    try:
+        inspect.signature(module.forward).bind(None, (1, 1))
+    except TypeError as error:
+        raise TypeError(
+            f'a downsizer is called as module(images, (h, w)), which {type(module).__name__} is not made for: {error}'
+        ) from error
+    return module
 
 
 def _find(registry: Registry, kind: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 
-from mmdownsize.preprocessors.mixin import check_one_size
+from mmdownsize.preprocessors.boundary import check_one_size
 from mmdownsize.preprocessors.seg import SegDownsizePreprocessor
 from mmdownsize.registry import MODELS
 

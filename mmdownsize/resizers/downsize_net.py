@@ -23,6 +23,7 @@ from mmdownsize.ops import (
     learned_coefficients,
     project,
 )
+from mmdownsize.resizers import arguments
 from mmdownsize.resizers import pretrained as files
 from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.phases import DISTANCES, Phases, logits_by_distance, make_phases, phases_of, slots_to_neighbors
@@ -95,7 +96,8 @@ class DownsizeNet(BaseResizer):
         init_cfg: See :class:`BaseResizer`.
 
     Raises:
-        ValueError: If an argument is not one of the above, or two contradict each other.
+        ValueError: If an argument is not one of the above, or two contradict each other, or the file of a trained one is
+            broken.
         FileNotFoundError: If there is no such trained downsizer.
 
     Source: Ma et al., "DownsizeNet", sections on texture, floating-point pooling and fusion. The exact start is ours.
@@ -125,26 +127,21 @@ class DownsizeNet(BaseResizer):
             self._init_pretrained(pretrained, given, frozen=frozen, backend=backend, init_cfg=init_cfg)
             return
         super().__init__(init_cfg)
-        if texture and not 1 <= num_convs <= 4:
-            raise ValueError(f'num_convs must be 1 to 4, got {num_convs}; to switch the texture off say texture=False')
-        if min(channels, in_channels) < 1:
-            raise ValueError(f'channels and in_channels must be at least 1, got {channels} and {in_channels}')
+        if arguments.flag('texture', texture):
+            hint = '; to switch the texture off say texture=False'
+            num_convs = arguments.integer('num_convs', num_convs, 1, 4, hint)
+        channels = arguments.integer('channels', channels, 1)
+        in_channels = arguments.integer('in_channels', in_channels, 1)
         if neighbors != 'auto' and (not isinstance(neighbors, int) or neighbors < 2 or neighbors % 2):
             raise ValueError(f"neighbors must be an even number of at least 2, or 'auto', got {neighbors!r}")
-        if distance is not None and distance not in DISTANCES:
-            raise ValueError(f'unknown distance {distance!r}, choose one of {", ".join(DISTANCES)} or None')
+        if distance is not None:
+            arguments.choice('distance', distance, DISTANCES, ' or None')
         if distance is None and not texture:
             raise ValueError('texture=False and distance=None leave nothing to learn from: switch one of them on')
-        if normalize not in NORMALIZATIONS:
-            raise ValueError(f'unknown normalize {normalize!r}, choose one of {", ".join(NORMALIZATIONS)}')
-        if not value_range[0] < value_range[1]:
-            raise ValueError(f'value_range must be (lowest, highest), got {tuple(value_range)}')
-        if backend not in BACKENDS:
-            raise ValueError(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
+        arguments.choice('normalize', normalize, NORMALIZATIONS)
+        arguments.choice('start', start, ('random', *START_ALIASES, *KERNELS))
         start = START_ALIASES.get(start, start)
         if start != 'random':
-            if start not in KERNELS:
-                raise ValueError(f'unknown start {start!r}, choose one of random, antialiased, {", ".join(KERNELS)}')
             kernel = get_kernel(start)
             if distance is None:
                 raise ValueError(f"start={start!r} needs the relative distance: with distance=None say start='random'")
@@ -160,9 +157,9 @@ class DownsizeNet(BaseResizer):
         self._normalize = NORMALIZATIONS[normalize]
         self.start = start
         self.in_channels = in_channels
-        self.value_range = (float(value_range[0]), float(value_range[1]))
-        self.backend = backend
-        self.frozen = frozen
+        self.value_range = arguments.value_range(value_range)
+        self.backend = arguments.choice('backend', backend, BACKENDS)
+        self.frozen = arguments.flag('frozen', frozen)
         self._warned_of_cut = False
         self._pretrained: dict[str, Tensor] | None = None
 
@@ -189,10 +186,15 @@ class DownsizeNet(BaseResizer):
         unknown = saved.arguments.keys() - given.keys()
         if unknown:
             raise ValueError(f'{name_or_path} was written by another version: unknown arguments {sorted(unknown)}')
-        self.__init__(**saved.arguments, **others)  # type: ignore[misc]
-        wrong = files.differences(saved.state, self.state_dict())
+        try:
+            with torch.device('meta'):  # whatever a file asks for, it takes no memory before it is known to fit
+                expected = DownsizeNet(**saved.arguments).state_dict()
+        except ValueError as error:
+            raise ValueError(f'{name_or_path} has arguments that are none: {error}') from error
+        wrong = files.differences(saved.state, expected)
         if wrong:
             raise ValueError(f'{name_or_path} does not fit its own arguments: {"; ".join(wrong)}')
+        self.__init__(**saved.arguments, **others)  # type: ignore[misc]
         self._pretrained = saved.state
         self.reset_parameters()
 

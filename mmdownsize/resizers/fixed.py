@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmdownsize.ops import axis_weights, get_kernel, neighbor_indices
 from mmdownsize.ops.lengths import are_known
+from mmdownsize.resizers import arguments
 from mmdownsize.resizers.base import BaseResizer
 
 # How each pair (kernel, antialias) is done: by PyTorch's own resizing where it has it, else by the named kernel of ops.
@@ -56,7 +57,7 @@ class FixedResizer(BaseResizer):
         init_cfg: Accepted for uniformity; there are no parameters.
 
     Raises:
-        ValueError: If there is no such kernel, or none with antialiasing.
+        ValueError: If there is no such kernel, or none with antialiasing, or ``antialias`` is not True or False.
     """
 
     def __init__(
@@ -64,9 +65,8 @@ class FixedResizer(BaseResizer):
     ) -> None:
         super().__init__(init_cfg)
         modes = {**_TORCH, **_OURS}
-        if (kernel, False) not in modes:
-            raise ValueError(f'unknown kernel {kernel!r}, choose one of {", ".join(k for k, aa in modes if not aa)}')
-        if (kernel, antialias) not in modes:
+        arguments.choice('kernel', kernel, [name for name, stretched in modes if not stretched])
+        if (kernel, arguments.flag('antialias', antialias)) not in modes:
             raise ValueError(f'antialias=True has no meaning for kernel={kernel!r}: leave it out')
         self.kernel = kernel
         self.antialias = antialias

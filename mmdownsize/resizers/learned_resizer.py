@@ -7,6 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmdownsize.resizers import arguments
 from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.fixed import FixedResizer
 
@@ -62,17 +63,11 @@ class LearnedResizer(BaseResizer):
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if num_blocks < 0:
-            raise ValueError(f'num_blocks must be at least 0, got {num_blocks}')
-        if min(channels, in_channels) < 1:
-            raise ValueError(f'channels and in_channels must be at least 1, got {channels} and {in_channels}')
-        if start not in ('random', 'bilinear'):
-            raise ValueError(f'unknown start {start!r}, choose one of random, bilinear')
-        if not value_range[0] < value_range[1]:
-            raise ValueError(f'value_range must be (lowest, highest), got {tuple(value_range)}')
-        self.in_channels = in_channels
-        self.start = start
-        self.value_range = (float(value_range[0]), float(value_range[1]))
+        num_blocks = arguments.integer('num_blocks', num_blocks, 0)
+        channels = arguments.integer('channels', channels, 1)
+        self.in_channels = in_channels = arguments.integer('in_channels', in_channels, 1)
+        self.start = arguments.choice('start', start, ('random', 'bilinear'))
+        self.value_range = arguments.value_range(value_range)
         self.base = FixedResizer(kernel='bilinear')
         self.conv1 = nn.Conv2d(in_channels, channels, 7, padding=3)
         self.conv2 = nn.Conv2d(channels, channels, 1)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmdownsize.resizers import arguments
 from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.fixed import FixedResizer
 
@@ -48,18 +49,13 @@ class MullerResizer(BaseResizer):
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if num_layers < 1:
-            raise ValueError(f'num_layers must be at least 1, got {num_layers}')
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f'kernel_size must be an odd number of at least 1, got {kernel_size}')
-        if not stddev > 0:
-            raise ValueError(f'stddev must be above 0, got {stddev}')
-        if not value_range[0] < value_range[1]:
-            raise ValueError(f'value_range must be (lowest, highest), got {tuple(value_range)}')
+        num_layers = arguments.integer('num_layers', num_layers, 1)
+        self.kernel_size = arguments.integer('kernel_size', kernel_size, 1)
+        if kernel_size % 2 == 0:
+            raise ValueError(f'kernel_size must be an odd number, got {kernel_size}')
         self.base = FixedResizer(kernel=kernel, antialias=antialias)
-        self.value_range = (float(value_range[0]), float(value_range[1]))
-        self.kernel_size = kernel_size
-        self.stddev = stddev
+        self.value_range = arguments.value_range(value_range)
+        self.stddev = arguments.positive('stddev', stddev)
         self.weights = nn.Parameter(torch.zeros(num_layers))
         self.biases = nn.Parameter(torch.zeros(num_layers))
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmdownsize.files import write_whole
+
 FORMAT = 'mmdownsize.DownsizeNet/1'
 SHIPPED = Path(__file__).parents[1] / 'weights'  # NAME.safetensors of what comes with the package
 
@@ -43,7 +45,10 @@ def find(name_or_path: str | Path) -> Path:
 
     Raises:
         FileNotFoundError: If there is none; lists the names that come with the package.
+        ValueError: If it is no name or path.
     """
+    if not isinstance(name_or_path, str | Path) or not str(name_or_path):
+        raise ValueError(f'pretrained must be a name or a path, got {name_or_path!r}')
     shipped = SHIPPED / f'{name_or_path}.safetensors'
     if shipped.is_file():
         return shipped
@@ -51,8 +56,9 @@ def find(name_or_path: str | Path) -> Path:
     if path.is_file():
         return path
     names = ', '.join(sorted(p.stem for p in SHIPPED.glob('*.safetensors'))) or 'none'
+    why = 'it is a folder' if path.is_dir() else 'no such file'
     raise FileNotFoundError(
-        f'no trained downsizer {str(name_or_path)!r}: no such file, and those with the package are: {names}'
+        f'no trained downsizer {str(name_or_path)!r}: {why}, and those with the package are: {names}'
     )
 
 
@@ -67,16 +73,13 @@ def save(
         state: Parameters, any device; kept in their dtype.
         provenance: Free text by key.
     """
-    path = Path(path)
     metadata = {
         'format': FORMAT,
         'arguments': json.dumps(dict(arguments), sort_keys=True),
         'provenance': json.dumps(dict(provenance), sort_keys=True),
     }
     content = _safetensors().torch.save({k: v.detach().cpu().contiguous() for k, v in state.items()}, metadata)
-    partial = path.with_name(path.name + '.partial')
-    partial.write_bytes(content)
-    partial.replace(path)
+    write_whole(path, content)
 
 
 def load(name_or_path: str | Path) -> SavedDownsizer:
@@ -96,13 +99,29 @@ def load(name_or_path: str | Path) -> SavedDownsizer:
             metadata = opened.metadata() or {}
             state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  (not a mapping)
     except safetensors.SafetensorError as error:
-        raise ValueError(f'{path} is not a safetensors file: {error}') from error
-    if metadata.get('format') != FORMAT:
         raise ValueError(
-            f'{path} holds no downsizer ({metadata.get("format")!r} instead of {FORMAT!r}); tools/extract_downsizer.py '
+            f'{path} is not a safetensors file ({error}); tools/extract_downsizer.py makes one from a checkpoint'
+        ) from error
+    found = metadata.get('format')
+    if found != FORMAT and str(found).startswith(FORMAT.rpartition('/')[0]):
+        raise ValueError(f'{path} is {found!r}, this version reads {FORMAT!r}: use the mmdownsize that wrote it')
+    if found != FORMAT:
+        raise ValueError(
+            f'{path} holds no downsizer ({found!r} instead of {FORMAT!r}); tools/extract_downsizer.py '
             'makes one from a checkpoint'
         )
-    return SavedDownsizer(json.loads(metadata['arguments']), state, json.loads(metadata['provenance']))
+    return SavedDownsizer(_by_name(path, metadata, 'arguments'), state, _by_name(path, metadata, 'provenance'))
+
+
+def _by_name(path: Path, metadata: Mapping[str, str], key: str) -> dict[str, Any]:
+    text = metadata.get(key)
+    try:
+        found = json.loads(text or '')
+    except json.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f'{path}: its {key} must be a JSON object, got {text!r}; write the file again')
+    return found
 
 
 def differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
@@ -112,6 +131,8 @@ def differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> 
     for key in expected.keys() & state.keys():
         if state[key].shape != expected[key].shape:
             found.append(f'{key} is {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}')
+        elif state[key].is_floating_point() != expected[key].is_floating_point():
+            found.append(f'{key} is {state[key].dtype} instead of {expected[key].dtype}')
         elif not torch.isfinite(state[key]).all():
             found.append(f'{key} is not finite')
     return sorted(found)

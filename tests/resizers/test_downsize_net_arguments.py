@@ -97,11 +97,11 @@ def test_repr_states_the_settings():
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'num_convs': 0}, 'num_convs must be 1 to 4, got 0.*texture=False'),
-        ({'num_convs': 5}, 'num_convs must be 1 to 4, got 5'),
+        ({'num_convs': 0}, 'num_convs must be a whole number, 1 to 4, got 0.*texture=False'),
+        ({'num_convs': 5}, 'num_convs must be a whole number, 1 to 4, got 5'),
         ({'num_convs': -1}, 'got -1'),
-        ({'channels': 0}, 'at least 1, got 0 and 3'),
-        ({'in_channels': 0}, 'at least 1, got 16 and 0'),
+        ({'channels': 0}, 'at least 1, got 0'),
+        ({'in_channels': 0}, 'at least 1, got 0'),
         ({'neighbors': 3}, 'even number.*auto.*got 3'),
         ({'neighbors': 0}, 'even number.*got 0'),
         ({'neighbors': -2}, 'even number.*got -2'),

@@ -85,9 +85,9 @@ def test_empty_batch_and_half_precision():
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'num_layers': 0}, 'num_layers must be at least 1, got 0'),
-        ({'kernel_size': 4}, 'kernel_size must be an odd number of at least 1, got 4'),
-        ({'stddev': 0}, 'stddev must be above 0, got 0'),
+        ({'num_layers': 0}, 'num_layers must be a whole number, at least 1, got 0'),
+        ({'kernel_size': 4}, 'kernel_size must be an odd number, got 4'),
+        ({'stddev': 0}, 'stddev must be a number above 0, and finite, got 0'),
         ({'kernel': 'sinc'}, "unknown kernel 'sinc'"),
         ({'value_range': (1, 1)}, r'value_range must be \(lowest, highest\)'),
     ],

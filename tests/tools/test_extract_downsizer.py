@@ -80,6 +80,6 @@ def test_what_cannot_be_extracted_is_refused(tmp_path):
     with pytest.raises(SystemExit, match='is a MullerResizer; only DownsizeNet'):
         extract_downsizer.main([str(path), out])
     path, _ = checkpoint(tmp_path, None, {'data_preprocessor.downsizer.fusion.bias': torch.zeros(3)})
-    with pytest.raises(SystemExit, match='does not fit its config'):
+    with pytest.raises(SystemExit, match=r'does not fit the downsizer: fusion.bias is \(3,\) instead of \(16,\)'):
         extract_downsizer.main([str(path), out])
     assert not (tmp_path / 'net.safetensors').exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 
 pytest.importorskip('mmseg')
@@ -109,6 +110,23 @@ def test_options_reach_the_config(trained: tuple[Path, Path], tmp_path: Path) ->
     assert cfg.work_dir == os.path.join('work_dirs', 'tiny')
     scaled = ['--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=16']
     assert train_tool.load_config(train_tool.parse_args([config, *scaled])).auto_scale_lr.enable
+
+
+@pytest.mark.parametrize('hooks', [{}, dict(default_hooks={}), dict(default_hooks=dict(checkpoint=dict(interval=3)))])
+def test_checkpoints_are_kept_until_the_next_is_written(hooks: dict) -> None:
+    if 'checkpoint' in hooks.get('default_hooks', {}):
+        hooks['default_hooks']['checkpoint']['type'] = 'CheckpointHook'
+    cfg = Config(hooks)
+    train_tool.keep_checkpoints(cfg)
+    assert cfg.default_hooks.checkpoint.type == 'mmdownsize.KeepingCheckpointHook'
+    assert cfg.default_hooks.checkpoint.interval == (3 if hooks.get('default_hooks') else 1)
+
+
+def test_another_hook_for_checkpoints_or_none_is_left_alone() -> None:
+    for hook in (None, dict(type='Mine')):
+        cfg = Config(dict(default_hooks=dict(checkpoint=hook)))
+        train_tool.keep_checkpoints(cfg)
+        assert cfg.default_hooks.checkpoint == hook
 
 
 def test_test_time_augmentation_wraps_the_model(trained: tuple[Path, Path]) -> None:

@@ -65,8 +65,8 @@ def test_images_may_be_resized_first(trained, data, tmp_path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({0: 'nowhere.py'}, 'no such file: nowhere.py'),
-        ({1: 'nowhere.pth'}, 'no such file: nowhere.pth'),
+        ({0: 'nowhere.py'}, 'no such config: nowhere.py'),
+        ({1: 'nowhere.pth'}, 'no such checkpoint: nowhere.pth'),
         ({2: 'nowhere'}, 'no such file or folder: nowhere'),
         ({2: '.'}, 'no image in'),
     ],

@@ -1,0 +1,83 @@
+"""Writing files so that a full disk, or an end at any moment, leaves whole ones: the old or the new, never half of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_whole(path: str | Path, content: bytes | str) -> None:
+    """Write a file in one step, beside its place and then into it.
+
+    Args:
+        path: Where to; folders on the way are made. What is no regular file, such as a pipe, is written to as it is.
+        content: Text is encoded as UTF-8.
+
+    Raises:
+        OSError: If it cannot be written: names the file. What was there before is still there, whole.
+    """
+    path = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+    data = content.encode() if isinstance(content, str) else content
+    aside = path.with_name(f'{path.name}.{os.getpid()}.partial') if path.is_file() or not path.exists() else path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open('wb') as file:
+            file.write(data)
+            file.flush()
+            if aside != path:
+                os.fsync(file.fileno())
+        if aside != path:
+            aside.replace(path)
+    except BaseException as error:
+        if aside != path:
+            _remove(aside)
+        if isinstance(error, OSError):
+            raise _named(error, path) from error
+        raise
+
+
+def append_line(path: str | Path, line: str) -> None:
+    """Add a line to a text file, all of it or nothing.
+
+    Raises:
+        OSError: If it cannot be written: names the file, which is as it was.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open('ab', buffering=0) as file:  # a buffer would write again when the file is closed
+            before, rest = file.tell(), f'{line}\n'.encode()
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+            except OSError:
+                os.truncate(path, before)
+                raise
+    except OSError as error:
+        raise _named(error, path) from error
+
+
+def check_writable(path: str | Path) -> None:
+    """Try out whether a file can be written there, before the work whose result it is to hold.
+
+    Raises:
+        OSError: If it cannot: names the file.
+    """
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise IsADirectoryError(f'cannot write {path}: it is a folder')
+    if not path.exists():
+        write_whole(path.with_name(f'{path.name}.{os.getpid()}.trial'), b'')
+        _remove(path.with_name(f'{path.name}.{os.getpid()}.trial'))
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    # A write that fails in the middle does not know which file it was, and mkdir names another.
+    return type(error)(error.errno, f'cannot write {path}: {error.strerror or error}')
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:  # where nothing could be made, nothing is to be removed
+        return
