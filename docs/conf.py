@@ -10,6 +10,7 @@ html_theme = 'furo'
 html_copy_source = False
 myst_heading_anchors = 3
 autosummary_generate = False  # the summaries link to what stands on the same page
+autodoc_mock_imports = ['mmpretrain']  # it imports torchvision, which need not be there
 autodoc_typehints = 'description'
 autodoc_member_order = 'bysource'
 autodoc_preserve_defaults = True  # an object's address, or a path of this machine, is not a default

@@ -37,7 +37,8 @@ def public_names() -> set[str]:
     names |= set(registry._ON_DEMAND)
     for hook in registry.HOOKS._locations:
         module = importlib.import_module(hook)
-        names |= {name for name, value in inspect.getmembers(module, inspect.isclass) if value.__module__ == hook}
+        classes = inspect.getmembers(module, inspect.isclass)
+        names |= {name for name, value in classes if value.__module__ == hook and not name.startswith('_')}
     return names
 
 
