@@ -140,8 +140,9 @@ def test_a_config_of_the_study_takes_a_step_on_real_images(real: Config) -> None
         assert len(model.eval().val_step(next(iter(loader(real.val_dataloader, 1))))) == 1
 
 
-def test_the_arms_of_the_study_build() -> None:
-    arms = load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')
+@pytest.mark.parametrize('name', ['_arms', '_arms_det'])
+def test_the_arms_of_the_study_build(name: str) -> None:
+    arms = load_arms([], ROOT / f'configs/study/{name}.py', 'bilinear')
     assert {arm.train for arm in arms} == {True, False}
     for arm in arms:
         resizer = build_resizer(arm.downsizer)
