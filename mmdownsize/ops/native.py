@@ -128,6 +128,7 @@ class _Call:
     shift: float
     gain: float
     instructions: int
+    trains: bool
 
     def run(self, name: str, images: Tensor, base: Tensor, parameters: list[Tensor], **tensors: Any) -> None:
         """Call a function of the library. parameters: to_logits, weights, biases, or none."""
@@ -186,8 +187,7 @@ class _Downsize(torch.autograd.Function):
         n, c = images.shape[:2]
         h, w = base.shape[1:]
         out = images.new_empty((n, c, h, w), dtype=torch.float32)
-        trains = any(ctx.needs_input_grad[2:])
-        features = out.new_empty((n, h, w, CHANNELS)) if parameters and trains else None
+        features = out.new_empty((n, h, w, CHANNELS)) if parameters and call.trains else None
         call.run('mmdownsize_forward', images, base, list(parameters), out=out, features=features)
         ctx.call = call
         ctx.save_for_backward(images, base, features, *parameters)
@@ -237,14 +237,16 @@ def downsize(
         (N, C, h, w), see there. Differentiable in ``base`` and ``texture``, once. Does not depend on the
         number of threads, to the last bit, and neither do its gradients.
     """
+    parameters = [] if texture is None else [texture.to_logits, *texture.weights, *texture.biases]
     call = _Call(
         around,
         normalize,
         0.0 if texture is None else texture.shift,
         1.0 if texture is None else texture.gain,
         instructions() if instruction_set is None else instruction_set,
+        # Asked here, as inside the function weights need a gradient also where none will be taken.
+        torch.is_grad_enabled() and any(t.requires_grad for t in (base, *parameters)),
     )
-    parameters = [] if texture is None else [texture.to_logits, *texture.weights, *texture.biases]
     source = images if images.dtype == torch.uint8 else images.float()
     out: Tensor = _Downsize.apply(call, source, base, *parameters)  # type: ignore[no-untyped-call]
     return out if images.dtype == torch.uint8 else out.to(images.dtype)

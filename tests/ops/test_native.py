@@ -187,6 +187,21 @@ def test_nothing_is_kept_for_a_backward_pass_that_cannot_come():
 
 
 @needs_library
+@pytest.mark.parametrize('gradients', [True, False])
+def test_features_are_kept_only_where_a_gradient_may_be_taken(gradients, monkeypatch):
+    kept, run = [], native._Call.run
+    monkeypatch.setattr(
+        native._Call, 'run', lambda *args, **tensors: kept.append(tensors.get('features')) or run(*args, **tensors)
+    )
+    problem = case((13, 9), (6, 5))
+    around = neighborhood((13, 9), (6, 5), (2, 2), 'bilinear', torch.float32)
+    base, to_logits, w1, w2, b1, b2 = (leaf.float().requires_grad_() for leaf in problem.leaves)
+    with torch.set_grad_enabled(gradients):  # the weights are trainable either way
+        compiled(problem.images.float(), around, base, Texture([w1, w2], [b1, b2], to_logits), 'softmax')
+    assert [features is not None for features in kept] == [gradients]
+
+
+@needs_library
 def test_empty_batch():
     problem = case((13, 9), (6, 5))
     out, grads = problem.run(compiled, torch.float32, images=torch.empty(0, 3, 13, 9))
