@@ -11,7 +11,7 @@ model = dict(
     ),
 )
 optim_wrapper = dict(optimizer=dict(lr=4e-3, weight_decay=0.0), clip_grad=dict(max_norm=1.0))
-max_epochs = 12  # of 46 steps
+max_epochs = 6  # of 46 steps
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
     dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),
