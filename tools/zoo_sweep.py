@@ -39,7 +39,7 @@ from tools.zoo_trial import FACTOR, Task, run
 REPORT = Path('docs/results/zoo_sweep.json')
 HW = (128, 160)
 LARGER_HW = (512, 512)
-"""For models that cannot take the small images, because a map in them would vanish."""
+"""For models that cannot take the small images, because a map in them would vanish, and whose config names no size."""
 NO_FAMILY = ('_base_', 'common')
 LIGHT = (
     r'nano|pico|atto|femto',
@@ -187,7 +187,8 @@ def try_config(
         return dict(verdict='refused', reason=str(error))
     entry: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for hw in (HW, LARGER_HW):
+        own_hw = (cfg.model.get('data_preprocessor') or {}).get('size')
+        for hw in (HW, tuple(own_hw) if isinstance(own_hw, Sequence) else LARGER_HW):
             task = Task(config, scope, hw, None, Path(folder) / 'weights.pth', memory_gib)
             stock = run_apart(task, seconds)
             entry = dict(hw=list(hw))

@@ -8,14 +8,12 @@ from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from mmengine.structures import InstanceData, PixelData
 
-from mmdownsize.registry import MODELS as OURS
-
 
 @MODELS.register_module()
 class PlantedModel(BaseModel):
     def __init__(self, behaviour, data_preprocessor):
-        if behaviour in ('no such build', 'refuses'):
-            OURS.build(dict(type='FixedResizer', kernel='gone')) if behaviour == 'refuses' else self.gone
+        if behaviour == 'no such build':
+            raise AttributeError("no attribute 'gone'")
         super().__init__(data_preprocessor)
         self.behaviour = behaviour
         self.conv = torch.nn.Conv2d(3, 2, 1)

@@ -108,6 +108,15 @@ def test_what_has_no_counterpart_is_refused_with_the_tool_s_words(zoo, tmp_path)
     assert str(tmp_path) not in broken['reason']
 
 
+def test_what_the_preprocessor_refuses_is_no_failure(zoo, tmp_path):
+    folder = zoo(padded=PLANTED.format('fine').replace('size=', 'size_divisor=32, size='))
+    (entry,) = sweep(folder, tmp_path / 'report.json').values()
+    assert entry['verdict'] == 'refused'
+    assert (
+        entry['reason'].startswith('size=(') and 'size_divisor=32 clash: mmseg pads to one of them' in entry['reason']
+    )
+
+
 def test_only_what_the_plugin_raises_by_itself_is_a_refusal():
     from mmdownsize.resizers import DownsizeNet
 
