@@ -263,8 +263,9 @@ def check(cfg: Config) -> list[str]:
     parameters = list(model.data_preprocessor.downsizer.parameters())
     if parameters and not any(p.grad is not None and p.grad.any() for p in parameters):
         raise ValueError('the downsizer gets no gradient')
+    model.eval()  # in a statement of its own: mmdet's distillers return None
     with torch.no_grad():
-        predicted = model.eval().test_step(made_up_batch(cfg))
+        predicted = model.test_step(made_up_batch(cfg))
     found = ', '.join(f'{name} {float(value):.3f}' for name, value in losses.items() if value.numel() == 1)
     return [f'losses and gradients: {found}', f'a prediction: {len(predicted)} samples']
 

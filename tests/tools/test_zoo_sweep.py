@@ -1,0 +1,250 @@
+"""tools/zoo_sweep.py: verdicts on models that work, fail and misbehave; bounds, resuming, tables, which config is light."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip('mmdet')
+pytest.importorskip('mmseg')
+
+from tools import zoo_data, zoo_sweep, zoo_trial
+from tools.swap_resizer import load
+
+ROOT = Path(__file__).parents[2]
+PLANTED = """
+custom_imports = dict(imports=['tests.tools.planted_model'])
+default_scope = 'mmseg'
+model = dict(
+    type='PlantedModel',
+    behaviour={!r},
+    data_preprocessor=dict(type='SegDataPreProcessor', size=(512, 512), mean=[0.0] * 3, std=[50.0] * 3),
+)
+"""
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    """A function that writes families of one config each, and the folder that they lie in."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    folder = tmp_path / 'zoo'
+
+    def write(**families):
+        for family, text in families.items():
+            (folder / family).mkdir(parents=True)
+            (folder / family / 'model_r18.py').write_text(text)
+        return folder
+
+    return write
+
+
+def sweep(folder, out, *options):
+    zoo_sweep.main(['--configs', str(folder), '--out', str(out), *options])
+    return json.loads(out.read_text())['configs']
+
+
+def test_a_detector_and_a_segmentor_give_what_they_give_without_a_downsizer(zoo, tmp_path, capsys):
+    folder = zoo(
+        det="_base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'\nmodel = dict(backbone=dict(depth=18), "
+        'neck=dict(in_channels=[64, 128, 256, 512]))\n',
+        seg="_base_ = 'mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-769x769.py'\n",
+    )
+    entries = sweep(folder, tmp_path / 'report.json', '--markdown')
+    assert sorted(entries) == ['zoo/det/model_r18.py', 'zoo/seg/model_r18.py']
+    for entry in entries.values():
+        assert entry['verdict'] == 'works' and entry['reason'] == ''
+        assert entry['loss_difference'] < 1e-3
+        assert entry['same_prediction'] > 0.98
+        assert min(entry['seconds']) > 0 and min(entry['peak_mib']) > 100
+    said = capsys.readouterr().out
+    assert said.startswith('2 of 2 families, 2 configs: 2 works.\n\n| config | verdict |')
+    assert '| `zoo/seg/model_r18.py` | works | 0.0' in said
+
+
+@pytest.mark.parametrize(
+    ('behaviour', 'verdict', 'reason'),
+    [
+        ('fine', 'works', ''),
+        ('only swapped', 'fails only swapped', 'RuntimeError: planted in planted_model.py'),
+        ('only unswapped', 'fails only unswapped', 'planted'),
+        ('deaf', 'fails only swapped', 'the downsizer gets no gradient'),
+        ('boxes', 'fails only swapped', 'boxes lie outside the original image'),
+        ('no such build', 'fails in both', "no attribute 'gone'"),
+        ('infinite', 'fails in both', 'losses that are not finite: loss, loss_seg'),
+        ('small map', 'fails in both', 'pred_sem_seg has (512, 512) (h, w), the original image (768, 768)'),
+        ('dies', 'fails in both', 'the process ended with code 3'),
+        ('allocates', 'fails in both', "can't allocate memory"),
+    ],
+)
+def test_verdicts_on_planted_models(behaviour, verdict, reason, zoo, tmp_path):
+    folder = zoo(planted=PLANTED.format(behaviour))
+    (entry,) = sweep(folder, tmp_path / 'report.json').values()
+    assert entry['verdict'] == verdict
+    assert reason in entry['reason'] and bool(reason) == bool(entry['reason'])
+    assert (verdict == 'works') == ('loss_difference' in entry)
+
+
+def test_a_process_is_ended_after_its_time(zoo, tmp_path):
+    folder = zoo(slow=PLANTED.format('sleeps'))
+    (entry,) = sweep(folder, tmp_path / 'report.json', '--seconds', '6').values()
+    assert (entry['verdict'], entry['reason']) == ('fails in both', 'took longer than 6 s')
+    assert entry['hw'] == [128, 160]  # larger images would take longer still
+
+
+def test_what_has_no_counterpart_is_refused_with_the_tool_s_words(zoo, tmp_path):
+    folder = zoo(
+        video="model = dict(type='X', data_preprocessor=dict(type='TrackDataPreprocessor'))",
+        plain='x = 1',
+        broken='x = 1 / 0',
+    )
+    entries = sweep(folder, tmp_path / 'report.json')
+    video, plain, broken = (entries[f'zoo/{name}/model_r18.py'] for name in ('video', 'plain', 'broken'))
+    assert video['verdict'] == 'refused'
+    assert video['reason'].startswith('TrackDataPreprocessor has no counterpart here; there is one for DetDataPreproc')
+    assert (plain['verdict'], plain['reason']) == ('fails in both', 'the config describes no model')
+    assert broken['verdict'] == 'fails in both' and 'division by zero' in broken['reason']
+    assert str(tmp_path) not in broken['reason']
+
+
+def test_what_the_preprocessor_refuses_is_no_failure(zoo, tmp_path):
+    folder = zoo(padded=PLANTED.format('fine').replace('size=', 'size_divisor=32, size='))
+    (entry,) = sweep(folder, tmp_path / 'report.json').values()
+    assert entry['verdict'] == 'refused'
+    assert (
+        entry['reason'].startswith('size=(') and 'size_divisor=32 clash: mmseg pads to one of them' in entry['reason']
+    )
+
+
+def test_only_what_the_plugin_raises_by_itself_is_a_refusal():
+    from mmdownsize.resizers import DownsizeNet
+
+    def caught(function, *args):
+        try:
+            try:
+                function(*args)
+            except Exception as error:
+                raise RuntimeError('wrapped') from error
+        except RuntimeError as error:
+            return zoo_trial.refused_by_name(error)
+
+    assert 'neighbors' in str(caught(lambda: DownsizeNet(neighbors=3)))
+    assert caught(DownsizeNet.forward, None, torch.zeros(1, 3, 4, 4), (2, 2)) is None  # an error, but no refusal
+    assert caught(lambda: 1 / 0) is None
+
+
+def test_an_interrupted_sweep_goes_on_where_it_was(zoo, tmp_path, monkeypatch):
+    folder, out, tried = zoo(a='model = 1', b='model = 1', c='model = 1'), tmp_path / 'report.json', []
+
+    def trial(config, *args):
+        tried.append(config.parent.name)
+        if tried == ['a', 'b']:
+            raise KeyboardInterrupt
+        return dict(verdict='works', reason=f'{len(tried)}')
+
+    monkeypatch.setattr(zoo_sweep, 'try_config', trial)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(folder, out)
+    assert list(json.loads(out.read_text())['configs']) == ['zoo/a/model_r18.py']
+    entries = sweep(folder, out)
+    assert tried == ['a', 'b', 'b', 'c'] and entries['zoo/a/model_r18.py']['reason'] == '1'
+    sweep(folder, out)
+    assert len(tried) == 4
+    zoo_sweep.main(['--configs', str(folder), '--out', str(out), '--table'])
+    assert len(tried) == 4
+
+
+def test_families_and_all_their_configs(zoo, tmp_path, monkeypatch, capsys):
+    folder, out = (
+        zoo(a='model = dict(x=1)', b='model = dict(x=1)', _base_='model = dict(x=1)'),
+        tmp_path / 'report.json',
+    )
+    (folder / 'a' / 'model_nano.py').write_text('fragment = 1')
+    monkeypatch.setattr(zoo_sweep, 'try_config', lambda *args: dict(verdict='works', reason=''))
+    assert list(sweep(folder, out, '--only', 'a')) == ['zoo/a/model_r18.py']  # the lighter one is no model
+    capsys.readouterr()
+    assert list(sweep(folder, out, '--only', 'zoo/a', '--all')) == ['zoo/a/model_nano.py', 'zoo/a/model_r18.py']
+    assert '1 of 2 families, 2 configs: 2 works' in capsys.readouterr().err
+    assert len(sweep(folder, out)) == 3
+
+
+def test_the_lightest_config_of_a_family():
+    def first(*names):
+        return min((Path(f'{name}.py') for name in names), key=zoo_sweep.weight).stem
+
+    assert first('a_r101_x', 'a_r50_x', 'a_r18_fpn_1x_coco', 'a_x101_x') == 'a_r18_fpn_1x_coco'
+    assert first('rtmdet_l_300e', 'rtmdet_tiny_300e', 'rtmdet_s_300e') == 'rtmdet_tiny_300e'
+    assert first('swin-l-p4', 'swin-t-p4', 'swin-s-p4') == 'swin-t-p4'
+    assert first('fcos_r50_caffe_giou', 'fcos_r50') == 'fcos_r50'
+    assert first('a_hrnet_w40', 'a_large') == 'a_hrnet_w40'
+
+
+def test_agreement_is_measured():
+    boxes = np.array([[0.0, 0, 100, 50], [10, 10, 20, 20]])
+    stock = dict(map=np.array([[1, 2], [3, 4]]), boxes=boxes, labels=np.array([0, 1]), inside=True)
+    assert zoo_sweep.same_prediction([stock], [stock]) == 1
+    assert zoo_sweep.same_prediction([stock], [dict(stock, boxes=boxes[::-1], labels=np.array([1, 0]))]) == 1
+    assert zoo_sweep.same_prediction([stock], [dict(stock, labels=np.array([0, 0]))]) == pytest.approx(5 / 6, abs=1e-4)
+    assert zoo_sweep.same_prediction([stock], [dict(stock, boxes=boxes + 2)]) == pytest.approx(4 / 6, abs=1e-4)
+    assert zoo_sweep.same_prediction([stock], [dict(stock, boxes=boxes[:0], labels=np.zeros(0))]) == pytest.approx(
+        4 / 6, abs=1e-4
+    )
+    assert zoo_sweep.same_prediction([dict(stock, map=None, boxes=boxes[:0])], [stock]) is None
+    assert zoo_sweep.loss_difference(dict(loss=2.0), dict(loss=2.5)) == 0.25
+    assert zoo_sweep.loss_difference(dict(loss=2.0), dict(loss=2.0, other=1.0)) is None
+
+
+def test_annotations_are_those_that_the_pipeline_loads():
+    kinds = zoo_data.kinds_of(load('mmdet::htc/htc_r50_fpn_1x_coco.py')[0])
+    assert kinds['masks'] and kinds['semantic'] and not kinds['proposals']
+    assert zoo_data.kinds_of(load('mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py')[0])['proposals']
+    assert zoo_data.kinds_of(load('mmdet::solo/solo_r50_fpn_1x_coco.py')[0])['boxes'] is True
+    panoptic = zoo_data.kinds_of(load('mmdet::maskformer/maskformer_r50_ms-16xb1-75e_coco.py')[0])
+    assert panoptic['masks'] and panoptic['semantic'] and panoptic['first_stuff'] == 80
+    assert not zoo_data.kinds_of(load('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')[0])['masks']
+
+
+def test_larger_images_are_the_small_ones_with_every_pixel_repeated():
+    kinds = dict(boxes=True, masks=True, polygons=False, semantic=True, proposals=True)
+    kinds.update(edges=True, depth=True, border=True, first_stuff=3)
+    for scope in ('mmdet', 'mmseg'):
+        small, large = (zoo_data.made_up_batch(scope, (32, 48), factor, kinds) for factor in (1, 2))
+        for a, b in zip(small['inputs'], large['inputs']):
+            assert torch.equal(b[:, ::2, ::2], a) and torch.equal(b[:, 1::2, 1::2], a)
+        for a, b in zip(small['data_samples'], large['data_samples']):
+            assert b.img_shape == (64, 96) and a.ori_shape == b.ori_shape == (48, 72)
+            assert (b.border == 2 * a.border).all()
+            assert b.scale_factor == pytest.approx((96 / 72, 64 / 48))
+            if scope == 'mmdet':
+                assert torch.equal(b.gt_instances.bboxes.tensor, 2 * a.gt_instances.bboxes.tensor)
+                assert torch.equal(b.proposals.bboxes, 2 * a.proposals.bboxes)
+                assert (b.gt_instances.masks.masks[:, ::2, ::2] == a.gt_instances.masks.masks).all()
+                assert a.gt_instances.masks.masks.any(axis=(1, 2)).all()
+                assert set(b.gt_sem_seg.sem_seg.unique().tolist()) == {3, 4}
+            else:
+                assert torch.equal(b.gt_depth_map.data[:, ::2, ::2], a.gt_depth_map.data)
+                assert b.gt_sem_seg.data.shape == b.gt_edge_map.data.shape == (1, 64, 96)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--only', 'gone'], 'unknown --only gone, choose from .*mmdet/retinanet'),
+        (['--configs', 'nowhere'], '--configs nowhere: no such folder'),
+        (['--out', 'README.md'], 'README.md is no report of this tool'),
+    ],
+)
+def test_bad_command_lines(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('README.md').write_text('{}')
+    with pytest.raises(SystemExit, match=message):
+        zoo_sweep.main(arguments if '--out' in arguments else [*arguments, '--out', 'report.json'])
+    assert not Path('report.json').exists()
+
+
+@pytest.mark.parametrize('option', ['--seconds', '--memory'])
+def test_bounds_are_above_zero(option, capsys):
+    with pytest.raises(SystemExit):
+        zoo_sweep.main([option, '0'])
+    assert f'{option} must be above 0, got 0.0' in capsys.readouterr().err

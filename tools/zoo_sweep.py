@@ -1,0 +1,327 @@
+"""Try the downsizer in front of every model family that mmdet and mmsegmentation ship, and say where it works.
+
+python tools/zoo_sweep.py [--only FAMILY ...] [--all] [--configs DIR ...] [--out FILE] [--seconds S] [--memory GIB]
+    [--markdown] [--table]
+
+A family is a folder of configs; its lightest config, judged by its name, stands for it. Every config is run as it is and
+with a downsizer, each in a process of its own under a bound of time and memory: a prediction, the losses, the downsizer's
+gradients and a step of the optimiser, on small made-up images and without pretrained weights. The report is written after
+every config, and one that is in it is not run again: an interrupted sweep is continued by the same command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import multiprocessing
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from mmdownsize.files import check_writable, write_whole
+from tools.command_line import WRONG_SETTINGS, in_one_line, read_config
+from tools.compare_arms import FRAGMENTS
+from tools.swap_resizer import swap_resizer
+from tools.zoo_table import HEADINGS, VERDICTS, markdown, rows_of, summary
+from tools.zoo_trial import FACTOR, Task, run
+
+REPORT = Path('docs/results/zoo_sweep.json')
+HW = (128, 160)
+LARGER_HW = (512, 512)
+"""For models that cannot take the small images, because a map in them would vanish, and whose config names no size."""
+NO_FAMILY = ('_base_', 'common')
+LIGHT = (
+    r'nano|pico|atto|femto',
+    r'tiny|[-_]t[-_]|_b0|-b0|efficientnet-?b0|mobilenet|mbv2|v2-b0|m-v2',
+    r'r18|r-18|stdc1|hr18s|hrnetv2p-w18|small',
+    r'r34|r-34|[-_]s[-_]|hr18|_b1|-b1|200mf|400mf|800mf|1\.6gf|ssd300',
+    r'r50|r-50|d53|[-_]m[-_]',
+    r'.',
+    r'101|[-_][lx][-_]|large|152|huge',
+)
+SAME = 0.01
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--only', nargs='+', metavar='FAMILY', help='families such as mmdet/retinanet or retinanet')
+    parser.add_argument('--all', action='store_true', help='every config of a family, not only the lightest')
+    parser.add_argument(
+        '--configs', nargs='+', type=Path, metavar='DIR', help='folders of families (default: what is installed)'
+    )
+    parser.add_argument('--out', type=Path, default=REPORT, help='the report, which is continued')
+    parser.add_argument('--seconds', type=float, default=150, help='time that one process may take')
+    parser.add_argument('--memory', type=float, default=10, metavar='GIB', help='address space that one may take')
+    parser.add_argument('--table', action='store_true', help='run nothing: show what the report has')
+    parser.add_argument('--markdown', action='store_true', help='print the table for the documentation')
+    args = parser.parse_args(argv)
+    for name in ('seconds', 'memory'):
+        if not getattr(args, name) > 0:
+            parser.error(f'--{name} must be above 0, got {getattr(args, name)}')
+    return args
+
+
+def installed_configs() -> list[Path]:
+    """Return the configs of mmdet and mmsegmentation, of those that are installed.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    folders = []
+    for package in ('mmdet', 'mmseg'):
+        spec = importlib.util.find_spec(package)
+        if spec and spec.origin:
+            folders.append(Path(spec.origin).parent / '.mim' / 'configs')
+    folders = [folder for folder in folders if folder.is_dir()]
+    if not folders:
+        raise ValueError('neither mmdet nor mmsegmentation is installed with configs: name folders with --configs')
+    return folders
+
+
+def scope_of(folder: Path) -> str:
+    """Return the package that a folder of families belongs to, or the folder's own name."""
+    return folder.parents[1].name if folder.parts[-2:] == ('.mim', 'configs') else folder.name
+
+
+def families_in(folders: Sequence[Path]) -> dict[str, list[Path]]:
+    """Return every family's configs, the lightest first.
+
+    Raises:
+        ValueError: If a folder does not exist.
+    """
+    families = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f'--configs {folder}: no such folder')
+        for family in sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in NO_FAMILY):
+            configs = sorted(family.glob('*.py'), key=weight)
+            if configs:
+                families[f'{scope_of(folder)}/{family.name}'] = configs
+    return families
+
+
+def weight(config: Path) -> tuple[int, int, str]:
+    """Return how heavy a model looks by its config's name: the class of its backbone, then how much the name adds."""
+    name = config.stem.lower() + '_'
+    if re.search(LIGHT[-1], name):
+        return len(LIGHT), len(name), name
+    rank = next(rank for rank, pattern in enumerate(LIGHT) if re.search(pattern, name))
+    return rank, len(name), name
+
+
+def chosen(families: dict[str, list[Path]], only: Sequence[str] | None) -> dict[str, list[Path]]:
+    """Return the families that are asked for.
+
+    Raises:
+        ValueError: If one does not exist.
+    """
+    if not only:
+        return families
+    picked = {name: paths for name, paths in families.items() if name in only or name.partition('/')[2] in only}
+    known = {*picked, *(name.partition('/')[2] for name in picked)}
+    unknown = [name for name in only if name not in known]
+    if unknown:
+        raise ValueError(f'unknown --only {unknown[0]}, choose from {", ".join(families)}')
+    return picked
+
+
+def lightest(configs: Sequence[Path]) -> list[Path]:
+    """Return the first config that describes a model; the first of all if none does."""
+    for path in configs:
+        try:
+            if read_config(path).get('model'):
+                return [path]
+        except ValueError:  # what a config lacks here, such as a package, is for the trial to say
+            return [path]
+    return list(configs[:1])
+
+
+def run_apart(task: Task, seconds: float) -> dict[str, Any]:
+    """Run a task in a process of its own and return what it found; also where it dies or takes too long."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['tools.zoo_trial', 'mmdet.models', 'mmseg.models'])
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=run, args=(task, theirs))
+    process.start()
+    theirs.close()
+    try:
+        if ours.poll(seconds):
+            return ours.recv()
+        return dict(stage='ended', error=f'took longer than {seconds:g} s', seconds=seconds, out_of_bounds=True)
+    except EOFError:
+        process.join()
+        said = f'the process ended with code {process.exitcode}'
+        return dict(stage='ended', error=said, out_of_bounds=True)
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+
+
+def try_config(
+    config: Path, scope: str, downsizer: dict[str, Any], seconds: float, memory_gib: float
+) -> dict[str, Any]:
+    """Return a config's entry in the report."""
+    cfg = None
+    try:
+        cfg = read_config(config)
+    except ValueError as error:
+        return dict(verdict='fails in both', reason=shortened(str(error)), stage='read')
+    if not cfg.get('model'):
+        return dict(verdict='fails in both', reason='the config describes no model')
+    try:
+        swap_resizer(cfg, downsizer, dict(scale_factor=1 / FACTOR))
+    except ValueError as error:
+        return dict(verdict='refused', reason=str(error))
+    entry: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        own_hw = (cfg.model.get('data_preprocessor') or {}).get('size')
+        for hw in (HW, tuple(own_hw) if isinstance(own_hw, Sequence) else LARGER_HW):
+            task = Task(config, scope, hw, None, Path(folder) / 'weights.pth', memory_gib)
+            stock = run_apart(task, seconds)
+            entry = dict(hw=list(hw))
+            # Nothing is gained by larger images where building fails already, or where it took too long.
+            if not stock['error'] or stock['stage'] in ('read', 'build') or stock.get('out_of_bounds'):
+                break
+        swapped: dict[str, Any] = dict(error='not run: there are no weights', stage='build')
+        if task.weights.exists():
+            swapped = run_apart(Task(config, scope, hw, downsizer, task.weights, memory_gib), seconds)
+    entry['seconds'] = [round(one['seconds'], 1) if 'seconds' in one else None for one in (stock, swapped)]
+    entry['peak_mib'] = [round(one['peak_mib']) if 'peak_mib' in one else None for one in (stock, swapped)]
+    return dict(judged(stock, swapped), **entry)
+
+
+def judged(stock: dict[str, Any], swapped: dict[str, Any]) -> dict[str, Any]:
+    """Return the verdict on what was found with and without a downsizer, its reason, and how far the two agree."""
+    if swapped.get('refused'):
+        return dict(verdict='refused', reason=swapped['error'])
+    if stock['error'] and not swapped['error']:
+        return dict(verdict='fails only unswapped', reason=shortened(stock['error']), stage=stock['stage'])
+    if stock['error']:
+        return dict(verdict='fails in both', reason=shortened(stock['error']), stage=stock['stage'])
+    if swapped['error']:
+        return dict(verdict='fails only swapped', reason=shortened(swapped['error']), stage=swapped['stage'])
+    if stock['inside'] and not swapped['inside']:
+        return dict(verdict='fails only swapped', reason='boxes lie outside the original image', stage='prediction')
+    return dict(
+        verdict='works',
+        reason='' if stock['inside'] else 'boxes are not clipped to the image, with and without',
+        loss_difference=loss_difference(stock['losses'], swapped['losses']),
+        same_prediction=same_prediction(stock['prediction'], swapped['prediction']),
+    )
+
+
+def shortened(reason: str, most: int = 240) -> str:
+    """Return the beginning of a long message, with files named by their last part: a report is for other machines too."""
+    reason = re.sub(r'(?<![\w:/])/(?:[\w.+-]+/)+', '', reason)
+    return reason if len(reason) <= most else f'{reason[: most - 1]}…'
+
+
+def loss_difference(stock: dict[str, float], swapped: dict[str, float]) -> float | None:
+    """Return by how much the total losses differ, relative to the unswapped one; None if other losses are logged."""
+    if stock.keys() != swapped.keys():
+        return None
+    return round(abs(swapped['loss'] - stock['loss']) / max(abs(stock['loss']), 1e-6), 5)
+
+
+def same_prediction(stock: Sequence[dict[str, Any]], swapped: Sequence[dict[str, Any]]) -> float | None:
+    """Return the part of the unswapped model's pixels and boxes that the swapped one predicts too; None if there are none.
+
+    A box is the same if its label is and no edge is further away than 1/100 of the image's longer side.
+    """
+    same = []
+    for a, b in zip(stock, swapped):
+        if a['map'] is not None:
+            same.append(np.isclose(a['map'], b['map'], rtol=SAME).ravel())
+        if a['boxes'] is not None and len(a['boxes']):
+            away = np.abs(a['boxes'][:, None] - b['boxes'][None]).max(axis=2, initial=0)  # (n, m) px
+            limit = SAME * max(a['boxes'].max(), 1)
+            near = (away <= limit) & (a['labels'][:, None] == b['labels'][None])
+            same.append(near.any(axis=1))
+    return round(float(np.concatenate(same).mean()), 4) if same else None
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """Return the report that is to be continued, or an empty one.
+
+    Raises:
+        ValueError: If the file is no report.
+    """
+    if not path.exists():
+        return {}
+    try:
+        report = json.loads(path.read_text())
+        if all(entry['verdict'] in VERDICTS and entry['family'] for entry in report['configs'].values()):
+            return report
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    raise ValueError(f'{path} is no report of this tool: name another file with --out')
+
+
+def sweep(args: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Run what is not in the report yet, and return the whole.
+
+    Raises:
+        ValueError: If an option or the report is not what it should be.
+    """
+    folders = args.configs or installed_configs()
+    families = families_in(folders)
+    report = read_report(args.out) or dict(configs={})
+    report['families'] = sorted({*report.get('families', []), *families})
+    if args.table:
+        return report
+    check_writable(args.out)
+    scopes = {scope_of(folder): folder for folder in folders}
+    downsizer = read_config(FRAGMENTS / 'downsizenet_2x2.py').downsizer.to_dict()
+    jobs = []
+    for family, configs in chosen(families, args.only).items():
+        jobs += [(family, path) for path in (configs if args.all else lightest(configs))]
+    with Progress(
+        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    ) as progress:
+        left = []
+        for family, path in jobs:
+            scope = family.partition('/')[0]
+            name = f'{scope}/{path.relative_to(scopes[scope]).as_posix()}'
+            if name not in report['configs']:
+                left.append((name, family, scope, path))
+        bar = progress.add_task('', total=len(left))
+        for name, family, scope, path in left:
+            progress.update(bar, description=family)
+            entry = try_config(path, scope, downsizer, args.seconds, args.memory)
+            report['configs'][name] = dict(family=family, **entry)
+            write_whole(args.out, json.dumps(report, indent=1, sort_keys=True) + '\n')
+            progress.advance(bar)
+    return report
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Sweep."""
+    args = parse_args(argv)
+    console = Console(stderr=True)
+    with in_one_line(*WRONG_SETTINGS):
+        report = sweep(args, console)
+    if args.markdown:
+        print(markdown(report))
+        return
+    table = Table(*HEADINGS)
+    for row in rows_of(report):
+        table.add_row(*(cell.strip('*') for cell in row))
+    console.print(table)
+    console.print(summary(report))
+
+
+if __name__ == '__main__':
+    main()
