@@ -7,7 +7,7 @@ import torch
 import yaml
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, init_default_scope
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
@@ -16,7 +16,7 @@ pytest.importorskip('mmseg')
 from mmdownsize.preprocessors.resizers import build_resizer
 from mmdownsize.resizers import DownsizeNet
 from tests.configs.catalogue import CONFIGS, FRAGMENTS, OF_THE_STUDY, PLAIN, REAL, ROOT, SIBLINGS, load, loader, stem
-from tools.compare_arms import load_arms
+from tools.compare_arms import config_of, load_arms
 
 
 def test_there_are_configs() -> None:
@@ -140,10 +140,25 @@ def test_a_config_of_the_study_takes_a_step_on_real_images(real: Config) -> None
         assert len(model.eval().val_step(next(iter(loader(real.val_dataloader, 1))))) == 1
 
 
-@pytest.mark.parametrize('name', ['_arms', '_arms_det'])
+@pytest.mark.parametrize('name', ['_arms', '_arms_det', '_arms_finetuned'])
 def test_the_arms_of_the_study_build(name: str) -> None:
     arms = load_arms([], ROOT / f'configs/study/{name}.py', 'bilinear')
-    assert {arm.train for arm in arms} == {True, False}
+    assert {arm.downsizer['type'] == 'FixedResizer' for arm in arms} == {True, False}
     for arm in arms:
-        resizer = build_resizer(arm.downsizer)
-        assert any(parameter.requires_grad for parameter in resizer.parameters()) == arm.train
+        learned = any(parameter.requires_grad for parameter in build_resizer(arm.downsizer).parameters())
+        assert learned == (arm.downsizer['type'] != 'FixedResizer')
+        assert arm.train == (learned or name == '_arms_finetuned')  # there the model is trained behind fixed ones too
+
+
+def test_a_fine_tuned_downsizer_learns_at_four_times_the_rate_of_the_head() -> None:
+    cfg = Config.fromfile(ROOT / 'configs/study/camvid_finetuned_108.py')
+    arms = load_arms([], ROOT / 'configs/study/_arms_finetuned.py', 'bilinear')
+    cfg = config_of(cfg, next(arm for arm in arms if arm.name == 'downsizenet_6x6_area'), seed=0)
+    init_default_scope('mmseg')
+    model = MODELS.build(cfg.model)
+    rates = {
+        id(group['params'][0]): group['lr'] for group in build_optim_wrapper(model, cfg.optim_wrapper).param_groups
+    }
+    for part, rate in ((model.data_preprocessor, 4e-3), (model.decode_head, 1e-3), (model.backbone, 3e-4)):
+        got = {rates[id(parameter)] for parameter in part.parameters() if parameter.requires_grad}
+        assert got and all(r == pytest.approx(rate) for r in got)
