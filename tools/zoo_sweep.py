@@ -1,9 +1,10 @@
 """Try the downsizer in front of every model family that mmdet and mmsegmentation ship, and say where it works.
 
-python tools/zoo_sweep.py [--only FAMILY ...] [--all] [--configs DIR ...] [--out FILE] [--seconds S] [--memory GIB]
-    [--markdown] [--table]
+python tools/zoo_sweep.py [--only FAMILY ...] [--tries N | --all] [--configs DIR ...] [--out FILE] [--seconds S]
+    [--memory GIB] [--markdown] [--table]
 
-A family is a folder of configs; its lightest config, judged by its name, stands for it. Every config is run as it is and
+A family is a folder of configs; its lightest config, judged by its name, stands for it, or the next ones where that does
+not run without a downsizer either: --tries. Every config is run as it is and
 with a downsizer, each in a process of its own under a bound of time and memory: a prediction, the losses, the downsizer's
 gradients and a step of the optimiser, on small made-up images and without pretrained weights. The report is written after
 every config, and one that is in it is not run again: an interrupted sweep is continued by the same command.
@@ -13,12 +14,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import multiprocessing
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +61,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--only', nargs='+', metavar='FAMILY', help='families such as mmdet/retinanet or retinanet')
     parser.add_argument('--all', action='store_true', help='every config of a family, not only the lightest')
     parser.add_argument(
+        '--tries', type=int, default=1, metavar='N', help='configs of a family, until one runs without a downsizer'
+    )
+    parser.add_argument(
         '--configs', nargs='+', type=Path, metavar='DIR', help='folders of families (default: what is installed)'
     )
     parser.add_argument('--out', type=Path, default=REPORT, help='the report, which is continued')
     parser.add_argument('--seconds', type=float, default=150, help='time that one process may take')
     parser.add_argument('--memory', type=float, default=10, metavar='GIB', help='address space that one may take')
     parser.add_argument('--table', action='store_true', help='run nothing: show what the report has')
-    parser.add_argument('--markdown', action='store_true', help='print the table for the documentation')
+    parser.add_argument('--markdown', action='store_true', help='run nothing: print the table for the documentation')
     args = parser.parse_args(argv)
-    for name in ('seconds', 'memory'):
+    for name in ('seconds', 'memory', 'tries'):
         if not getattr(args, name) > 0:
             parser.error(f'--{name} must be above 0, got {getattr(args, name)}')
     return args
@@ -137,15 +142,19 @@ def chosen(families: dict[str, list[Path]], only: Sequence[str] | None) -> dict[
     return picked
 
 
-def lightest(configs: Sequence[Path]) -> list[Path]:
-    """Return the first config that describes a model; the first of all if none does."""
-    for path in configs:
-        try:
-            if read_config(path).get('model'):
-                return [path]
-        except ValueError:  # what a config lacks here, such as a package, is for the trial to say
-            return [path]
-    return list(configs[:1])
+def lightest(configs: Sequence[Path], tries: int) -> Iterator[Path]:
+    """Yield the first ``tries`` configs that describe a model; the first of all if none does."""
+    models = (path for path in configs if describes_a_model(path))
+    first = next(models, configs[0])
+    yield from itertools.islice(itertools.chain([first], models), tries)
+
+
+def describes_a_model(config: Path) -> bool:
+    """Return whether a config has a model, or cannot be read, which is for the trial to say."""
+    try:
+        return bool(read_config(config).get('model'))
+    except ValueError:
+        return True
 
 
 def run_apart(task: Task, seconds: float) -> dict[str, Any]:
@@ -280,29 +289,27 @@ def sweep(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     families = families_in(folders)
     report = read_report(args.out) or dict(configs={})
     report['families'] = sorted({*report.get('families', []), *families})
-    if args.table:
+    if args.table or args.markdown:
         return report
     check_writable(args.out)
     scopes = {scope_of(folder): folder for folder in folders}
     downsizer = read_config(FRAGMENTS / 'downsizenet_2x2.py').downsizer.to_dict()
-    jobs = []
-    for family, configs in chosen(families, args.only).items():
-        jobs += [(family, path) for path in (configs if args.all else lightest(configs))]
+    families = chosen(families, args.only)
     with Progress(
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
     ) as progress:
-        left = []
-        for family, path in jobs:
+        bar = progress.add_task('', total=len(families))
+        for family, configs in families.items():
             scope = family.partition('/')[0]
-            name = f'{scope}/{path.relative_to(scopes[scope]).as_posix()}'
-            if name not in report['configs']:
-                left.append((name, family, scope, path))
-        bar = progress.add_task('', total=len(left))
-        for name, family, scope, path in left:
             progress.update(bar, description=family)
-            entry = try_config(path, scope, downsizer, args.seconds, args.memory)
-            report['configs'][name] = dict(family=family, **entry)
-            write_whole(args.out, json.dumps(report, indent=1, sort_keys=True) + '\n')
+            for path in configs if args.all else lightest(configs, args.tries):
+                name = f'{scope}/{path.relative_to(scopes[scope]).as_posix()}'
+                if name not in report['configs']:
+                    entry = try_config(path, scope, downsizer, args.seconds, args.memory)
+                    report['configs'][name] = dict(family=family, **entry)
+                    write_whole(args.out, json.dumps(report, indent=1, sort_keys=True) + '\n')
+                if not args.all and report['configs'][name]['verdict'] != 'fails in both':
+                    break
             progress.advance(bar)
     return report
 

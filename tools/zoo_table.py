@@ -41,17 +41,38 @@ def pair(values: Sequence[float | None] | None) -> str:
     return ' / '.join('–' if value is None else f'{value:g}' for value in values) if values else ''
 
 
+def verdict_of(entries: Sequence[dict[str, Any]]) -> str:
+    """Return a family's verdict: what the downsizer breaks anywhere, else the best of its configs."""
+    verdicts = {entry['verdict'] for entry in entries}
+    ranked = ('fails only swapped', 'works', 'fails only unswapped', 'refused', 'fails in both')
+    return next(verdict for verdict in ranked if verdict in verdicts)
+
+
 def summary(report: dict[str, Any]) -> str:
-    """Return how many were run of how many, and the verdicts."""
-    run_of = {entry['family'] for entry in report['configs'].values()}
-    counts = Counter(entry['verdict'] for entry in report['configs'].values())
-    parts = [f'{counts[verdict]} {VERDICTS[verdict].strip("*")}' for verdict in VERDICTS if counts[verdict]]
-    return f'{len(run_of)} of {len(report["families"])} families, {len(report["configs"])} configs: {", ".join(parts)}'
+    """Return how many families were run, how many of those that run here run with a downsizer, and the other verdicts."""
+    parts = []
+    for scope in sorted({family.partition('/')[0] for family in report['families']}):
+        entries: dict[str, list[dict[str, Any]]] = {}
+        for entry in report['configs'].values():
+            if entry['family'].partition('/')[0] == scope:
+                entries.setdefault(entry['family'], []).append(entry)
+        counts = Counter(verdict_of(family) for family in entries.values())
+        run_here = counts['works'] + counts['fails only swapped']
+        others = [f'{counts[v]} {said.strip("*")}' for v, said in VERDICTS.items() if v != 'works' and counts[v]]
+        of_all = sum(family.startswith(f'{scope}/') for family in report['families'])
+        tried = f'{scope}: {len(entries)} of {of_all} families tried'
+        parts.append('; '.join([tried, f'{counts["works"]} of {run_here} that run here run with a downsizer', *others]))
+    return '\n'.join(parts)
 
 
 def markdown(report: dict[str, Any]) -> str:
     """Return the table as Markdown."""
-    lines = [f'{summary(report)}.', '', f'| {" | ".join(HEADINGS)} |', '|' + '---|' * len(HEADINGS)]
+    lines = [
+        *(f'- {line}.' for line in summary(report).splitlines()),
+        '',
+        f'| {" | ".join(HEADINGS)} |',
+        '|' + '---|' * len(HEADINGS),
+    ]
     for row in rows_of(report):
         cells = [re.sub(r'([|<>_\[\]`])', r'\\\1', cell) for cell in row[1:]]
         lines.append(f'| `{row[0]}` | {" | ".join(cells)} |')

@@ -10,7 +10,7 @@ import torch
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
-from tools import zoo_data, zoo_sweep, zoo_trial
+from tools import zoo_data, zoo_sweep, zoo_table, zoo_trial
 from tools.swap_resizer import load
 
 ROOT = Path(__file__).parents[2]
@@ -51,15 +51,19 @@ def test_a_detector_and_a_segmentor_give_what_they_give_without_a_downsizer(zoo,
         'neck=dict(in_channels=[64, 128, 256, 512]))\n',
         seg="_base_ = 'mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-769x769.py'\n",
     )
-    entries = sweep(folder, tmp_path / 'report.json', '--markdown')
+    entries = sweep(folder, tmp_path / 'report.json')
     assert sorted(entries) == ['zoo/det/model_r18.py', 'zoo/seg/model_r18.py']
     for entry in entries.values():
         assert entry['verdict'] == 'works' and entry['reason'] == ''
         assert entry['loss_difference'] < 1e-3
         assert entry['same_prediction'] > 0.98
         assert min(entry['seconds']) > 0 and min(entry['peak_mib']) > 100
+    capsys.readouterr()
+    assert sweep(folder, tmp_path / 'report.json', '--markdown') == entries
     said = capsys.readouterr().out
-    assert said.startswith('2 of 2 families, 2 configs: 2 works.\n\n| config | verdict |')
+    assert said.startswith(
+        '- zoo: 2 of 2 families tried; 2 of 2 that run here run with a downsizer.\n\n| config | verdict |'
+    )
     assert '| `zoo/seg/model_r18.py` | works | 0.0' in said
 
 
@@ -165,8 +169,37 @@ def test_families_and_all_their_configs(zoo, tmp_path, monkeypatch, capsys):
     assert list(sweep(folder, out, '--only', 'a')) == ['zoo/a/model_r18.py']  # the lighter one is no model
     capsys.readouterr()
     assert list(sweep(folder, out, '--only', 'zoo/a', '--all')) == ['zoo/a/model_nano.py', 'zoo/a/model_r18.py']
-    assert '1 of 2 families, 2 configs: 2 works' in capsys.readouterr().err
+    assert 'zoo: 1 of 2 families tried; 1 of 1 that run here' in capsys.readouterr().err
     assert len(sweep(folder, out)) == 3
+
+
+def test_a_family_whose_lightest_does_not_run_is_tried_further(zoo, tmp_path, monkeypatch, capsys):
+    folder, out = zoo(a='model = dict(x=1)', b='model = dict(x=1)'), tmp_path / 'report.json'
+    for name in ('model_nano', 'model_tiny', 'model_r101'):
+        (folder / 'a' / f'{name}.py').write_text('model = dict(x=1)')
+    verdicts = dict(model_nano='fails in both', model_tiny='fails in both', model_r18='works')
+    monkeypatch.setattr(zoo_sweep, 'try_config', lambda path, *_: dict(verdict=verdicts[path.stem], reason=''))
+    lightest = ['zoo/a/model_nano.py', 'zoo/b/model_r18.py']
+    assert sorted(sweep(folder, out)) == lightest
+    said = ' '.join(capsys.readouterr().err.split())
+    assert '1 of 1 that run here run with a downsizer; 1 fails without a downsizer too' in said
+    assert sorted(sweep(folder, out, '--tries', '2')) == ['zoo/a/model_nano.py', 'zoo/a/model_tiny.py', lightest[1]]
+    assert len(sweep(folder, out, '--tries', '4')) == 4  # not model_r101: model_r18 works
+    capsys.readouterr()
+    assert len(sweep(folder, out, '--tries', '4')) == 4
+    assert '2 of 2 families tried; 2 of 2 that run here run with a downsizer\n' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        sweep(folder, out, '--tries', '0')
+
+
+def test_a_family_s_verdict():
+    def verdict(*verdicts):
+        return zoo_table.verdict_of([dict(verdict=one) for one in verdicts])
+
+    assert verdict('fails in both', 'works') == verdict('refused', 'works') == 'works'
+    assert verdict('works', 'fails only swapped') == 'fails only swapped'
+    assert verdict('fails in both', 'fails only unswapped', 'refused') == 'fails only unswapped'
+    assert verdict('fails in both', 'refused') == 'refused'
 
 
 def test_the_lightest_config_of_a_family():
