@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get('MMDOWNSIZE_DATA', ROOT.parent / 'shared' / 'data')).resolve()
-FOLDERS = {'camvid': 'camvid', 'voc2012': 'voc2012/VOCdevkit/VOC2012'}
+FOLDERS = {'camvid': 'camvid', 'voc2012': 'voc2012/VOCdevkit/VOC2012', 'coco-mini': 'coco_mini'}
 CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/[!_]*.py'))
 OF_THE_STUDY = [path for path in CONFIGS if path.parent.name in ('study', 'label_free')]
 REAL = [path for path in CONFIGS if any(name in path.stem for name in FOLDERS) and path not in OF_THE_STUDY]
