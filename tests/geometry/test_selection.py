@@ -209,8 +209,10 @@ memory = mmap.mmap(-1, 2 * page)
 start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
 assert libc.mprotect(ctypes.c_void_p(start + page), page, 0) == 0
 for width in range(1, 100):
-    for w in {1, width // 3 + 1, width // 2 + 1, width, 20 * width}:
-        cols, rows = torch.arange(w) * width // w, torch.tensor([0, 1, 1])
+    spread = [torch.arange(w) * width // w for w in {1, width // 3 + 1, width // 2 + 1, width, 20 * width}]
+    crowded = torch.cat([torch.arange(width // 16 * 16), torch.full((16,), width - 1)])  # at the end of a row
+    for cols in [*spread, crowded]:
+        rows, w = torch.tensor([0, 1, 1]), len(cols)
         out = torch.full((3 * w + 64,), 99, dtype=torch.uint8)
         source = start + page - 2 * width
         ctypes.memset(source, 1, 2 * width)
