@@ -20,7 +20,7 @@ help:
 	@echo 'make demo       train on a small synthetic set with three resizers, about 5 minutes: a table and a picture'
 	@echo 'make test       lint, types and the whole test suite, which builds the documentation too'
 	@echo 'make nightly    10,000 generated batches through the preprocessors, other ones every time'
-	@echo 'make benchmark  time and memory of every resizer, whole pipelines, and where to resize; on a quiet machine'
+	@echo 'make benchmark  time and memory of every resizer, pipelines, annotations, and where to resize; on a quiet machine'
 	@echo 'make docs       the documentation as HTML, in docs/_build/html'
 	@echo 'VENV=DIR        with any of these: use the environment in DIR as it is'
 
@@ -48,6 +48,7 @@ benchmark: $(SETUP)
 	@"$(PYTHON_BIN)" benchmarks/bm_resizers.py
 	@"$(PYTHON_BIN)" benchmarks/bm_resizers.py --sweep
 	@"$(PYTHON_BIN)" benchmarks/bm_pipelines.py
+	@"$(PYTHON_BIN)" benchmarks/bm_adapter.py
 	@"$(PYTHON_BIN)" benchmarks/bm_loading.py
 
 docs: $(SETUP)

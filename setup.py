@@ -38,17 +38,19 @@ class BuildWithMim(build_py):
                 shutil.copy2(ROOT / name, mim / name)
 
 
-# The compiled kernels: a plain library that ctypes loads. Without a C++ compiler the package installs and works without.
-CSRC = 'mmdownsize/ops/csrc'
-native = Extension(
-    'mmdownsize.ops._native',
-    [f'{CSRC}/downsize.cpp'],
-    depends=[f'{CSRC}/tile.inc'],
-    language='c++',
-    extra_compile_args=['-std=c++17', '-O3', '-fopenmp', '-fno-math-errno', '-fno-trapping-math', '-Wno-psabi'],
-    extra_link_args=['-fopenmp'],
-    optional=True,
-)
+def compiled(room: str, source: str, *included: str) -> Extension:
+    """Compiled kernels: a plain library that ctypes loads. Without a C++ compiler the package installs and works without."""
+    folder = f'mmdownsize/{room}/csrc'
+    return Extension(
+        f'mmdownsize.{room}._native',
+        [f'{folder}/{source}'],
+        depends=[f'{folder}/{name}' for name in included],
+        language='c++',
+        extra_compile_args=['-std=c++17', '-O3', '-fopenmp', '-fno-math-errno', '-fno-trapping-math', '-Wno-psabi'],
+        extra_link_args=['-fopenmp'],
+        optional=True,
+    )
+
 
 setup(
     name='mmdownsize',
@@ -60,8 +62,8 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['mmdownsize', 'mmdownsize.*']),
     include_package_data=False,  # or MANIFEST.in would decide what is installed
-    package_data={'mmdownsize': ['py.typed', 'ops/csrc/*', 'weights/*.safetensors']},
-    ext_modules=[native],
+    package_data={'mmdownsize': ['py.typed', 'ops/csrc/*', 'geometry/csrc/*', 'weights/*.safetensors']},
+    ext_modules=[compiled('ops', 'downsize.cpp', 'tile.inc'), compiled('geometry', 'select.cpp')],
     cmdclass={'build_py': BuildWithMim},
     install_requires=[],
     extras_require={

@@ -18,6 +18,7 @@ NOT_IN_SDIST = ('tests/', 'benchmarks/', '.ci/', '.gitignore', 'Makefile')
 # What lies about in a working tree, and may be in no distribution.
 LITTER = (
     'mmdownsize/ops/_native.cpython-30-any.so',
+    'mmdownsize/geometry/_native.cpython-30-any.so',
     'mmdownsize/ops/__pycache__/grid.cpython-311.pyc',
     'configs/demo/__pycache__/texture_bilinear.cpython-311.pyc',
     'tools/__pycache__/train.cpython-311.pyc',
@@ -172,11 +173,14 @@ def test_a_wheel_without_a_compiler_works_and_says_what_is_missing(installed: Pa
 @pytest.mark.skipif(shutil.which(os.environ.get('CXX', 'g++')) is None, reason='no C++ compiler')
 def test_a_wheel_made_with_a_compiler_brings_the_kernels(sdist: Path, tracked: set[str], tmp_path: Path) -> None:
     wheel = build('build_wheel', unpacked(sdist, tmp_path / 'source'), tmp_path / 'dist')
-    library = f'mmdownsize/ops/_native{sysconfig.get_config_var("EXT_SUFFIX")}'
-    assert content(wheel) - expected_in_wheel(tracked) == {library}
+    suffix = sysconfig.get_config_var('EXT_SUFFIX')
+    libraries = {module: f'mmdownsize/{module}{suffix}' for module in ('ops/_native', 'geometry/_native')}
+    assert content(wheel) - expected_in_wheel(tracked) == set(libraries.values())
     site = install(wheel, tmp_path / 'site')
-    code = 'from mmdownsize.ops import native; print(native.unavailable(), native._load()[0]._name)'
-    assert run(sys.executable, '-c', code, cwd=tmp_path, PYTHONPATH=str(site)).split() == ['None', str(site / library)]
+    for module, library in zip(('ops.native', 'geometry.selection'), libraries.values()):
+        code = f'from mmdownsize.{module} import _load, unavailable; print(unavailable(), _load()[0]._name)'
+        found = run(sys.executable, '-c', code, cwd=tmp_path, PYTHONPATH=str(site)).split()
+        assert found == ['None', str(site / library)]
 
 
 HELP = """

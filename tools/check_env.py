@@ -44,13 +44,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'{sys.executable}: cannot import {module} ({type(error).__name__}: {error})', file=sys.stderr)
         print(f'    pip install {NEEDED[module]}', file=sys.stderr)
     if 'torch' not in broken:
+        from mmdownsize.geometry import selection
         from mmdownsize.ops import native
 
-        if native.unavailable() is not None:
-            print(
-                f'note: slower than it could be, the compiled back end is missing: {native.unavailable()}',
-                file=sys.stderr,
-            )
+        for work, reason in (('', native.unavailable()), (' for instance masks', selection.unavailable())):
+            if reason is not None:
+                print(
+                    f'note: slower than it could be, the compiled back end{work} is missing: {reason}', file=sys.stderr
+                )
     return 1 if broken else 0
 
 

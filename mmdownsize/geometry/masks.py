@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mmdownsize.geometry.resize_map import ResizeMap
+from mmdownsize.geometry.selection import select
 
 
 def _nearest(src: int, dst: int, device: torch.device) -> Tensor:
@@ -34,4 +35,4 @@ def resize_labels(labels: Tensor, resize_map: ResizeMap) -> Tensor:
             f'a label map must have the size of its image, {resize_map.src_hw} (h, w), got {tuple(labels.shape[-2:])}'
         )
     rows, cols = (_nearest(s, d, labels.device) for s, d in zip(resize_map.src_hw, resize_map.dst_hw))
-    return labels.index_select(-2, rows).index_select(-1, cols)
+    return select(labels, rows, cols)

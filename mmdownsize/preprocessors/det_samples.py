@@ -79,7 +79,9 @@ def _map_masks(masks: Any, resize_map: ResizeMap) -> Any:
     if isinstance(masks, BitmapMasks):
         # Not BitmapMasks.resize: its nearest neighbour is that of a pixel's corner, half a pixel off the image's grid.
         bitmaps = torch.from_numpy(masks.masks.reshape(-1, *resize_map.src_hw))
-        return BitmapMasks(resize_labels(bitmaps, resize_map).numpy(), *resize_map.dst_hw)
+        mapped = BitmapMasks([], *resize_map.dst_hw)
+        mapped.masks = resize_labels(bitmaps, resize_map).numpy()  # its constructor would copy them
+        return mapped
     if isinstance(masks, PolygonMasks):
         return masks.resize(resize_map.dst_hw)
     raise ValueError(f'masks must be BitmapMasks, PolygonMasks or a tensor, got {type(masks).__name__}')

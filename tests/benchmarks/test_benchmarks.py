@@ -13,13 +13,22 @@ import torch
 BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
 
 
-@pytest.fixture(scope='module')
-def resizers():
+def loaded(script):
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        yield runpy.run_path(str(BENCHMARKS / 'bm_resizers.py'))
+        yield runpy.run_path(str(BENCHMARKS / script))
     finally:
         sys.path.remove(str(BENCHMARKS))
+
+
+@pytest.fixture(scope='module')
+def resizers():
+    yield from loaded('bm_resizers.py')
+
+
+@pytest.fixture(scope='module')
+def adapter():
+    yield from loaded('bm_adapter.py')
 
 
 def run(script, *arguments):
@@ -94,3 +103,48 @@ def test_a_pipeline_with_each_kind_of_resizer(tmp_path):
     assert [row['resizer'] for row in rows] == ['bilinear', 'DownsizeNet 2 convs, 2x2', 'MULLER']
     assert rows[0]['inference_ratio'] == rows[0]['training_ratio'] == 1
     assert all(0.1 < row[f'{kind}_ratio'] < 10 for row in rows for kind in ('inference', 'training'))
+
+
+def test_samples_of_the_adapters_benchmark_have_what_is_said(adapter):
+    for name, case in adapter['CASES'].items():
+        metainfo, *_, whole = (adapter['samples_of'](case, part)[0] for part in case.parts)
+        assert metainfo.keys() == []
+        if name.startswith('mmdet'):
+            assert type(whole.gt_instances.masks).__name__ in name
+            assert len(whole.gt_instances.masks) == 20
+            assert len(whole.gt_instances.bboxes) + len(whole.ignored_instances.bboxes) == 100
+            assert (whole.gt_instances.masks.height, whole.gt_instances.masks.width) == case.src_hw
+        else:
+            assert (whole.gt_sem_seg.data.dtype, whole.gt_sem_seg.shape) == (torch.int64, case.src_hw)
+
+
+def test_shares_are_what_a_part_adds_to_the_processor_time(adapter):
+    seconds = adapter['Seconds']
+    times = {
+        'metainfo': [seconds(0.009, 0.001)] * 3,
+        'boxes': [seconds(0.009, 0.003)] * 3,
+        'masks': [seconds(wall, 0.010) for wall in (0.013, 0.011, 0.012, 0.019)],
+    }
+    row = adapter['row']('a sample', 2, times)
+    assert row['share'] == pytest.approx({'metainfo': 0.1, 'boxes': 0.2, 'masks': 0.7})
+    assert (row['fastest_ms'], row['median_ms'], row['cpu_ms']) == pytest.approx((11, 12.5, 10))
+    assert row['quartiles_ms'] == pytest.approx([12, 13])
+
+
+def test_the_adapters_table_and_its_numbers(tmp_path):
+    out = tmp_path / 'numbers.json'
+    only = ['mmdet, BitmapMasks, 300x300 -> 160x160', 'mmseg, 1024x2048 -> 307x614']
+    done = run('bm_adapter.py', *(f'--only={name}' for name in only), '--repeats', '1', '--json', out)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(out.read_text())['rows']
+    assert list(dict.fromkeys(row['sample'] for row in rows)) == only
+    assert all(name in done.stdout for name in only)
+    assert {row['threads'] for row in rows} >= {1}
+    assert all(0 < row['fastest_ms'] <= row['median_ms'] and row['cpu_ms'] > 0 for row in rows)
+    assert all(sum(row['share'].values()) == pytest.approx(1) for row in rows)
+
+
+def test_the_adapter_is_not_measured_without_a_repeat():
+    done = run('bm_adapter.py', '--repeats', '0')
+    assert done.returncode == 2
+    assert '--repeats must be at least 1, got 0' in done.stderr

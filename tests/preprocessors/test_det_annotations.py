@@ -10,6 +10,7 @@ from mmengine.structures import InstanceData, PixelData
 
 from tests.preprocessors.batches import (
     DST_HW,
+    FACTOR,
     SCALE_X,
     SCALE_Y,
     SRC_HW,
@@ -107,6 +108,19 @@ def test_a_boolean_bitmap_stays_boolean():
     mapped = processed(det_sample(count=2, masks=masks), training=True).gt_instances.masks
     assert mapped.masks.dtype == np.bool_
     assert np.array_equal(mapped.masks, nearest(masks.masks))
+
+
+@pytest.mark.filterwarnings('ignore:images come at the size')
+@pytest.mark.parametrize('factor', [FACTOR, 1])
+def test_mapped_bitmaps_are_an_array_of_their_own_that_numpy_can_write_to(factor):
+    sample = det_sample()
+    given = sample.gt_instances.masks.masks.copy()
+    mapped = processed(sample, training=True, scale_factor=factor).gt_instances.masks
+    expected = nearest(given) if factor == FACTOR else given
+    assert np.array_equal(mapped.masks, expected)
+    assert mapped.masks.flags.c_contiguous
+    mapped.masks[:] = 7
+    assert np.array_equal(sample.gt_instances.masks.masks, given)
 
 
 def test_polygon_masks_are_scaled_in_training_only():

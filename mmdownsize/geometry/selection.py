@@ -1,0 +1,78 @@
+"""The pixels that a label map keeps: selected by bits, whatever they mean.
+
+For maps of bytes, which instance masks are, there is a compiled back end (``csrc/select.cpp``, built by ``setup.py`` where there
+is a C++ compiler, called through ctypes as that of :mod:`mmdownsize.ops.native`). PyTorch does the rest, with the same result.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from functools import cache
+
+import torch
+from torch import Tensor
+
+LIBRARY = 'mmdownsize.geometry._native'
+BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # gather knows none of PyTorch's other integers
+PARALLEL = 2**20  # bytes of output from which on threads are worth waking
+
+
+@cache
+def _load() -> tuple[ctypes.CDLL | None, str]:
+    """Return the library, or None and why there is none."""
+    spec = importlib.util.find_spec(LIBRARY)
+    if spec is None or spec.origin is None:
+        return None, 'it was not compiled; with a C++ compiler, install mmdownsize again: pip install --no-deps -e .'
+    try:
+        library = ctypes.CDLL(spec.origin)
+    except OSError as error:
+        return None, f'it cannot be loaded: {error}'
+    library.mmdownsize_select.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64] * 6
+    library.mmdownsize_select.restype = None
+    return library, ''
+
+
+def unavailable() -> str | None:
+    """Return why the library cannot be used on this machine, or None if it can."""
+    library, reason = _load()
+    return reason if library is None else None
+
+
+def select(maps: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """Pick the pixels at the crossings of rows and columns: ``out[..., i, j] = maps[..., rows[i], cols[j]]``.
+
+    Args:
+        maps: (..., H, W), any dtype.
+        rows: (h,) int64 in [0, H), on the device of ``maps``.
+        cols: (w,) int64 in [0, W), on the device of ``maps``; not falling.
+
+    Returns:
+        (..., h, w), same dtype; a new tensor, contiguous. Differentiable in ``maps``.
+    """
+    recorded = torch._C._get_tracing_state() is not None or torch.compiler.is_compiling()
+    if recorded or maps.requires_grad or maps.element_size() not in BITS:
+        return maps.index_select(-2, rows).index_select(-1, cols)
+    bits = maps.view(BITS[maps.element_size()])
+    library, _ = _load()
+    plain = type(maps) is Tensor and maps.device.type == 'cpu' and maps.is_contiguous()
+    if library is not None and plain and bits.dtype == torch.uint8:
+        out = _selected_bytes(library, bits, rows, cols)
+    else:
+        # index_select would copy columns one after the other, across memory; gather goes along the rows.
+        high = bits.index_select(-2, rows)
+        out = high.gather(-1, cols.expand(*high.shape[:-1], -1))
+    return out.view(maps.dtype)
+
+
+def _selected_bytes(library: ctypes.CDLL, planes: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    out = planes.new_empty((*planes.shape[:-2], len(rows), len(cols)))
+    rows, cols = rows.contiguous(), cols.contiguous()  # by name: a pointer does not keep a copy alive
+    library.mmdownsize_select(
+        *(tensor.data_ptr() for tensor in (planes, out, rows, cols)),
+        planes.shape[:-2].numel(),
+        *planes.shape[-2:],
+        *out.shape[-2:],
+        torch.get_num_threads() if out.numel() >= PARALLEL else 1,
+    )
+    return out
