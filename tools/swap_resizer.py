@@ -115,8 +115,8 @@ def take_resize(cfg: Config, swap: Swap) -> dict[str, Any]:
     targets = {}
     for path, steps in pipelines(cfg):
         where = '.'.join(path)
-        names = [step['type'] if isinstance(step['type'], str) else step['type'].__name__ for step in steps]
-        drawn = [name for name in names if name.rpartition('.')[2] in DRAWN]
+        names = [name_of(step) for step in steps]
+        drawn = [name for name in names if name in DRAWN]
         if drawn:
             raise ValueError(
                 f'{where} has {drawn[0]}, which draws a size: leave it, and give --scale-factor (and train_scale_factor '
@@ -125,7 +125,7 @@ def take_resize(cfg: Config, swap: Swap) -> dict[str, Any]:
         if 'Resize' not in names:
             raise ValueError(f'{where} has no Resize to take: give --scale-factor or --scale')
         last = len(names) - 1 - names[::-1].index('Resize')
-        sized = [name for name in names[last + 1 :] if name.rpartition('.')[2] in SIZED]
+        sized = [name for name in names[last + 1 :] if name in SIZED]
         if sized:
             raise ValueError(
                 f'{where}: {sized[0]} after Resize works with pixels of the small image; move it before, or give --scale-factor'
@@ -145,6 +145,50 @@ def take_resize(cfg: Config, swap: Swap) -> dict[str, Any]:
     return first
 
 
+def draw_in_the_downsizer(
+    cfg: Config, preprocessor: dict[str, Any], target: dict[str, Any], swap: Swap
+) -> dict[str, Any]:
+    """Return the settings by which the downsizer draws the sizes that ``BatchSyncRandomResize`` drew behind it.
+
+    Raises:
+        ValueError: If the pipeline does not say which size those were drawn around.
+    """
+    augments = preprocessor.get('batch_augments') or []
+    drawing = [augment for augment in augments if name_of(augment) == 'BatchSyncRandomResize']
+    if not drawing:
+        return {}
+    height = delivered_height(cfg)
+    if height is None:
+        raise ValueError(
+            'BatchSyncRandomResize in batch_augments draws sizes behind the downsizer, and no Resize in the pipeline of '
+            'train_dataloader tells what they are relative to: remove it by hand, and give train_scale_factor=(lowest, highest)'
+        )
+    factor = TargetSize(**target).of((height, height))[0] / height
+    low, high = (round(size / height * factor, 4) for size in drawing[-1]['random_size_range'])
+    swap.notes.append(
+        f'BatchSyncRandomResize{tuple(drawing[-1]["random_size_range"])} is taken out of batch_augments: the downsizer draws a '
+        f'factor for every batch instead, train_scale_factor=({low}, {high})'
+    )
+    return dict(batch_augments=[a for a in augments if a not in drawing], train_scale_factor=(low, high))
+
+
+def name_of(settings: dict[str, Any]) -> str:
+    """Return the name of the class that a config is of, without a registry's scope."""
+    kind = settings['type']
+    return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
+
+
+def delivered_height(cfg: Config) -> int | None:
+    """Return the height in px of the images to train on, as the outermost Resize sets it; None if there is none."""
+    node = cfg.get('train_dataloader') or {}
+    while isinstance(node, dict):
+        for step in reversed(node.get('pipeline') or []):
+            if name_of(step) == 'Resize' and isinstance(step.get('scale'), Sequence):
+                return int(step['scale'][1])
+        node = node.get('dataset')
+    return None
+
+
 def swap_resizer(cfg: Config, downsizer: dict[str, Any], target: dict[str, Any] | None) -> Swap:
     """Return what puts a downsizer into a config.
 
@@ -162,7 +206,7 @@ def swap_resizer(cfg: Config, downsizer: dict[str, Any], target: dict[str, Any] 
             'the config has no model.data_preprocessor: a config of mmdet 3.x or mmsegmentation 1.x is needed'
         )
     kind = preprocessor['type'] if isinstance(preprocessor['type'], str) else preprocessor['type'].__name__
-    name = kind.rpartition('.')[2]
+    name = name_of(preprocessor)
     if kind.startswith('mmdownsize.'):
         raise ValueError(f'the config has a downsizer already: {kind}')
     if name not in SWAPS:
@@ -176,8 +220,9 @@ def swap_resizer(cfg: Config, downsizer: dict[str, Any], target: dict[str, Any] 
     swap = Swap()
     if target is None:
         target = take_resize(cfg, swap)
+    drawn = draw_in_the_downsizer(cfg, preprocessor, target, swap)
     swap.changes = {
-        'model': {'data_preprocessor': {'type': SWAPS[name][0], 'downsizer': downsizer, **target}},
+        'model': {'data_preprocessor': {'type': SWAPS[name][0], 'downsizer': downsizer, **target, **drawn}},
         **swap.changes,
     }
     described = ', '.join(f'{key}={value}' for key, value in target.items())

@@ -178,6 +178,7 @@ def build(cfg: Config, hw: tuple[int, int]) -> nn.Module:
             node['init_cfg'] = [init for init in node['init_cfg'] if init.get('type') != 'Pretrained']
     swap_resizer.without_downloads(settings)
     preprocessor = settings.data_preprocessor
+    preprocessor.pop('train_scale_factor', None)  # losses are compared at the target
     for node in [preprocessor, *(preprocessor.get('batch_augments') or [])]:
         if isinstance(node.get('size'), Sequence):
             node['size'] = hw

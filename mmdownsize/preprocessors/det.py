@@ -56,7 +56,7 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
                 # The one overwrites scale_factor, the other ignores it: boxes would land elsewhere.
                 raise ValueError(
                     f'{type(augment).__name__} in batch_augments resizes the batch a second time and cannot be '
-                    'combined with a downsizer: remove it, and vary the size in the pipeline if need be'
+                    'combined with a downsizer: remove it; scale and keep_ratio say one size, train_scale_factor draws many'
                 )
             if isinstance(augment, BatchFixedSizePad):
                 if self.train_scale_factor is not None:

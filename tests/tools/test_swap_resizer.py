@@ -92,6 +92,49 @@ def test_what_cannot_be_swapped_is_refused_with_the_way_out(cfg, message):
         swap_resizer.swap_resizer(cfg, DOWNSIZER, None)
 
 
+def test_sizes_that_were_drawn_behind_the_downsizer_are_drawn_by_it():
+    cfg, _ = swap_resizer.load('mmdet::yolox/yolox_tiny_8xb8-300e_coco.py')
+    swap = swap_resizer.swap_resizer(cfg, DOWNSIZER, dict(scale_factor=0.5))
+    # (320, 640) px of images of 640, of which half is wanted
+    assert swap.changes['model']['data_preprocessor']['train_scale_factor'] == (0.25, 0.5)
+    assert any('the downsizer draws a factor for every batch instead' in note for note in swap.notes)
+    cfg.merge_from_dict(swap.changes)
+    init_default_scope('mmdet')
+    preprocessor = MODELS.build(cfg.model.data_preprocessor).train()
+    assert preprocessor.pad_size_divisor == 32 and not preprocessor.batch_augments
+    torch.manual_seed(0)
+    image = torch.zeros(3, 640, 640, dtype=torch.uint8)
+    sides = [preprocessor(dict(inputs=[image], data_samples=[sample()]), True)['inputs'].shape[-1] for _ in range(40)]
+    assert set(sides) == {192, 224, 256, 288, 320}  # padded to 32
+    assert preprocessor(dict(inputs=[image], data_samples=[sample()]), False)['inputs'].shape[-1] == 320
+
+
+def sample():
+    from mmdet.structures import DetDataSample
+    from mmengine.structures import InstanceData
+
+    instances = InstanceData(bboxes=torch.tensor([[0.0, 0, 64, 64]]), labels=torch.tensor([0]))
+    metainfo = dict(img_shape=(640, 640), ori_shape=(640, 640), scale_factor=(1.0, 1.0))
+    return DetDataSample(gt_instances=instances, metainfo=metainfo)
+
+
+def test_sizes_that_are_drawn_around_nobody_knows_what_are_refused():
+    drawing = dict(type='mmdet.BatchSyncRandomResize', random_size_range=(32, 64))
+    for steps in ([LOAD, PACK], [LOAD, dict(type='Resize', scale_factor=0.5), PACK]):
+        cfg = config(steps, dict(type='DetDataPreprocessor', batch_augments=[drawing]))
+        with pytest.raises(
+            ValueError, match=r'no Resize in the pipeline of train_dataloader tells .* give train_scale'
+        ):
+            swap_resizer.swap_resizer(cfg, DOWNSIZER, dict(scale_factor=0.5))
+    cfg = config([LOAD, RESIZE, PACK], dict(type='DetDataPreprocessor', batch_augments=[dict(type='A'), drawing]))
+    height = RESIZE['scale'][1]
+    settings = swap_resizer.swap_resizer(cfg, DOWNSIZER, dict(scale=(50, 20))).changes['model']['data_preprocessor']
+    assert settings['batch_augments'] == [dict(type='A')]
+    assert settings['train_scale_factor'] == pytest.approx(
+        (32 / height * 20 / height, 64 / height * 20 / height), abs=1e-4
+    )
+
+
 def test_what_stays_in_source_pixels_is_explained():
     cfg = config(preprocessor=dict(type='SegDataPreProcessor', size=(64, 128), pad_size_divisor=32))
     notes = swap_resizer.swap_resizer(cfg, DOWNSIZER, dict(scale_factor=0.5)).notes
@@ -122,7 +165,7 @@ def test_a_shipped_detector_taken_at_full_resolution_sees_images_of_the_same_siz
     assert ours.scale_factor == pytest.approx(theirs.scale_factor)
 
 
-@pytest.mark.parametrize('name', [RETINANET, FCN])
+@pytest.mark.parametrize('name', [RETINANET, FCN, 'mmdet::yolox/yolox_tiny_8xb8-300e_coco.py'])
 def test_check_builds_it_and_finds_losses_gradients_and_predictions(name, tmp_path, capsys):
     swap_resizer.main([name, '--check', '--out', str(tmp_path / 'swapped.py'), '--scale-factor', '0.25'])
     said = ' '.join(capsys.readouterr().err.split())
