@@ -5,15 +5,21 @@ pad) and the model's prediction with its post-processing, or its losses and thei
 a repeat, so that a slow moment hits all of them, and the ratio to bilinear is the median of the repeats' own ratios.
 Weights are random: time does not depend on them, but the number of boxes does, so scores below a threshold are as many
 as there may be. Run it on a quiet machine.
+
+With --config the pipelines are those of config files, each with its own data: batches of its own loaders, the first one
+of the training set and the first one of the validation set.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import gc
 import json
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +29,7 @@ from machine import describe, keep_memory, timed
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmengine.structures import InstanceData, PixelData
 from rich.console import Console
 from rich.progress import Progress
@@ -97,13 +104,6 @@ def seg_sample(side: int) -> Any:
     return sample
 
 
-# name: (builder, side of the images, sample, batch)
-PIPELINES: dict[str, tuple[Callable[[dict[str, Any]], nn.Module], int, Callable[[int], Any], int]] = {
-    'RefineDet-VGG16 300x300 -> 160x160': (refinedet, 300, det_sample, 8),
-    'DeepLabv3+ R101 513x513 -> 179x179': (deeplab, 513, seg_sample, 2),
-}
-
-
 def batch_of(side: int, sample: Callable[[int], Any], count: int) -> dict[str, Any]:
     """A batch as the loader makes it: lists of uint8 images and samples."""
     generator = np.random.default_rng(0)
@@ -111,9 +111,64 @@ def batch_of(side: int, sample: Callable[[int], Any], count: int) -> dict[str, A
     return dict(inputs=images, data_samples=[sample(side) for _ in range(count)])
 
 
-def infer(model: nn.Module, make: Callable[[], dict[str, Any]]) -> Callable[[], object]:
-    """One call of inference on a fresh batch (a preprocessor changes its samples)."""
-    data = make()
+@dataclass(frozen=True)
+class Pipeline:
+    """What is measured.
+
+    Attributes:
+        name: Its name.
+        build: Builds the model with this downsizer in front.
+        batch: Images a batch.
+        to_predict: Makes a batch of that many images to predict on.
+        to_train: Makes a batch of that many images to train on.
+    """
+
+    name: str
+    build: Callable[[dict[str, Any]], nn.Module]
+    batch: int
+    to_predict: Callable[[int], dict[str, Any]]
+    to_train: Callable[[int], dict[str, Any]]
+
+
+def made_up(
+    name: str, build: Callable[[dict[str, Any]], nn.Module], side: int, sample: Callable[[int], Any], batch: int
+) -> Pipeline:
+    """Return a pipeline on made-up images."""
+    make = partial(batch_of, side, sample)
+    return Pipeline(name, build, batch, make, make)
+
+
+def of_config(path: Path) -> Pipeline:
+    """Return the pipeline of a config with a downsizer, on its own data."""
+    cfg = Config.fromfile(path)
+
+    def build(downsizer: dict[str, Any]) -> nn.Module:
+        init_default_scope(cfg.default_scope)
+        model = copy.deepcopy(cfg.model)
+        model.data_preprocessor['downsizer'] = downsizer
+        return MODELS.build(model)
+
+    def first(loader: str, count: int) -> dict[str, Any]:
+        init_default_scope(cfg.default_scope)
+        settings = copy.deepcopy(cfg[loader])
+        settings.update(num_workers=0, persistent_workers=False, batch_size=count)
+        return next(iter(Runner.build_dataloader(settings, seed=0)))
+
+    batch = cfg.train_dataloader.batch_size
+    return Pipeline(path.stem, build, batch, partial(first, 'val_dataloader'), partial(first, 'train_dataloader'))
+
+
+PIPELINES = {
+    pipeline.name: pipeline
+    for pipeline in (
+        made_up('RefineDet-VGG16 300x300 -> 160x160', refinedet, 300, det_sample, 8),
+        made_up('DeepLabv3+ R101 513x513 -> 179x179', deeplab, 513, seg_sample, 2),
+    )
+}
+
+
+def infer(model: nn.Module, data: dict[str, Any]) -> Callable[[], object]:
+    """One call of inference."""
 
     def call() -> object:
         with torch.inference_mode():
@@ -122,9 +177,8 @@ def infer(model: nn.Module, make: Callable[[], dict[str, Any]]) -> Callable[[], 
     return call
 
 
-def train(model: nn.Module, make: Callable[[], dict[str, Any]]) -> Callable[[], object]:
+def train(model: nn.Module, data: dict[str, Any]) -> Callable[[], object]:
     """One call of a training step without the optimiser's."""
-    data = make()
 
     def call() -> None:
         model.train()
@@ -138,24 +192,28 @@ def train(model: nn.Module, make: Callable[[], dict[str, Any]]) -> Callable[[], 
 
 
 def measure(
-    name: str, batch: int | None, repeats: int, steps: int, arms: list[str], progress: Progress
+    pipeline: Pipeline, batch: int | None, repeats: int, steps: int, arms: list[str], progress: Progress
 ) -> list[dict[str, Any]]:
     """Measure all arms of a pipeline."""
-    build, side, sample, count = PIPELINES[name]
-    count = batch or count
+    count = batch or pipeline.batch
     torch.manual_seed(0)
-    models = {arm: build(ARMS[arm]) for arm in arms}
+    models = {arm: pipeline.build(ARMS[arm]) for arm in arms}
     # The same model behind every resizer: random weights of their own would mean other numbers of boxes.
     reference = {k: v for k, v in models[BASELINE].state_dict().items() if not k.startswith('data_preprocessor.')}
     for model in models.values():
         model.load_state_dict(reference, strict=False)
     times: dict[str, dict[str, list[float]]] = {arm: {'inference': [], 'training': []} for arm in arms}
-    for kind, prepare, number in (('inference', infer, repeats), ('training', train, steps)):
-        task = progress.add_task(f'{name}, {kind}', total=(number + 1) * len(arms))
+    for kind, prepare, make, number in (
+        ('inference', infer, pipeline.to_predict, repeats),
+        ('training', train, pipeline.to_train, steps),
+    ):
+        batch_of_all = make(count)
+        task = progress.add_task(f'{pipeline.name}, {kind}', total=(number + 1) * len(arms))
         for i in range(number + 1):
             # Forth and back in turn: what comes first in a repeat is not always the same.
             for arm in arms if i % 2 else arms[::-1]:
-                seconds = timed(prepare(models[arm], lambda: batch_of(side, sample, count)))
+                # A copy for each: a preprocessor may change its samples.
+                seconds = timed(prepare(models[arm], copy.deepcopy(batch_of_all)))
                 if i:  # the first is the warm-up
                     times[arm][kind].append(seconds)
                 progress.advance(task)
@@ -163,7 +221,7 @@ def measure(
         progress.remove_task(task)
     rows = []
     for arm in arms:
-        row: dict[str, Any] = dict(pipeline=name, batch=count, resizer=arm)
+        row: dict[str, Any] = dict(pipeline=pipeline.name, batch=count, resizer=arm)
         for kind in ('inference', 'training'):
             own, base = times[arm][kind], times[BASELINE][kind]
             ratios = sorted(a / b for a, b in zip(own, base))
@@ -193,6 +251,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--only', choices=PIPELINES, action='append', help='only this pipeline (may be repeated)')
+    parser.add_argument('--config', type=Path, nargs='+', help="these configs' pipelines, on their own data")
     parser.add_argument(
         '--arm', choices=ARMS, action='append', help='only this resizer, and bilinear (may be repeated)'
     )
@@ -206,9 +265,10 @@ def main() -> None:
     console.print(describe())
     arms = [arm for arm in ARMS if not args.arm or arm in (BASELINE, *args.arm)]
     rows: list[dict[str, Any]] = []
-    for name in args.only or PIPELINES:
+    pipelines = [PIPELINES[name] for name in args.only or ([] if args.config else PIPELINES)]
+    for pipeline in [*pipelines, *map(of_config, args.config or ())]:
         with Progress(console=console, transient=True) as progress:
-            measured = measure(name, args.batch, args.repeats, args.steps, arms, progress)
+            measured = measure(pipeline, args.batch, args.repeats, args.steps, arms, progress)
         print_table(console, measured)
         rows += measured
     if args.json:

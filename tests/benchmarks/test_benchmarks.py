@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / 'benchmarks'
+DATA = Path(os.environ.get('MMDOWNSIZE_DATA', ROOT.parent / 'shared' / 'data')).resolve()
 
 
 def loaded(script):
@@ -103,6 +105,21 @@ def test_a_pipeline_with_each_kind_of_resizer(tmp_path):
     assert [row['resizer'] for row in rows] == ['bilinear', 'DownsizeNet 2 convs, 2x2', 'MULLER']
     assert rows[0]['inference_ratio'] == rows[0]['training_ratio'] == 1
     assert all(0.1 < row[f'{kind}_ratio'] < 10 for row in rows for kind in ('inference', 'training'))
+
+
+def test_the_pipeline_of_a_config_on_its_own_data(tmp_path, monkeypatch):
+    if not (DATA / 'coco_mini').is_dir():
+        pytest.skip(f'real data not found at {DATA}/coco_mini; name their folder in MMDOWNSIZE_DATA')
+    monkeypatch.setenv('MMDOWNSIZE_DATA', str(DATA))
+    config = ROOT / 'configs/detr/detr_efficientnet-lite0_coco-mini-300x300-to-165x165_mini.py'
+    arm, out = 'DownsizeNet 2 convs, 4x4 area', tmp_path / 'numbers.json'
+    done = run('bm_pipelines.py', '--config', config, '--arm', arm, '--repeats', '1', '--steps', '1', '--json', out)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(out.read_text())['rows']
+    assert [(row['pipeline'], row['batch'], row['resizer']) for row in rows] == [
+        (config.stem, 4, 'bilinear'),
+        (config.stem, 4, arm),
+    ]
 
 
 def test_samples_of_the_adapters_benchmark_have_what_is_said(adapter):
