@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 from importlib.metadata import packages_distributions
+from importlib.util import find_spec
 
 import mmengine
 import pytest
@@ -129,7 +130,10 @@ def test_the_registry_alone_imports_neither_mmdet_nor_mmseg():
 @pytest.mark.parametrize(
     'build',
     [
-        lambda: mmengine.registry.MODELS.build(dict(type='mmdownsize.DetDownsizePreprocessor')),
+        pytest.param(
+            lambda: mmengine.registry.MODELS.build(dict(type='mmdownsize.DetDownsizePreprocessor')),
+            marks=pytest.mark.skipif(find_spec('mmdet') is None, reason='mmdet is not installed'),
+        ),
         lambda: build_resizer(dict(type='EfficientNetLite')),
     ],
     ids=['preprocessor', 'downsizer'],
