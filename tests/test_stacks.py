@@ -97,8 +97,9 @@ def test_configs_of_mmseg_are_found_whatever_its_distribution_is_called(first: s
 def test_the_distributions_own_name_is_kept_where_there_is_one() -> None:
     code = (
         'import importlib.metadata, importlib.util\n'
-        'importlib.util.find_spec = lambda name: object()\n'
-        'importlib.metadata.distribution = lambda name: object()\n'
+        'spec, whole = importlib.util.find_spec, importlib.metadata.distribution\n'
+        "importlib.util.find_spec = lambda name: object() if name == 'mmseg' else spec(name)\n"
+        "importlib.metadata.distribution = lambda name: object() if name == 'mmsegmentation' else whole(name)\n"
         'import mmdownsize.registry\n'
         'from mmengine.config.utils import MODULE2PACKAGE\n'
         "print(MODULE2PACKAGE['mmseg'])"
