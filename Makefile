@@ -1,11 +1,13 @@
 # `make demo` and `make test` do all the set-up on a bare machine: Python 3.10 to 3.12, make and g++.
-# VENV=DIR uses an environment that exists and installs nothing into it.
+# VENV=DIR uses an environment that exists and installs nothing into it; STACK=NAME another set of OpenMMLab packages.
 
+STACK ?= openmmlab
 ifdef VENV
 PYTHON_BIN := $(VENV)/bin/python
 SETUP := check-venv
 else
-PYTHON_BIN := .venv/bin/python
+OWN_VENV := .venv$(if $(filter-out openmmlab,$(STACK)),-$(STACK))
+PYTHON_BIN := $(OWN_VENV)/bin/python
 SETUP := setup
 test: export MMDOWNSIZE_NATIVE = required
 endif
@@ -23,12 +25,14 @@ help:
 	@echo 'make benchmark  time and memory of every resizer, pipelines, annotations, and where to resize; on a quiet machine'
 	@echo 'make docs       the documentation as HTML, in docs/_build/html'
 	@echo 'VENV=DIR        with any of these: use the environment in DIR as it is'
+	@echo 'STACK=onedl     with any of these: the maintained forks of OpenMMLab, in .venv-onedl'
+	@echo 'STACK=det|seg   with make test: without mmsegmentation, or without mmdet, in .venv-det or .venv-seg'
 
 setup:
-	@bash requirements/setup_venv.sh .venv
+	@bash requirements/setup_venv.sh $(OWN_VENV) $(STACK)
 
 check-venv:
-	@"$(PYTHON_BIN)" tools/check_env.py
+	@"$(PYTHON_BIN)" tools/check_env.py --stack $(STACK)
 
 demo: $(SETUP)
 	@"$(PYTHON_BIN)" tools/demo.py
@@ -55,4 +59,4 @@ docs: $(SETUP)
 	"$(PYTHON_BIN)" -m sphinx -W -b html docs docs/_build/html
 
 clean:
-	rm -rf .venv work_dirs docs/_build
+	rm -rf .venv .venv-onedl .venv-det .venv-seg work_dirs docs/_build

@@ -68,8 +68,9 @@ setup(
     install_requires=[],
     extras_require={
         'openmmlab': pinned('torch', 'mmcv', 'openmmlab'),
+        'onedl': pinned('torch', 'onedl'),  # instead of openmmlab, never beside it: the same modules
         'deploy': pinned('deploy'),
-        'test': pinned('test'),
+        'test': pinned('test', 'mmpretrain'),
         'docs': pinned('docs'),
     },
 )

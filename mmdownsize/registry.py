@@ -7,6 +7,7 @@ light: what needs mmdet or mmsegmentation is imported when it is asked for by na
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 
 from mmengine.config.utils import MODULE2PACKAGE
@@ -20,6 +21,27 @@ from mmengine.registry import Registry
 # mmengine would take the folder of the distribution's metadata for the package; what is no distribution it looks up as a module.
 MODULE2PACKAGE['mmdownsize'] = 'mmdownsize.registry'
 
+
+def _is_distribution(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+# mmengine looks 'mmseg::NAME' up under the name of a distribution. The maintained fork has another one (and a source tree on
+# the path has none): then, too, by the module.
+if find_spec('mmseg') is not None and not _is_distribution(MODULE2PACKAGE['mmseg']):
+    MODULE2PACKAGE['mmseg'] = 'mmseg'
+
+# What to install beside the fork of mmengine, in place of what is named below: the two sets do not mix.
+_FORKS = {
+    'mmcv': 'onedl-mmcv==2.3.6',
+    'mmdet': 'onedl-mmdetection==3.5.1',
+    'mmseg': 'onedl-mmsegmentation==1.4.2',
+    'mmpretrain': 'onedl-mmpretrain==1.3.6',
+}
 _ON_DEMAND = {
     'DetDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet', 'mmdet==3.3.0'),
     'MultiBranchDownsizePreprocessor': ('mmdownsize.preprocessors.multi_branch', 'mmdet', 'mmdet==3.3.0'),
@@ -67,7 +89,11 @@ class OnDemandRegistry(Registry):
         if name in _ON_DEMAND and key in (name, f'{self.scope}.{name}'):
             module, package, requirement = _ON_DEMAND[name]
             if find_spec(package) is None:
-                raise ImportError(f'{name} needs {package}, which is not installed: pip install {requirement}')
+                if _is_distribution('onedl-mmengine'):
+                    requirement = _FORKS.get(package, requirement)
+                raise ImportError(
+                    f'{name} needs {package}, which is not installed: pip install {requirement}', name=package
+                )
             import_module(module)
         return super().get(key)
 

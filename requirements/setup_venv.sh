@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# Builds the environment of `make demo` and `make test`: setup_venv.sh VENV_DIR
+# Builds the environment of `make demo` and `make test`: setup_venv.sh VENV_DIR [STACK]
+#
+# A stack is where mmengine, mmcv, mmdet and mmsegmentation come from, and which of them there are: openmmlab (if none is
+# named), onedl (the maintained forks), det (openmmlab without mmsegmentation) or seg (openmmlab without mmdet).
 #
 # Four steps, each recorded in VENV_DIR when it has succeeded, so that an interrupted set-up resumes where it stopped
 # (mmcv's compilation resumes object file by object file) and a finished one costs nothing. A step whose pinned
 # files change is done again.
 set -euo pipefail
 
-venv=${1:?usage: setup_venv.sh VENV_DIR}
+venv=${1:?usage: setup_venv.sh VENV_DIR [openmmlab|onedl|det|seg]}
+stack=${2:-openmmlab}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 py=$venv/bin/python
@@ -15,9 +19,29 @@ log=$venv/setup.log
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 fail() { printf 'set-up failed: %s\n' "$*" >&2; exit 1; }
 
+# The files that pin the stack's packages, the one with mmcv first, and the package that it does without.
+pins=(mmcv.txt openmmlab.txt mmpretrain.txt)
+without='none'
+case $stack in
+    openmmlab) ;;
+    onedl) pins=(onedl.txt) ;;
+    det) without=mmsegmentation ;;
+    seg) without=mmdet ;;
+    *) fail "no stack is called $stack: openmmlab, onedl, det or seg" ;;
+esac
+
 fingerprint() { (cd "$here" && cat "$@" | cksum | tr ' ' '-'); }
 is_done() { [ -f "$venv/.step-$1" ] && [ "$(cat "$venv/.step-$1")" = "$2" ]; }
 set_done() { printf '%s' "$2" >"$venv/.step-$1"; }
+# Whatever one stack has and another has not would stay behind, and a package and its fork overwrite each other's files.
+only_this_stack() {
+    [ "$(cat "$venv/.stack" 2>/dev/null || echo openmmlab)" = "$stack" ] || [ ! -f "$venv/.step-torch" ] ||
+        fail "$venv holds another stack than $stack: name another folder, or remove it first"
+    printf '%s' "$stack" >"$venv/.stack"
+}
+# What the stack pins: all of it, or one package under its own or its fork's name.
+requirements() { (cd "$here" && cat "${pins[@]}") | grep -v "^$without=="; }
+requirement() { requirements | grep -oE "^(onedl-)?$1==[^ ]+"; }
 pip_install() {
     "$py" -m pip install --disable-pip-version-check -c "$here/torch.txt" -c "$here/constraints.txt" "$@" >>"$log" 2>&1 ||
         { tail -n 20 "$log" >&2; fail "pip install $* (the whole log: $log)"; }
@@ -66,41 +90,44 @@ install_torch() {
 mmcv_works() { "$py" -c 'import mmcv.ops' >>"$log" 2>&1; }
 
 install_mmcv() {
-    local key version tag wheels source
-    key=$(fingerprint torch.txt mmcv.txt)
+    local key name package version file tag wheels source
+    key=$(fingerprint torch.txt "${pins[0]}")
     is_done mmcv "$key" && mmcv_works && return
-    version=$(sed -n 's/^mmcv==//p' "$here/mmcv.txt")
+    package=$(requirement mmcv)
+    name=${package%%==*}
+    version=${package##*==}
+    file=${name//-/_}-$version  # of the source package and of the wheel
     tag=$("$py" -c 'import sys, torch; print(f"cp{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}")' 2>>"$log")
     wheels=${XDG_CACHE_HOME:-$HOME/.cache}/mmdownsize/$tag
-    source=$venv/build/mmcv-$version
+    source=$venv/build/$file
     pip_install numpy addict pyyaml rich termcolor yapf matplotlib opencv-python pillow
-    pip_install --no-deps "$(grep '^mmengine==' "$here/openmmlab.txt")"
-    if compgen -G "$wheels/mmcv-$version-*.whl" >/dev/null; then
-        say "installing mmcv $version, compiled earlier against this torch (2 of 4)"
-        pip_install --no-deps --force-reinstall "$wheels"/mmcv-"$version"-*.whl
+    pip_install --no-deps "$(requirement mmengine)"
+    if compgen -G "$wheels/$file-*.whl" >/dev/null; then
+        say "installing $name $version, compiled earlier against this torch (2 of 4)"
+        pip_install --no-deps --force-reinstall "$wheels/$file"-*.whl
         if mmcv_works; then set_done mmcv "$key" && return; fi
-        rm -f "$wheels"/mmcv-"$version"-*.whl
+        rm -f "$wheels/$file"-*.whl
     fi
-    say "compiling mmcv $version and its ops: about 10 minutes on 2 cores, once (2 of 4)"
+    say "compiling $name $version and its ops: about 10 minutes on 2 cores, once (2 of 4)"
     mkdir -p "$venv/build" "$wheels"
     if [ ! -f "$source/setup.py" ]; then
         rm -rf "$venv/build/sdist" "$source"
         "$py" -m pip download --disable-pip-version-check --no-cache-dir --no-deps --no-build-isolation \
-            --no-binary mmcv -d "$venv/build/sdist" "mmcv==$version" >>"$log" 2>&1 ||
-            { tail -n 20 "$log" >&2; fail "pip download mmcv==$version (the whole log: $log)"; }
+            --no-binary "$name" -d "$venv/build/sdist" "$package" >>"$log" 2>&1 ||
+            { tail -n 20 "$log" >&2; fail "pip download $package (the whole log: $log)"; }
         rm -rf "$venv/build/unpacking"
         mkdir "$venv/build/unpacking"
-        tar -xzf "$venv/build/sdist/mmcv-$version.tar.gz" -C "$venv/build/unpacking"
-        mv "$venv/build/unpacking/mmcv-$version" "$source"
+        tar -xzf "$venv/build/sdist/$file.tar.gz" -C "$venv/build/unpacking"
+        mv "$venv/build/unpacking/$file" "$source"
         rmdir "$venv/build/unpacking"
     fi
     # A GPU without nvcc: compile the ops for the CPU rather than fail.
     command -v nvcc >/dev/null || export CUDA_VISIBLE_DEVICES=
     objects() { printf '%s of %s files' "$(find "$source/build" -name '*.o' 2>/dev/null | wc -l)" \
-        "$(find "$source/mmcv/ops/csrc/pytorch" -name '*.cpp' -not -path '*/npu/*' -not -path '*/mlu/*' 2>/dev/null | wc -l)"; }
+        "$(find "$source/mmcv/ops/csrc/pytorch" -name '*.cpp' -not -path '*/npu/*' -not -path '*/mlu/*' -not -path '*/musa/*' 2>/dev/null | wc -l)"; }
     with_progress 'compiling mmcv' objects \
         env MMCV_WITH_OPS=1 "$py" -m pip wheel --disable-pip-version-check --no-build-isolation --no-deps -w "$wheels" "$source"
-    pip_install --no-deps --force-reinstall "$wheels"/mmcv-"$version"-*.whl
+    pip_install --no-deps --force-reinstall "$wheels/$file"-*.whl
     mmcv_works || { tail -n 20 "$log" >&2; fail "mmcv was compiled but 'import mmcv.ops' fails (the whole log: $log)"; }
     rm -rf "$venv/build"
     set_done mmcv "$key"
@@ -108,10 +135,11 @@ install_mmcv() {
 
 install_rest() {
     local key
-    key=$(fingerprint torch.txt mmcv.txt openmmlab.txt test.txt docs.txt constraints.txt)
+    key=$(fingerprint torch.txt "${pins[@]}" test.txt docs.txt constraints.txt)
     is_done rest "$key" && return
-    say 'installing mmengine, mmdet, mmsegmentation and the tools of tests and docs (3 of 4)'
-    pip_install -c "$here/mmcv.txt" -r "$here/openmmlab.txt" -r "$here/test.txt" -r "$here/docs.txt"
+    say "installing the other packages of the stack ($stack) and the tools of tests and docs (3 of 4)"
+    requirements >"$venv/packages.txt"
+    pip_install -r "$venv/packages.txt" -r "$here/test.txt" -r "$here/docs.txt"
     set_done rest "$key"
 }
 
@@ -133,6 +161,7 @@ create_venv
 venv=$(cd "$venv" && pwd)
 py=$venv/bin/python
 log=$venv/setup.log
+only_this_stack
 install_torch
 install_mmcv
 install_rest

@@ -1,7 +1,8 @@
 """Settings that all tests share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -14,6 +15,39 @@ settings.register_profile(
 settings.register_profile('thorough', parent=settings.get_profile('stable'), derandomize=False, max_examples=1000)
 settings.register_profile('nightly', parent=settings.get_profile('stable'), derandomize=False, max_examples=10_000)
 settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'stable'))
+
+# mmdownsize works with either of them (`make test STACK=det`, `STACK=seg`): what needs the other is skipped, with its name.
+# That nothing needs the other without cause is for test_imports.py and preprocessors/test_registry.py to say.
+ABSENT = [package for package in ('mmdet', 'mmseg') if find_spec(package) is None]
+
+
+def _skip_if_absent(report: pytest.TestReport | pytest.CollectReport, error: BaseException | None, path: str) -> None:
+    while error is not None:
+        package = (getattr(error, 'name', None) or '').split('.')[0] if isinstance(error, ImportError) else None
+        if package in ABSENT:
+            report.outcome, report.longrepr = 'skipped', (path, 0, f'Skipped: {package} is not installed')
+            return
+        error = error.__cause__
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.failed and report.call.excinfo is not None:
+        _skip_if_absent(report, report.call.excinfo.value, str(collector.path))
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and call.excinfo is not None:
+        _skip_if_absent(report, call.excinfo.value, str(item.path))
+    return report
 
 
 @pytest.fixture(autouse=True)

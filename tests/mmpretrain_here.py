@@ -45,7 +45,9 @@ def _stand_in() -> dict[str, ModuleType]:
 
 
 if importlib.util.find_spec('mmpretrain') is None:
-    raise ModuleNotFoundError('mmpretrain is not installed: pip install mmpretrain==1.2.0')
+    raise ModuleNotFoundError(
+        'mmpretrain is not installed: see requirements/mmpretrain.txt, or onedl.txt beside the forks'
+    )
 _missing = importlib.util.find_spec('torchvision') is None
 if _missing:
     sys.modules.update(_stand_in())

@@ -29,20 +29,32 @@ NEEDED = {
     'myst_parser': 'myst-parser',
     'furo': 'furo',
 }
+# The forks of the stack 'onedl', under the names of their modules.
+FORKS = {
+    'mmengine': 'onedl-mmengine==0.10.12',
+    'mmcv.ops': 'onedl-mmcv==2.3.6  (with --no-build-isolation, after torch: it is compiled against it)',
+    'mmdet': 'onedl-mmdetection==3.5.1',
+    'mmseg': 'onedl-mmsegmentation==1.4.2 ftfy regex',
+}
+# A stack, and what it does without; they are described in requirements/setup_venv.sh.
+STACKS = {'openmmlab': (), 'onedl': (), 'det': ('mmseg',), 'seg': ('mmdet',)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Import everything once and report."""
-    argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--stack', choices=STACKS, default='openmmlab', help='which OpenMMLab packages it shall have')
+    stack = parser.parse_args(argv).stack
+    needed = NEEDED | FORKS if stack == 'onedl' else NEEDED
     broken = {}
-    for module in NEEDED:
+    for module in [module for module in needed if module not in STACKS[stack]]:
         try:
             import_module(module)
         except Exception as error:  # a half-built package can fail with anything
             broken[module] = error
     for module, error in broken.items():
         print(f'{sys.executable}: cannot import {module} ({type(error).__name__}: {error})', file=sys.stderr)
-        print(f'    pip install {NEEDED[module]}', file=sys.stderr)
+        print(f'    pip install {needed[module]}', file=sys.stderr)
     if 'torch' not in broken:
         from mmdownsize.geometry import selection
         from mmdownsize.ops import native

@@ -81,7 +81,9 @@ class DownsizedSegmentor(nn.Module):
     def _normalised(self, small: Tensor) -> Tensor:
         """Return images as mmseg's preprocessor hands them on."""
         preprocessor = self.model.data_preprocessor
-        if preprocessor.channel_conversion and small.shape[1] == 3:
+        own = hasattr(preprocessor, 'channel_conversion')  # in the fork it is mmengine's ImgDataPreprocessor's
+        converted = preprocessor.channel_conversion if own else preprocessor._channel_conversion
+        if converted and small.shape[1] == 3:
             small = swapped(small)
         return (small - preprocessor.mean) / preprocessor.std if preprocessor._enable_normalize else small
 

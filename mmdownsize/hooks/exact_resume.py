@@ -37,7 +37,7 @@ class ExactResumeHook(Hook):
         """Seed every fetch of an iteration-based loop, also those that a resumed loop skips over."""
         loop = runner.train_loop
         if isinstance(loop, IterBasedTrainLoop):
-            loop.dataloader_iterator = _seeded(loop.dataloader_iterator, runner.seed)
+            loop.dataloader_iterator = _SeededBatches(loop.dataloader_iterator, runner.seed)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed an epoch, and have the loader start workers that draw their seeds from it."""
@@ -57,10 +57,28 @@ class ExactResumeHook(Hook):
             runner.train_loop.dataloader._iterator = None
 
 
-def _seeded(batches: Iterator[Any], seed: int) -> Iterator[Any]:
-    for index in itertools.count():
-        _seed(seed, index)
-        yield next(batches)
+class _SeededBatches:
+    """The batches of a loop, each fetched with generators seeded from its index."""
+
+    def __init__(self, batches: Iterator[Any], seed: int) -> None:
+        self._batches = batches
+        self._seed = seed
+        self._indices = itertools.count()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        _seed(self._seed, next(self._indices))
+        return next(self._batches)
+
+    def skip_iter(self, num_iters: int) -> None:
+        """Fetch and drop batches, as mmengine does when it resumes; its maintained fork asks its iterator to.
+
+        The fork's own would leave them unfetched: loaders' workers would not have drawn what they draw for them.
+        """
+        for _ in range(num_iters):
+            next(self)
 
 
 def _seed_worker(worker_id: int, *, rank: int) -> None:

@@ -1,6 +1,7 @@
 """Random numbers of a training, drawn in the main process and in the workers of its loader."""
 
 import random
+from collections.abc import Iterator
 from functools import partial
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import worker_init_fn
+from mmengine.runner import IterBasedTrainLoop
 from torch.utils.data import DataLoader, Dataset
 
 from mmdownsize.hooks.exact_resume import ExactResumeHook
@@ -61,3 +63,23 @@ def test_a_worker_init_fn_of_the_users_own_is_left_alone() -> None:
     mine.train_loop.dataloader.worker_init_fn = print
     epoch(mine, 0)
     assert mine.train_loop.dataloader.worker_init_fn is print
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_batches_that_a_resumed_loop_skips_leave_everything_as_if_they_had_been_trained_on(workers: int) -> None:
+    def fetched() -> Iterator[list[tuple[float, ...]]]:
+        of = runner(workers)
+        of.train_loop = IterBasedTrainLoop.__new__(IterBasedTrainLoop)
+        of.train_loop.dataloader_iterator = iter(runner(workers).train_loop.dataloader)
+        ExactResumeHook().before_train(of)
+        return of.train_loop.dataloader_iterator
+
+    whole, resumed = fetched(), fetched()
+    next(whole), next(whole)
+    torch.rand(7), np.random.rand(7), random.random()
+    resumed.skip_iter(2)
+    for _ in range(2):
+        (batch,), (again,) = next(whole), next(resumed)
+        assert batch == again
+    with pytest.raises(StopIteration):
+        next(resumed)

@@ -2,11 +2,7 @@
 
 import numpy as np
 import torch
-from mmdet.structures import DetDataSample
-from mmdet.structures.bbox import HorizontalBoxes
-from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData, PixelData
-from mmseg.structures import SegDataSample
 
 # Two sizes; boxes with edges at whole numbers, even across, and sides below 60 px.
 OBJECTS = {
@@ -17,6 +13,10 @@ OBJECTS = {
 
 def detection_batch(scale_xy=(1.0, 1.0), *, with_proposals=False):
     """Two images of different sizes; ``scale_xy`` is the resize that the pipeline has done before. Proposals are the objects."""
+    from mmdet.structures import DetDataSample
+    from mmdet.structures.bbox import HorizontalBoxes
+    from mmdet.structures.mask import BitmapMasks
+
     inputs, samples = [], []
     for (h, w), boxes in OBJECTS.items():
         inputs.append(torch.randint(0, 256, (3, h, w), dtype=torch.uint8))
@@ -52,6 +52,8 @@ def label_map(hw, classes, block=2):
 
 def segmentation_batch(sizes=((64, 96), (48, 96)), *, classes=3, noise=20):
     """Images that show their label: a pixel's colour is 60 times its label, plus noise from 0 to below ``noise``."""
+    from mmseg.structures import SegDataSample
+
     inputs, samples = [], []
     for hw in sizes:
         labels = label_map(hw, classes)

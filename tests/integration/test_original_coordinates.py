@@ -10,7 +10,6 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from mmdet.datasets.transforms import PackDetInputs, RandomCenterCropPad
 from mmengine.structures import InstanceData
 
 from tests.integration.scenes import OBJECTS, detection_batch, original_boxes, segmentation_batch
@@ -110,6 +109,8 @@ def test_boxes_of_fast_rcnn_come_from_the_proposals_of_the_pipeline(target, scal
 
 @pytest.mark.parametrize('factor', [0.5, 0.37, 0.9])
 def test_boxes_of_centernet_through_its_own_test_pipeline(factor, tmp_path):
+    from mmdet.datasets.transforms import PackDetInputs, RandomCenterCropPad
+
     model = initialised('centernet', tmp_path, target=f'scale_factor={factor}').eval()
     pad = RandomCenterCropPad(
         ratios=None,

@@ -1,18 +1,15 @@
-"""Small images, samples and batches as the pipelines of mmdet and mmseg deliver them, and the preprocessors to feed with them."""
+"""Small images, samples and batches as the pipelines of mmdet and mmseg deliver them, and the preprocessors to feed with them.
+
+mmdet and mmseg are imported where they are used: where one is not installed, the tests of the other run.
+"""
 
 import copy
 
 import numpy as np
 import torch
-from mmdet.structures import DetDataSample
-from mmdet.structures.bbox import HorizontalBoxes
-from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
-from mmseg.structures import SegDataSample
 from torch import nn
 
-from mmdownsize.preprocessors.det import DetDownsizePreprocessor
-from mmdownsize.preprocessors.seg import SegDownsizePreprocessor
 from mmdownsize.resizers import DownsizeNet
 
 # 37 x 53 px at 0.4 are int(14.8 + 0.5) x int(21.2 + 0.5) = 15 x 21 px: neither scale is 0.4, and they differ.
@@ -21,6 +18,8 @@ SCALE_X, SCALE_Y = 21 / 53, 15 / 37
 
 
 def det_preprocessor(**kwargs):
+    from mmdownsize.preprocessors.det import DetDownsizePreprocessor
+
     if 'scale' not in kwargs:
         kwargs.setdefault('scale_factor', FACTOR)
     kwargs.setdefault('downsizer', dict(type='FixedResizer'))
@@ -28,6 +27,8 @@ def det_preprocessor(**kwargs):
 
 
 def seg_preprocessor(**kwargs):
+    from mmdownsize.preprocessors.seg import SegDownsizePreprocessor
+
     if 'scale' not in kwargs:
         kwargs.setdefault('scale_factor', FACTOR)
     kwargs.setdefault('downsizer', dict(type='FixedResizer'))
@@ -54,6 +55,9 @@ def random_boxes(count, hw=SRC_HW):
 
 def det_sample(hw=SRC_HW, count=3, *, box_type=None, masks=None, **metainfo):
     """A sample with boxes, labels, masks, ignored boxes, proposals and a semantic map."""
+    from mmdet.structures import DetDataSample
+    from mmdet.structures.mask import BitmapMasks
+
     wrap = box_type or (lambda boxes: boxes)
     if masks is None:
         masks = BitmapMasks(torch.randint(0, 2, (count, *hw), dtype=torch.uint8).numpy(), *hw)
@@ -74,6 +78,8 @@ def random_labels(hw=SRC_HW, classes=19, dtype=torch.uint8):
 
 def seg_sample(hw=SRC_HW, **metainfo):
     """A sample with a label map, an edge map and a depth map."""
+    from mmseg.structures import SegDataSample
+
     sample = SegDataSample(metainfo=dict(img_path='a.png', ori_shape=hw, img_shape=hw) | metainfo)
     sample.gt_sem_seg = PixelData(data=random_labels(hw, dtype=torch.int64))
     sample.gt_edge_map = PixelData(data=(torch.rand(1, *hw) < 0.3).to(torch.uint8))
@@ -98,6 +104,8 @@ def scaled(boxes):
 
 
 def horizontal(boxes):
+    from mmdet.structures.bbox import HorizontalBoxes
+
     return HorizontalBoxes(boxes, clone=False)
 
 

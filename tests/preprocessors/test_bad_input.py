@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmengine.structures import PixelData
 
 from tests.preprocessors.batches import (
@@ -162,16 +161,15 @@ def test_a_sample_too_few_or_too_many(build, training, count):
         build()(data, training)
 
 
-@pytest.mark.parametrize(
-    'masks',
-    [
-        BitmapMasks(np.zeros((3, 53, 37), np.uint8), 53, 37),
-        PolygonMasks([[np.array([0.0, 0, 5, 0, 5, 5])]] * 3, 53, 37),
-        torch.zeros(3, 53, 37, dtype=torch.bool),
-    ],
-    ids=['bitmaps', 'polygons', 'tensor'],
-)
-def test_masks_that_do_not_have_the_size_of_their_image(masks):
+@pytest.mark.parametrize('kind', ['bitmaps', 'polygons', 'tensor'])
+def test_masks_that_do_not_have_the_size_of_their_image(kind):
+    from mmdet.structures.mask import BitmapMasks, PolygonMasks
+
+    masks = {
+        'bitmaps': BitmapMasks(np.zeros((3, 53, 37), np.uint8), 53, 37),
+        'polygons': PolygonMasks([[np.array([0.0, 0, 5, 0, 5, 5])]] * 3, 53, 37),
+        'tensor': torch.zeros(3, 53, 37, dtype=torch.bool),
+    }[kind]
     with pytest.raises(
         ValueError, match=r'must have the size of (its|their) image, \(37, 53\) \(h, w\), got \(53, 37\)'
     ):
