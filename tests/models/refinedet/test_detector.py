@@ -173,4 +173,4 @@ def test_it_learns_eight_photographs_by_heart(config: str, monkeypatch: pytest.M
     totals = train(model, training, OVERFIT_STEPS, lr=3e-4)
     precision = mean_average_precision(model, data, dataset.dataset.metainfo['classes'])
     print(f'{config}: loss {totals[0]:.2f} -> {totals[-1]:.3f}, mAP {precision:.3f}')
-    assert precision > 0.9
+    assert precision >= 0.95
