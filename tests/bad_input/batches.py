@@ -399,7 +399,8 @@ def half(folder):
             image = random_image()
             net = trained_downsizer()
             expected, found = (run(task, [i], downsizer=net)['inputs'] for i in (image, image.to(dtype)))
-            assert torch.allclose(found, expected, atol=0.5 if dtype == torch.bfloat16 else 0.07)
+            # Pixels and results are rounded, by 1/2 and 1/16 of 255, and coefficients follow the pixels.
+            assert torch.allclose(found, expected, atol=1.2 if dtype == torch.bfloat16 else 0.15)
 
 
 def grey(folder):
