@@ -1,5 +1,6 @@
 """RefineDet as a detector of mmdet behind a downsizer: it learns eight images, is evaluated, saved and loaded."""
 
+import copy
 import os
 from pathlib import Path
 
@@ -165,7 +166,7 @@ def test_it_learns_eight_photographs_by_heart(config: str, monkeypatch: pytest.M
     dataset = Runner.build_dataloader(loader, seed=0)
     (data,) = dataset
     # The pipeline for validation leaves boxes in px of the file: in training they follow the image.
-    training = dict(inputs=data['inputs'], data_samples=[sample.clone() for sample in data['data_samples']])
+    training = dict(inputs=data['inputs'], data_samples=copy.deepcopy(data['data_samples']))
     for sample in training['data_samples']:
         sample.gt_instances.bboxes.rescale_(sample.scale_factor)
     model = MODELS.build(cfg)
