@@ -54,7 +54,7 @@ def test_the_users_own_resizer_is_registered_or_given_as_a_module():
         assert type(build_resizer(dict(type='HalfForTheTest'))) is Half
         module = Half()
         assert build_resizer(module) is module
-        preprocessor = MODELS.build(dict(type='DetDownsizePreprocessor', downsizer=module, scale_factor=0.5))
+        preprocessor = MODELS.build(dict(type='mmdownsize.DetDownsizePreprocessor', downsizer=module, scale_factor=0.5))
         preprocessor.init_weights()
         image = torch.rand(3, 8, 6) * 255
         out = preprocessor(dict(inputs=[image]))['inputs']
