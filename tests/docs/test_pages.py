@@ -54,7 +54,9 @@ def broken_links(page: Path) -> list[str]:
 def missing_files(page: Path) -> list[str]:
     """What the page names and the repository lacks; a part in capitals stands for anything."""
     wrong = []
-    ours = re.sub(r'^\| `mm(det|seg)/.*$', '', page.read_text(), flags=re.MULTILINE)  # the zoo's rows quote others' words
+    ours = re.sub(
+        r'^\| `mm(det|seg)/.*$', '', page.read_text(), flags=re.MULTILINE
+    )  # the zoo's rows quote others' words
     for name in FILE.findall(ours):
         pattern = re.sub(r'[A-Z]{3,}', '*', name.rstrip('/'))
         if not pattern.startswith('docs/_build') and not any(ROOT.glob(pattern)):
