@@ -31,6 +31,7 @@ import mmdownsize
 from mmdownsize.registry import MODELS
 from tools import swap_resizer
 from tools.command_line import in_words, read_config
+from tools.swap_check import without_downloads
 from tools.zoo_data import kinds_of, made_up_batch, nodes
 
 FACTOR = 2
@@ -176,7 +177,7 @@ def build(cfg: Config, hw: tuple[int, int]) -> nn.Module:
             node['max_per_img'] = min(node['max_per_img'], KEPT)
         if isinstance(node.get('init_cfg'), list):
             node['init_cfg'] = [init for init in node['init_cfg'] if init.get('type') != 'Pretrained']
-    swap_resizer.without_downloads(settings)
+    without_downloads(settings)
     preprocessor = settings.data_preprocessor
     preprocessor.pop('train_scale_factor', None)  # losses are compared at the target
     for node in [preprocessor, *(preprocessor.get('batch_augments') or [])]:

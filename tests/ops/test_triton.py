@@ -51,15 +51,15 @@ def kernels():
     if DEVICE == 'cuda':
         yield triton_backend._kernels()
         return
-    ours = 'mmdownsize.ops.triton_kernels'
+    ours = ('mmdownsize.ops.triton_kernels', 'mmdownsize.ops.triton_coefficients')
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in sys.modules if of_triton(name) or name == ours]:
+        for name in [name for name in sys.modules if of_triton(name) or name in ours]:
             patch.delitem(sys.modules, name)
         patch.setenv('TRITON_INTERPRET', '1')
         interpreted = triton_backend._kernels()
         assert interpreted.INTERPRETED
         yield interpreted
-        for name in [name for name in sys.modules if of_triton(name) or name == ours]:
+        for name in [name for name in sys.modules if of_triton(name) or name in ours]:
             del sys.modules[name]
     triton_backend._kernels.cache_clear()
 

@@ -15,6 +15,7 @@ pytest.importorskip('mmseg')
 
 from tests.tools.small_training import write_config
 from tools import swap_resizer
+from tools.swap_check import check
 
 RETINANET = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
 FCN = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'
@@ -175,11 +176,11 @@ def test_check_builds_it_and_finds_losses_gradients_and_predictions(name, tmp_pa
 def test_check_sees_a_downsizer_that_cannot_learn(tmp_path, data, monkeypatch):
     path = write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0)
     cfg = Config.fromfile(path)
-    assert swap_resizer.check(copy.deepcopy(cfg))
+    assert check(copy.deepcopy(cfg))
     preprocess = torch.no_grad()(lambda self, data, training: self.__class__.__mro__[1].forward(self, data, training))
     monkeypatch.setattr('mmdownsize.preprocessors.seg.SegDownsizePreprocessor.forward', preprocess, raising=False)
     with pytest.raises(ValueError, match='the downsizer gets no gradient'):
-        swap_resizer.check(cfg)
+        check(cfg)
 
 
 def test_a_config_is_printed_where_no_file_is_named(tmp_path, capsys):
