@@ -38,7 +38,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
 
@@ -56,10 +55,10 @@ from mmdownsize.version import __version__
 from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
 from tools.compare_arms import Arm, config_of, load_arms, resolve_costs
 from tools.compare_report import plot, print_report, read_log
+from tools.compare_results import last_metrics, training_losses
 
 ROOT = Path(__file__).resolve().parents[1]
 METRICS = ('mIoU', 'coco/bbox_mAP', 'pascal_voc/mAP')  # the first one that a run reports, unless --metric says another
-FRACTIONS = ('pascal_voc/', 'coco/')  # metrics that are given in 0..1 and reported in points of a hundred
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -149,24 +148,6 @@ def behind_preprocessor(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Te
 def shape_of(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | None:
     """Return the shape of a weight, None if there is no such."""
     return tuple(state[key].shape) if key in state else None
-
-
-def last_metrics(work_dir: Path) -> dict[str, float]:
-    """Return the last validation of a run, or its test, in points of a hundred.
-
-    Raises:
-        RuntimeError: If there is none.
-    """
-    last: dict[str, Any] = {}
-    for path in sorted([*work_dir.glob('*/vis_data/scalars.json'), *work_dir.glob('*/2*.json')]):
-        for line in path.read_text().splitlines():
-            values = json.loads(line)
-            if 'loss' not in values and values.get('step', -1) >= last.get('step', -1):
-                last = values
-    metrics = {key: value for key, value in last.items() if key not in ('step', 'time', 'data_time')}
-    if not metrics:
-        raise RuntimeError(f'no validation in {work_dir}: the run has ended without one')
-    return {key: 100 * value if key.startswith(FRACTIONS) else value for key, value in metrics.items()}
 
 
 def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: bool) -> float:
@@ -297,6 +278,7 @@ def run_all(
             'seed': seed,
             'metric': metric,
             'metrics': metrics,
+            'training_losses': training_losses(run_dir),
             'seconds': round(taken, 1),
             'fingerprint': name,
             'downsizer': arm.downsizer,

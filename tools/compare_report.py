@@ -133,7 +133,8 @@ def rows_of(runs: Sequence[dict[str, Any]], metric: str, baseline: str) -> tuple
     head = ['arm', 'seeds', metric, 'spread']
     for rival in rivals:
         head += [f'minus {rival}', f'{LEVEL:.0%} interval', f'seeds for ±{WANTED}']
-    head.append('s a run')
+    with_losses = any(run.get('training_losses') for run in runs)
+    head += ['loss, first to last epoch', 's a run'] if with_losses else ['s a run']
     rows = []
     for arm, own in table.items():
         values = list(own.values())
@@ -151,9 +152,18 @@ def rows_of(runs: Sequence[dict[str, Any]], metric: str, baseline: str) -> tuple
                     f'{difference.low:+.2f} to {difference.high:+.2f}',
                     str(difference.seeds_needed),
                 ]
-        row.append(f'{statistics.fmean(run["seconds"] for run in runs if run["arm"] == arm):.0f}')
+        runs_of_arm = [run for run in runs if run['arm'] == arm]
+        if with_losses:
+            row.append(falling_loss(runs_of_arm))
+        row.append(f'{statistics.fmean(run["seconds"] for run in runs_of_arm):.0f}')
         rows.append(row)
     return head, rows
+
+
+def falling_loss(runs: Sequence[dict[str, Any]]) -> str:
+    """Return the mean training loss of the first and of the last epoch, over the runs that have trained."""
+    losses = [run['training_losses'] for run in runs if run.get('training_losses')]
+    return ' → '.join(f'{statistics.fmean(epoch):.4g}' for epoch in zip(*losses))
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

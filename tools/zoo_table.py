@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -62,7 +63,20 @@ def summary(report: dict[str, Any]) -> str:
         of_all = sum(family.startswith(f'{scope}/') for family in report['families'])
         tried = f'{scope}: {len(entries)} of {of_all} families tried'
         parts.append('; '.join([tried, f'{counts["works"]} of {run_here} that run here run with a downsizer', *others]))
-    return '\n'.join(parts)
+    return '\n'.join([*parts, what_it_took(report)])
+
+
+def what_it_took(report: dict[str, Any]) -> str:
+    """Return a sweep's time and memory: the sum and the longest of its processes, the largest and the median."""
+    seconds = [s for entry in report['configs'].values() for s in entry.get('seconds') or () if s is not None]
+    mib = [m for entry in report['configs'].values() for m in entry.get('peak_mib') or () if m is not None]
+    if not seconds or not mib:
+        return f'{len(report["configs"])} configs, none of which ran'
+    return (
+        f'{len(report["configs"])} configs: {sum(seconds) / 60:.0f} min of processes one after the other, the longest '
+        f'{max(seconds) / 60:.1f} min, the largest {max(mib) / 1024:.1f} GiB, half of them below '
+        f'{statistics.median(mib) / 1024:.1f} GiB'
+    )
 
 
 def markdown(report: dict[str, Any]) -> str:

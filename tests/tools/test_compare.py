@@ -20,7 +20,7 @@ from scipy import stats
 pytest.importorskip('mmseg')
 
 from tests.tools.small_training import ROOT, write_config
-from tools import compare, compare_arms, compare_report
+from tools import compare, compare_arms, compare_report, compare_results
 
 
 def run_line(arm, seed, value, kind='FixedResizer', config='c'):
@@ -103,6 +103,27 @@ def test_a_log_may_have_several_configs_and_repeated_runs(tmp_path, capsys):
     compare_report.main([str(log), '--markdown', '--plot', str(tmp_path / 'runs.png')])
     assert capsys.readouterr().out.count('| bilinear |') == 2
     assert (tmp_path / 'runs.png').stat().st_size > 5_000
+
+
+def test_training_losses_are_means_of_the_first_and_the_last_epoch(tmp_path):
+    for part, lines in {
+        '20260101_000000': [(1, 1, 4.0), (1, 2, 2.0), (2, 3, 1.5), (2, 4, 99.0)],
+        '20260101_000100': [(2, 3, 1.0), (2, 4, 0.5)],  # interrupted in the second epoch, which is then done again
+    }.items():
+        folder = tmp_path / part / 'vis_data'
+        folder.mkdir(parents=True)
+        text = [json.dumps(dict(epoch=epoch, step=step, loss=loss)) for epoch, step, loss in lines]
+        (folder / 'scalars.json').write_text('\n'.join([*text, json.dumps(dict(mIoU=50.0, step=2))]))
+    assert compare_results.training_losses(tmp_path) == [3.0, 0.75]
+    assert compare_results.last_metrics(tmp_path) == {'mIoU': 50.0}
+    assert compare_results.training_losses(tmp_path / 'none') is None
+
+    runs = [dict(run_line('bilinear', s, 50.0), training_losses=[3.0 + s, 0.75]) for s in range(2)]
+    runs.append(dict(run_line('tested', 0, 50.0), training_losses=None))
+    head, rows = compare_report.rows_of(runs, 'mIoU', 'bilinear')
+    column = head.index('loss, first to last epoch')
+    assert [row[column] for row in rows] == ['3.5 → 0.75', '']
+    assert 'loss, first to last epoch' not in compare_report.rows_of([run_line('a', 0, 1.0)], 'mIoU', 'a')[0]
 
 
 @pytest.mark.parametrize('text', ['{"arm": 1}\n', 'nonsense\n'])
@@ -249,6 +270,7 @@ def test_a_study_interrupted_and_continued(tmp_path, data):
     difference = compare_report.compare(compare_report.by_arm([bilinear, twin], 'mIoU'), 'twin', 'bilinear')
     assert difference.mean == 0
     assert net['downsizer'] == {'type': 'DownsizeNet'}
+    assert twin['training_losses'] == bilinear['training_losses'] and bilinear['training_losses'][1] > 0
     assert twin['versions']['torch'] == torch.__version__
 
     # Weights behind the preprocessor were the same at the start: one file for all arms of the seed.
@@ -286,6 +308,7 @@ def test_arms_start_from_a_checkpoint_and_some_are_only_tested(tmp_path, data):
     bias = torch.load(last, weights_only=False)['state_dict']['decode_head.conv_seg.bias']
     assert 0 < (bias - torch.tensor([-1.0, 1.0])).abs().max() < 1  # trained on from there
     assert (tested['trained'], trained['trained']) == (False, True)
+    assert tested['training_losses'] is None and trained['training_losses'][0] > 0
     assert tested['start'] == 'model_{seed}.pth'
 
 
