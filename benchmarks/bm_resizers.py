@@ -26,6 +26,7 @@ from pathlib import Path
 
 os.environ.setdefault('KINETO_LOG_LEVEL', '99')  # the profiler would report on every one of its starts
 
+import sweep
 import torch
 import torch.nn.functional as F
 from machine import copy_rate, describe, keep_memory, multiply_add_rate, timed
@@ -45,7 +46,7 @@ SETTINGS = {
 }
 CONVS, NAIVE, OURS = 'two convs alone', 'naive DownsizeNet', 'DownsizeNet 2 convs, 2x2'
 TALEBI = 'Talebi & Milanfar, r = 1'
-# What a sweep compares, over the pixels of a square image at a scale of one half, and over scales of one image.
+# What a sweep compares.
 SWEPT = (
     'F.interpolate bilinear',
     'F.interpolate antialias',
@@ -55,8 +56,6 @@ SWEPT = (
     'DownsizeNet 2 convs, 4x4 area',
     TALEBI,
 )
-SIDES = (160, 240, 320, 480, 640, 960, 1280)
-SCALED_SIDE, TARGETS = 640, (512, 400, 320, 256, 200, 160, 128, 100, 64)
 
 
 class NaiveDownsizeNet(nn.Module):
@@ -273,44 +272,6 @@ def print_table(console: Console, rows: list[dict]) -> None:
     console.print(table)
 
 
-def print_sweep(console: Console, rows: list[dict]) -> None:
-    """Print a sweep: forward and forward + backward, one line a setting, one column a resizer."""
-    names = list(dict.fromkeys(row['resizer'] for row in rows))
-    table = Table(title='ms an image: forward, forward + backward')
-    table.add_column('setting')
-    for name in names:
-        table.add_column(name, justify='right')
-    for setting in dict.fromkeys(row['setting'] for row in rows):
-        by_name = {row['resizer']: row for row in rows if row['setting'] == setting}
-        table.add_row(setting, *(f'{by_name[n]["forward_ms"]:.2f}  {by_name[n]["step_ms"]:.1f}' for n in names))
-    console.print(table)
-
-
-def plot(rows: list[dict], path: Path) -> None:
-    """Draw a sweep: time against input pixels at a scale of one half, and against the scale at one size."""
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-
-    figure, panels = plt.subplots(1, 2, figsize=(12, 4.5), sharey=True, layout='constrained')
-    for name in dict.fromkeys(row['resizer'] for row in rows):
-        own = sorted((row for row in rows if row['resizer'] == name), key=lambda row: (row['src_hw'], row['dst_hw']))
-        halved = [row for row in own if 2 * row['dst_hw'][0] == row['src_hw'][0]]
-        scaled = [row for row in own if row['src_hw'][0] == SCALED_SIDE]
-        style = dict(marker='o', markersize=3, linewidth=2.5 if name.startswith('DownsizeNet') else 1.2, label=name)
-        panels[0].plot([r['src_hw'][0] ** 2 / 1e6 for r in halved], [r['forward_ms'] for r in halved], **style)
-        panels[1].plot([r['dst_hw'][0] / SCALED_SIDE for r in scaled], [r['forward_ms'] for r in scaled], **style)
-    panels[0].set(
-        xscale='log', yscale='log', xlabel='million pixels in, half the side out', ylabel='forward, ms an image'
-    )
-    panels[1].set(yscale='log', xlabel=f'scale, {SCALED_SIDE} x {SCALED_SIDE} pixels in')
-    for panel in panels:
-        panel.grid(alpha=0.3, which='both')
-    panels[1].legend(fontsize=8, loc='center left', bbox_to_anchor=(1, 0.5))
-    figure.savefig(path, dpi=110)
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -318,6 +279,9 @@ def main() -> None:
     parser.add_argument('--repeats', type=int, default=9, help='repeats, of which the median is taken')
     parser.add_argument('--only', choices=SETTINGS, action='append', help='only this setting (may be repeated)')
     parser.add_argument('--sweep', action='store_true', help='sizes and scales instead of the settings')
+    parser.add_argument(
+        '--resizer', choices=SWEPT, action='append', help='with --sweep: only this one (may be repeated)'
+    )
     parser.add_argument('--plot', type=Path, help='with --sweep: also draw it there')
     parser.add_argument('--json', type=Path, help='also write the numbers there')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
@@ -326,28 +290,26 @@ def main() -> None:
     where = dict(device=args.device, backend=args.backend)
     if args.plot and not args.sweep:
         parser.error('--plot draws a sweep: add --sweep')
+    if args.resizer and not args.sweep:
+        parser.error('--resizer chooses what a sweep compares: add --sweep')
     keep_memory()
     console = Console(width=180)
     console.print(f'{describe(args.device)}, back end {args.backend}, batch {args.batch}, median of {args.repeats}')
     rows: list[dict] = []
-    if args.sweep:
-        sizes = [((s, s), (s // 2, s // 2)) for s in SIDES]
-        sizes += [((SCALED_SIDE, SCALED_SIDE), (t, t)) for t in TARGETS if 2 * t != SCALED_SIDE]
-        for (src, _), (dst, _) in sizes:
-            label = f'{src}x{src} -> {dst}x{dst}'
-            rows += measure(list(SWEPT), args.batch, (src, src), (dst, dst), args.repeats, label, **where)
-        print_sweep(console, rows)
-        if args.plot:
-            plot(rows, args.plot)
-    else:
-        for label in args.only or SETTINGS:
-            setting = measure(list(candidates()), args.batch, *SETTINGS[label], args.repeats, label, **where)
+    settings = sweep.settings() if args.sweep else {label: SETTINGS[label] for label in args.only or SETTINGS}
+    names = (args.resizer or list(SWEPT)) if args.sweep else list(candidates())
+    for label, (src_hw, dst_hw) in settings.items():
+        setting = measure(names, args.batch, src_hw, dst_hw, args.repeats, label, **where)
+        rows += setting
+        if not args.sweep:
             print_table(console, setting)
-            rows += setting
-    if args.json:
-        args.json.write_text(
-            json.dumps({'machine': describe(args.device), **where, 'batch': args.batch, 'rows': rows}, indent=1)
-        )
+        if args.json:  # after every setting: a sweep takes a quarter of an hour
+            content = {'machine': describe(args.device), **where, 'batch': args.batch, 'rows': rows}
+            args.json.write_text(json.dumps(content, indent=1))
+    if args.sweep:
+        sweep.print_tables(console, rows)
+    if args.plot:
+        sweep.plot(rows, args.plot)
 
 
 if __name__ == '__main__':

@@ -29,6 +29,11 @@ def resizers():
 
 
 @pytest.fixture(scope='module')
+def sweep():
+    yield from loaded('sweep.py')
+
+
+@pytest.fixture(scope='module')
 def adapter():
     yield from loaded('bm_adapter.py')
 
@@ -79,15 +84,35 @@ def test_a_table_and_its_numbers(tmp_path):
     assert all(row['forward_ms'] > 0 and row['step_ms'] > 0 for row in rows)
 
 
-def test_a_plot(resizers, tmp_path):
+def test_a_plot(sweep, resizers, tmp_path):
     sizes = [((s, s), (s // 2, s // 2)) for s in (160, 320)] + [((640, 640), (t, t)) for t in (320, 64)]
     rows = [
         {'resizer': name, 'src_hw': src, 'dst_hw': dst, 'forward_ms': 1.0}
         for name in resizers['SWEPT']
         for src, dst in sizes
     ]
-    resizers['plot'](rows, tmp_path / 'sweep.png')
+    sweep['plot'](rows, tmp_path / 'sweep.png')
     assert (tmp_path / 'sweep.png').stat().st_size > 10_000
+
+
+def test_a_sweep_says_how_time_grows(sweep):
+    rows = [
+        dict(resizer='A', src_hw=(s, s), dst_hw=(t, t), forward_ms=float(s), step_ms=float(s * s))
+        for (s, _), (t, _) in sweep['settings']().values()
+    ]
+    assert sweep['growth'](rows, 'A') == [(2.0, 4.0)] * 5  # 160, 240, 320, 480 and 640 px to twice as many
+    assert sweep['growth'](rows, 'B') == []
+
+
+def test_one_resizer_of_a_sweep(tmp_path):
+    done = run('bm_resizers.py', '--resizer', 'two convs alone')
+    assert done.returncode == 2 and '--resizer chooses what a sweep compares: add --sweep' in done.stderr
+    out = tmp_path / 'numbers.json'
+    options = ['--sweep', '--resizer', 'F.interpolate bilinear', '--batch', '1', '--repeats', '1', '--json', out]
+    done = run('bm_resizers.py', *options)
+    assert done.returncode == 0, done.stderr
+    assert 'time at four times the pixels' in done.stdout
+    assert {row['resizer'] for row in json.loads(out.read_text())['rows']} == {'F.interpolate bilinear'}
 
 
 def test_a_plot_needs_a_sweep(tmp_path):
