@@ -17,11 +17,12 @@ out. PyTorch's convolutions use TF32 on a GPU that has it, as is their default; 
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import json
 import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 os.environ.setdefault('KINETO_LOG_LEVEL', '99')  # the profiler would report on every one of its starts
@@ -186,38 +187,38 @@ def multiply_adds(module: nn.Module, batch: int, src_hw: tuple[int, int], dst_hw
 def measure(
     names: list[str],
     batch: int,
-    src_hw: tuple[int, int],
-    dst_hw: tuple[int, int],
+    settings: Mapping[str, tuple[tuple[int, int], tuple[int, int]]],
     repeats: int,
-    label: str,
     device: str = 'cpu',
     backend: str = 'auto',
 ) -> list[dict]:
-    """Measure some of the candidates in one setting."""
+    """Measure some of the candidates in some settings, all of them in every repeat: a slow moment hits all alike."""
     torch.manual_seed(0)
-    images = (torch.rand(batch, 3, *src_hw) * 255).to(device)
-    modules = {name: module.to(device) for name, module in candidates(backend).items() if name in names}
-    refused = {name: refusal(module, images, dst_hw) for name, module in modules.items()}
-    for name, reason in refused.items():
-        if reason is not None:
-            print(f'{label}: {name} is left out: {reason}')
-            del modules[name]
-    # The bare convolutions get their input in their own layout: a conversion is the resizer's cost, not theirs.
-    inputs = dict.fromkeys(modules, images)
-    inputs[CONVS] = images.contiguous(memory_format=torch.channels_last)
-    times: dict[str, dict[str, list[float]]] = {name: {'forward': [], 'step': []} for name in modules}
-    for i in track(range(repeats + 1), description=label, transient=True):
-        for name, module in modules.items():
+    rounds = []
+    for label, (src_hw, dst_hw) in settings.items():
+        images = (torch.rand(batch, 3, *src_hw) * 255).to(device)
+        # The bare convolutions get their input in their own layout: a conversion is the resizer's cost, not theirs.
+        turned = images.contiguous(memory_format=torch.channels_last) if CONVS in names else images
+        for name, module in candidates(backend).items():
+            reason = refusal(module.to(device), images, dst_hw) if name in names else None
+            if reason is not None:
+                print(f'{label}: {name} is left out: {reason}')
+            elif name in names:
+                rounds.append((label, name, module, turned if name == CONVS else images, dst_hw))
+    times: dict[tuple[str, str], dict[str, list[float]]] = {key[:2]: {'forward': [], 'step': []} for key in rounds}
+    for i in track(range(repeats + 1), description=f'{", ".join(settings)[:60]}', transient=True):
+        for label, name, module, images, dst_hw in rounds:
             for kind, run in (('forward', forward), ('step', step)):
-                seconds = timed(lambda run=run, module=module, name=name: run(module, inputs[name], dst_hw), device)
+                seconds = timed(functools.partial(run, module, images, dst_hw), device)
                 if i:  # the first is the warm-up
-                    times[name][kind].append(seconds)
+                    times[label, name][kind].append(seconds)
             gc.collect()
     rate, bandwidth = multiply_add_rate(device=device), copy_rate(device=device)
-    moved = 4 * batch * 3 * (src_hw[0] * src_hw[1] + dst_hw[0] * dst_hw[1])
     rows = []
-    for name, module in modules.items():
-        seconds = statistics.median(times[name]['forward'])
+    for label, name, module, images, dst_hw in rounds:
+        src_hw = settings[label][0]
+        moved = 4 * batch * 3 * (src_hw[0] * src_hw[1] + dst_hw[0] * dst_hw[1])
+        seconds = statistics.median(times[label, name]['forward'])
         work = multiply_adds(module, batch, src_hw, dst_hw)
         rows.append(
             {
@@ -227,9 +228,9 @@ def measure(
                 'resizer': name,
                 'parameters': sum(p.numel() for p in module.parameters()),
                 'forward_ms': 1e3 * seconds / batch,
-                'step_ms': 1e3 * statistics.median(times[name]['step']) / batch,
-                'forward_mb': peak_bytes(lambda m=module, n=name: forward(m, inputs[n], dst_hw), device) / 1e6,
-                'step_mb': peak_bytes(lambda m=module, n=name: step(m, inputs[n], dst_hw), device) / 1e6,
+                'step_ms': 1e3 * statistics.median(times[label, name]['step']) / batch,
+                'forward_mb': peak_bytes(functools.partial(forward, module, images, dst_hw), device) / 1e6,
+                'step_mb': peak_bytes(functools.partial(step, module, images, dst_hw), device) / 1e6,
                 'million_multiply_adds': work / batch / 1e6,
                 'roof': max(work / rate, moved / bandwidth) / seconds,
             }
@@ -296,16 +297,15 @@ def main() -> None:
     console = Console(width=180)
     console.print(f'{describe(args.device)}, back end {args.backend}, batch {args.batch}, median of {args.repeats}')
     rows: list[dict] = []
-    settings = sweep.settings() if args.sweep else {label: SETTINGS[label] for label in args.only or SETTINGS}
-    names = (args.resizer or list(SWEPT)) if args.sweep else list(candidates())
-    for label, (src_hw, dst_hw) in settings.items():
-        setting = measure(names, args.batch, src_hw, dst_hw, args.repeats, label, **where)
+    if args.sweep:
+        rows = measure(args.resizer or list(SWEPT), args.batch, sweep.settings(), args.repeats, **where)
+    for label in [] if args.sweep else args.only or SETTINGS:
+        setting = measure(list(candidates()), args.batch, {label: SETTINGS[label]}, args.repeats, **where)
+        print_table(console, setting)
         rows += setting
-        if not args.sweep:
-            print_table(console, setting)
-        if args.json:  # after every setting: a sweep takes a quarter of an hour
-            content = {'machine': describe(args.device), **where, 'batch': args.batch, 'rows': rows}
-            args.json.write_text(json.dumps(content, indent=1))
+    if args.json:
+        content = {'machine': describe(args.device), **where, 'batch': args.batch, 'rows': rows}
+        args.json.write_text(json.dumps(content, indent=1))
     if args.sweep:
         sweep.print_tables(console, rows)
     if args.plot:

@@ -19,7 +19,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from mmdownsize.ops import native, triton_backend
+from mmdownsize.ops import native, triton_backend, triton_check
 from mmdownsize.ops.coefficients import coefficients_of
 from mmdownsize.ops.lengths import are_known
 from mmdownsize.ops.neighborhood import Neighborhood, Texture
@@ -134,9 +134,9 @@ def downsize(
         texture: The convolutions, and the linear map from their features to logits, which is added to ``base``; None: no
             texture.
         normalize: ``'softmax'``, ``'sigmoid'`` or ``'none'``: see :func:`~mmdownsize.ops.coefficients.coefficients_of`.
-        backend: ``'native'``, ``'triton'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can, else banded; triton
-            where it can if ``MMDOWNSIZE_TRITON=1`` is in the environment. While a graph is being traced banded becomes
-            dense.
+        backend: ``'native'``, ``'triton'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can, else triton where
+            it can, has passed its check (:mod:`mmdownsize.ops.triton_check`) and ``MMDOWNSIZE_TRITON=0`` is not in the
+            environment, else banded. While a graph is being traced banded becomes dense.
 
     Returns:
         (N, C, h, w) in the dtype of ``images``, float32 for uint8. Differentiable in ``base``, all of ``texture`` and,
@@ -153,17 +153,29 @@ def downsize(
     if not native.is_tracing():  # where a graph is recorded shapes may be open
         _check_shapes(images, around, base, texture)
     candidates: dict[str, ModuleType] = {'native': native, 'triton': triton_backend}
-    if backend == 'auto' and not triton_backend.is_switched_on():
-        del candidates['triton']
     for name, module in candidates.items():
         if backend in ('auto', name):
             reason = module.refusal(images, around, base, texture)
+            if reason is None and (backend, name) == ('auto', 'triton'):
+                reason = triton_check.failure(images, around, base, texture, normalize, _by_operators)
             if reason is None:
                 result: Tensor = module.downsize(images, around, base, texture, normalize)
                 return result
             if backend == name:
                 raise ValueError(f"backend='{name}' cannot be used here: {reason}; backend='auto' takes another one")
     banded = backend != 'dense' and not native.is_tracing()  # bands are cut for one size
+    return _by_operators(images, around, base, texture, normalize, banded=banded)
+
+
+def _by_operators(
+    images: Tensor,
+    around: Neighborhood,
+    base: Tensor,
+    texture: Texture | None,
+    normalize: str,
+    *,
+    banded: bool = False,
+) -> Tensor:
     if images.dtype == torch.uint8:
         images = images.float()
     coefficients = learned_coefficients(images, around, base, texture, normalize=normalize, banded=banded)

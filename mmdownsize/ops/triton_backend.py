@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import warnings
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -24,7 +23,6 @@ from mmdownsize.ops import coefficients as tilts
 from mmdownsize.ops.native import is_tracing
 from mmdownsize.ops.neighborhood import Neighborhood, Texture
 
-SWITCH = 'MMDOWNSIZE_TRITON'  # set to 1, backend='auto' takes this one on a GPU: how fast it is has not been measured
 CHANNELS = 16  # of a feature map, as in triton_kernels.py
 MAX_DEPTH = 2  # what a third convolution reads, 5 x 5 positions a pixel, is too much to make again for every pixel
 MAX_IMAGE_CHANNELS, MAX_TAPS = 7, 64  # 9 * 7 numbers of a patch, 8 x 8 neighbours: what registers hold, none spilled
@@ -43,19 +41,9 @@ def unavailable() -> str | None:
     return None
 
 
-def is_switched_on() -> bool:
-    """Return whether ``backend='auto'`` shall take this one on a GPU."""
-    return os.environ.get(SWITCH) == '1'
-
-
 @cache
 def _kernels() -> ModuleType:
     return importlib.import_module('mmdownsize.ops.triton_kernels')
-
-
-@cache
-def _warn_of_absence(reason: str) -> None:
-    warnings.warn(f'{SWITCH}=1 asks for a back end that cannot be used: {reason}', stacklevel=2)
 
 
 def refusal(images: Tensor, around: Neighborhood, base: Tensor, texture: Texture | None) -> str | None:
@@ -91,12 +79,12 @@ def refusal(images: Tensor, around: Neighborhood, base: Tensor, texture: Texture
     largest = max(source, max(CHANNELS, taps) * base[0].numel())
     if largest > MAX_OFFSET:
         return f'it is made for images and maps of up to {MAX_OFFSET} numbers, not {largest}'
-    reason = unavailable()
-    if reason is not None:
-        if is_switched_on():
-            _warn_of_absence(reason)
-        return reason
-    if images.device.type != 'cuda' and not _kernels().INTERPRETED:
+    interpreted = os.environ.get('TRITON_INTERPRET') == '1'
+    if images.device.type == 'cuda' or interpreted:
+        reason = unavailable()
+        if reason is not None:
+            return reason
+    if images.device.type != 'cuda' and not (interpreted and _kernels().INTERPRETED):
         return f'it runs on a GPU, the images are on {images.device}'
     return None
 

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmdownsize.ops import NORMALIZATIONS, Texture, downsize, native, triton_backend
+from mmdownsize.ops import NORMALIZATIONS, Texture, downsize, native, triton_backend, triton_check
+from mmdownsize.ops.interpolate import _by_operators
 from mmdownsize.resizers import DownsizeNet
 from tests.ops.problems import arguments, assert_equal, case, dense, neighborhood
 
@@ -389,41 +391,93 @@ def test_images_on_a_cpu_are_refused_by_compiled_kernels(monkeypatch, kernels):
         downsize(*arguments(), backend='triton')
 
 
-@pytest.mark.parametrize('switch', [None, '0', '1'])
-def test_auto_takes_it_only_where_it_is_asked_for(switch, monkeypatch):
+@pytest.fixture
+def unchecked(monkeypatch):
+    """'auto' as on a GPU, before it has seen any problem."""
+    monkeypatch.delenv(triton_check.SWITCH, raising=False)
     monkeypatch.setattr(native, 'refusal', lambda *_: 'for this test')
-    monkeypatch.setattr(triton_backend, 'refusal', lambda *_: None)
-    monkeypatch.setattr(triton_backend, 'downsize', lambda *_: 'by Triton')
-    monkeypatch.delenv('MMDOWNSIZE_TRITON', raising=False)
-    if switch is not None:
-        monkeypatch.setenv('MMDOWNSIZE_TRITON', switch)
-    out = downsize(*arguments())
-    assert (out == 'by Triton') if switch == '1' else out.shape == (1, 3, 6, 5)
+    triton_check._failure.cache_clear()
+    yield monkeypatch
+    triton_check._failure.cache_clear()
 
 
-def test_auto_takes_another_where_it_refuses(monkeypatch):
-    monkeypatch.setenv('MMDOWNSIZE_TRITON', '1')
-    monkeypatch.setattr(native, 'refusal', lambda *_: 'for this test')
+@needs_triton
+@pytest.mark.parametrize('normalize', NORMALIZATIONS)
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.uint8])
+@pytest.mark.parametrize(('depth', 'taps', 'kernel'), [(2, (2, 2), True), (1, (4, 2), False), (0, (2, 2), True)])
+def test_a_right_kernel_passes_its_check(normalize, dtype, depth, taps, kernel):
+    kind = triton_check.Kind(torch.device(DEVICE), dtype, 3, depth, taps, kernel, normalize, trains=True)
+    assert triton_check.largest_difference(kind, _by_operators) < 1e-5
+
+
+@needs_triton
+def test_auto_takes_it_where_it_has_passed_its_check(unchecked):
+    given = [part.to(DEVICE) if isinstance(part, torch.Tensor) else part for part in arguments()]
+    checked = []
+    whole = triton_check.largest_difference
+    unchecked.setattr(
+        triton_check, 'largest_difference', lambda kind, *rest: checked.append(kind) or whole(kind, *rest)
+    )
+    by_triton = triton_backend.downsize
+    calls = []
+    unchecked.setattr(triton_backend, 'downsize', lambda *args: calls.append(args[0].shape) or by_triton(*args))
+    with torch.no_grad():
+        state = torch.get_rng_state()
+        for _ in range(2):
+            downsize(*given)
+        assert torch.equal(torch.get_rng_state(), state)
+        downsize(*given, normalize='sigmoid')
+    assert [kind.normalize for kind in checked] == ['softmax', 'sigmoid']  # once for each kind
+    assert not any(kind.trains for kind in checked)
+    assert calls.count(given[0].shape) == 3  # and the problem itself every time
+
+
+@needs_triton
+@pytest.mark.parametrize('wrong', ['value', 'gradient', 'not a number', 'raises'])
+def test_auto_does_not_take_a_kernel_that_fails_its_check(wrong, unchecked):
+    right = triton_backend.downsize
+
+    def broken(images, around, base, texture, normalize):
+        if wrong == 'raises':
+            raise RuntimeError('PTXAS error\nand many lines more')
+        out = right(images, around, base, texture, normalize)
+        factor = {'value': 1.01, 'gradient': 1.0, 'not a number': float('nan')}[wrong]
+        out = factor * out
+        return out + 0.01 * (out - out.detach()) if wrong == 'gradient' else out
+
+    unchecked.setattr(triton_backend, 'downsize', broken)
+    images, around, base, texture = arguments()
+    given = images.to(DEVICE), around, base.requires_grad_(), texture
+    message = 'RuntimeError: PTXAS error. PyTorch' if wrong == 'raises' else 'it differs from plain operators by'
+    with pytest.warns(UserWarning, match=message):
+        out = downsize(*given)
+    assert torch.equal(out, downsize(*given, backend='banded'))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')  # it is said once
+        downsize(*given)
+
+
+@needs_triton
+def test_a_switch_keeps_auto_from_it(unchecked):
+    unchecked.setenv(triton_check.SWITCH, '0')
+    unchecked.setattr(triton_backend, 'downsize', None)
+    given = arguments()
+    assert torch.equal(downsize(*given), downsize(*given, backend='banded'))
+
+
+def test_auto_takes_another_where_it_refuses(unchecked):
     given = arguments(depth=3)
     assert 'not 3' in triton_backend.refusal(*given)
     assert torch.equal(downsize(*given), downsize(*given, backend='banded'))
 
 
-def test_without_triton_another_is_used_and_that_is_said_once_if_asked_for(monkeypatch):
-    monkeypatch.setattr(triton_backend.importlib.util, 'find_spec', lambda name: None)
+@needs_triton
+def test_without_triton_another_is_used(unchecked):
+    unchecked.setattr(triton_backend.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ValueError, match="it needs Triton, which comes with PyTorch's builds for CUDA"):
         downsize(*arguments(), backend='triton')
-    monkeypatch.setenv('MMDOWNSIZE_TRITON', '1')
-    monkeypatch.setattr(native, 'refusal', lambda *_: 'for this test')
-    triton_backend._warn_of_absence.cache_clear()
-    try:
-        with pytest.warns(
-            UserWarning, match='MMDOWNSIZE_TRITON=1 asks for a back end that cannot be used: it needs Triton'
-        ):
-            out = downsize(*(given := arguments()))
-        torch.testing.assert_close(out, downsize(*given, backend='dense'))
-    finally:
-        triton_backend._warn_of_absence.cache_clear()
+    given = arguments()
+    torch.testing.assert_close(downsize(*given), downsize(*given, backend='dense'))
 
 
 @pytest.fixture(scope='module')
