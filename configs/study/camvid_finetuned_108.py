@@ -9,7 +9,14 @@ model = dict(
         loss_decode=[dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True)],
     ),
 )
-train_dataloader = dict(batch_size=4)
+# Colours as they are: those of the test.
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackSegInputs'),
+]
+train_dataloader = dict(batch_size=4, dataset=dict(pipeline=train_pipeline))
 
 max_epochs = 12
 optim_wrapper = dict(

@@ -152,7 +152,7 @@ def test_the_arms_of_the_study_build(name: str) -> None:
         assert arm.train == (learned or name == '_arms_finetuned')  # there the model is trained behind fixed ones too
 
 
-def test_a_fine_tuned_downsizer_learns_at_four_times_the_rate_of_the_head() -> None:
+def test_a_fine_tuned_downsizer_learns_fast_where_it_fuses_and_as_the_head_where_it_convolves() -> None:
     cfg = Config.fromfile(ROOT / 'configs/study/camvid_finetuned_108.py')
     arms = load_arms([], ROOT / 'configs/study/_arms_finetuned.py', 'bilinear')
     cfg = config_of(cfg, next(arm for arm in arms if arm.name == 'downsizenet_6x6_area'), seed=0)
@@ -161,6 +161,8 @@ def test_a_fine_tuned_downsizer_learns_at_four_times_the_rate_of_the_head() -> N
     rates = {
         id(group['params'][0]): group['lr'] for group in build_optim_wrapper(model, cfg.optim_wrapper).param_groups
     }
-    for part, rate in ((model.data_preprocessor, 4e-3), (model.decode_head, 1e-3), (model.backbone, 3e-4)):
+    downsizer = model.data_preprocessor.downsizer
+    parts = ((downsizer.fusion, 8e-3), (downsizer.texture, 1e-3), (model.decode_head, 1e-3), (model.backbone, 3e-4))
+    for part, rate in parts:
         got = {rates[id(parameter)] for parameter in part.parameters() if parameter.requires_grad}
         assert got and all(r == pytest.approx(rate) for r in got)
