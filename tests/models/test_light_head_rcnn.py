@@ -183,10 +183,12 @@ def test_thin_map_is_the_sum_of_both_branches() -> None:
         torch.testing.assert_close(layer(x)[0], torch.from_numpy(np.maximum(expected, 0)).float())
 
 
-@pytest.mark.parametrize('mid_channels', [64, 256])
-def test_paper_setting_gives_a_thin_map_of_ten_channels_a_bin(mid_channels: int) -> None:
+@pytest.mark.parametrize(('mid_channels', 'parameters'), [(64, 1_924_948), (256, 7_696_852)])
+def test_paper_setting_gives_a_thin_map_of_ten_channels_a_bin(mid_channels: int, parameters: int) -> None:
     layer = thin(in_channels=512, mid_channels=mid_channels)
     layer.init_weights()
+    assert sum(p.numel() for p in layer.parameters()) == parameters  # 2 * (15 * 512 * m + m + 15 * m * 490 + 490)
+    assert parameters == 2 * (15 * 512 * mid_channels + mid_channels + 15 * mid_channels * 490 + 490)
     with torch.no_grad():
         out = layer(torch.randn(1, 512, 10, 16))
     assert out.shape == (1, 10 * 7 * 7, 10, 16)

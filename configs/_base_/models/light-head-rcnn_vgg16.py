@@ -7,7 +7,11 @@
 # - The RPN reads conv5_3, of stride 16, as in Faster R-CNN with VGG16. The paper's reads ResNet's fourth stage, of stride
 #   16, and its thin map comes from the fifth, dilated to stride 16; VGG16's fourth has stride 8.
 # - mmdet's OHEM keeps the hardest of the objects and the hardest of the background, at most a quarter objects, by their
-#   class loss; the paper's sorts all by their whole loss.
+#   class loss; the paper's sorts all by their whole loss, over the images of a GPU.
+# From the authors' published code it differs in these as well: a bin of the RoI align is the mean of its samples, theirs the
+# largest; one box for all classes, as the paper says, theirs one a class; RPN trains on all anchors, theirs on those inside
+# the image; the thin map's convolutions learn at the common rate, theirs at three times that; detections below a score of
+# 0.05 are dropped, theirs are all kept; test images are at most 1200 px long, theirs 1333.
 model = dict(
     type='FasterRCNN',
     data_preprocessor=dict(

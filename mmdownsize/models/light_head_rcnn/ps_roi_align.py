@@ -40,7 +40,9 @@ def ps_roi_align(
         ValueError: If ``feats`` or ``rois`` have another shape, or the channels are no multiple of p * p.
 
     Source: Dai et al., "R-FCN", 2016, section 3 (position-sensitive RoI pooling); He et al., "Mask R-CNN", 2017, section
-    3 (RoIAlign); both put together in Li et al., "Light-Head R-CNN", 2017, section 4.
+    3 (RoIAlign); both put together in Li et al., "Light-Head R-CNN", 2017, section 4. The program that its authors have
+    published takes the largest of a bin's samples, where this takes their mean, as RoIAlign does, and has pixel centres
+    at whole numbers.
     """
     bins = output_size * output_size
     if feats.ndim != 4 or feats.shape[1] % bins:

@@ -46,8 +46,9 @@ class RefineDetHead(BaseDenseHead):
 
     Where the paper leaves a choice, the authors' published code decides: filtering is of negatives only, positives stay.
     What differs from it: two objects that share a best anchor do not get one each, the later takes it (mmdet's
-    ``MaxIoUAssigner``); an anchor of IoU 0.5 exactly is positive; one step resizes a box by a factor of at most 62.5
-    (mmdet's coder); objects marked difficult are not trained on (mmdet's ``VOCDataset``).
+    ``MaxIoUAssigner``); one step resizes a box by a factor of at most 62.5 (mmdet's coder); objects marked difficult are
+    not trained on (mmdet's ``VOCDataset``); 400 detections of an image go through non-maximum suppression and 200 are kept,
+    as the paper says, where the code's scripts take 1000 a class and keep 500.
 
     Args:
         num_classes: Number of classes K, without background.

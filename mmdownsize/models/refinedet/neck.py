@@ -32,7 +32,8 @@ class TransferConnectionBlock(nn.Module):
         channels: Channels of the result, and of all between.
         coarsest: Whether this is the coarsest level.
 
-    Source: the paper, section 3.1 and figure 2.
+    Source: the paper, section 3.1 and figure 2. The figure's deconvolution is 4x4; the authors' code, which is followed here,
+    has 2x2 with stride 2.
     """
 
     def __init__(self, in_channels: int, channels: int, *, coarsest: bool) -> None:

@@ -22,7 +22,7 @@ class StripPooling(nn.Module):
         norm_cfg: Norm layer, as mmcv's.
 
     Source: paper, section 3.1, Eq. 2 to 4. The norms and the ReLU, which its equations leave out, are those of the
-    authors' code; the biases of the convolutions in front of the norms, which do nothing, are left out.
+    authors' code, as is that the convolutions in front of norms have no bias.
     """
 
     def __init__(

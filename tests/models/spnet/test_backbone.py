@@ -11,7 +11,7 @@ from mmseg.models.backbones import ResNetV1c
 from mmdownsize.models.spnet import SPResNetV1c, StripPoolingModule
 from mmdownsize.registry import MODELS
 
-D8 = dict(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), contract_dilation=True, multi_grid=(4, 4, 4))
+D8 = dict(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), contract_dilation=True, multi_grid=(4, 8, 16))
 THIN = dict(stem_channels=8, base_channels=8)
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
@@ -63,7 +63,7 @@ def test_it_has_the_parameters_of_the_layers_counted_one_by_one() -> None:
 def test_dilations_are_those_of_the_authors() -> None:
     net = build()
     dilations = [[block.conv2.dilation[0] for block in getattr(net, f'layer{i}')] for i in (1, 2, 3, 4)]
-    assert dilations == [[1] * 3, [1] * 4, [1, 2, 2, 2, 2, 2], [4, 4, 4]]
+    assert dilations == [[1] * 3, [1] * 4, [1, 2, 2, 2, 2, 2], [4, 8, 16]]
 
 
 @pytest.mark.parametrize('hw, small', [((230, 230), (29, 29)), ((184, 180), (23, 23)), ((307, 90), (39, 12))])
