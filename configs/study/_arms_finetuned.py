@@ -6,8 +6,9 @@ learned = dict(
     downsizenet_6x6_area_distance_only=dict(_base_.from_area, texture=False),
     downsizenet_4x4_area_softmax=dict(type='DownsizeNet', neighbors=4, distance='area', start='area'),
 )
-# What decides how coefficients change with what the convolutions say learns fast, the convolutions at the model's rate: at
-# four times it and more they learn to say nothing, and the coefficients are the same everywhere.
+# The fusion, which decides how coefficients follow what the convolutions say, learns fast; the convolutions learn at the
+# model's rate. Faster, their features can fall silent within some hundred steps: the coefficients are then the same
+# everywhere, a better kernel but one kernel.
 rates = {
     'data_preprocessor.downsizer.fusion': dict(lr_mult=8.0),
     'data_preprocessor.downsizer.texture': dict(lr_mult=1.0),
