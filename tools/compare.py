@@ -198,9 +198,13 @@ def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: boo
 def main(argv: Sequence[str] | None = None) -> None:
     """Run what is missing, and report."""
     args = parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))  # so that the run in the background ends as well
-    with in_one_line(*WRONG_SETTINGS):
-        run(args, Console())
+    # Terminated, the run in the background ends as well.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
+    try:
+        with in_one_line(*WRONG_SETTINGS):
+            run(args, Console())
+    finally:  # who calls this from Python has a handler of its own, and processes that inherit it
+        signal.signal(signal.SIGTERM, before)
 
 
 def run(args: argparse.Namespace, console: Console) -> None:

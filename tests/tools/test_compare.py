@@ -317,7 +317,9 @@ def test_some_of_the_arms_only(tmp_path, data):
     options = [str(config), '--arm', 'bilinear', '--arm', 'area', '--seeds', '1', '--work-dir', str(tmp_path / 'work')]
     with pytest.raises(SystemExit, match='--only: no arm linear among bilinear, area'):
         compare.main([*options, '--only', 'linear'])
+    handler = signal.getsignal(signal.SIGTERM)
     compare.main([*options, '--only', 'area'])
+    assert signal.getsignal(signal.SIGTERM) is handler  # the test's own pools of processes end by it
     (run,) = compare_report.read_log([tmp_path / 'work/runs.jsonl'])
     assert run['arm'] == 'area'
 
