@@ -84,7 +84,8 @@ def _failure(kind: Kind, reference: Solve) -> str | None:
             return None
         reason = f'it differs from plain operators by {difference:.2g} of the largest number'
     warnings.warn(
-        f"backend='auto' does not use Triton for {kind}: {reason}. PyTorch's operators are used; {SWITCH}=0 says nothing",
+        f"backend='auto' does not use Triton for {kind}: {reason}. PyTorch's operators are used, as {SWITCH}=0 has it "
+        'without a check',
         stacklevel=2,
     )
     return reason

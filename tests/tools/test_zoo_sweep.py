@@ -69,6 +69,19 @@ def test_a_detector_and_a_segmentor_give_what_they_give_without_a_downsizer(zoo,
     assert '| `zoo/seg/model_r18.py` | works | 0.0' in said
 
 
+def test_what_a_sweep_took_is_summed_up():
+    report = {
+        'a': {'seconds': [60.0, 90.0], 'peak_mib': [1024, 2048]},
+        'b': {'seconds': [30.0, None], 'peak_mib': [9216, None]},  # its second process did not end
+        'c': {},  # refused
+    }
+    assert zoo_table.what_it_took({'configs': report}) == (
+        '3 configs: 3 min of processes one after the other, the longest 1.5 min, the largest 9.0 GiB, '
+        'half of them below 2.0 GiB'
+    )
+    assert zoo_table.what_it_took({'configs': {'c': {}}}) == '1 configs, none of which ran'
+
+
 @pytest.mark.parametrize(
     ('behaviour', 'verdict', 'reason'),
     [
