@@ -10,7 +10,7 @@ model = dict(
         loss_decode=[dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True)],
     ),
 )
-optim_wrapper = dict(optimizer=dict(lr=4e-3, weight_decay=0.0), clip_grad=dict(max_norm=1.0))
+optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.0), clip_grad=dict(max_norm=1.0))
 max_epochs = 6  # of 46 steps
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),

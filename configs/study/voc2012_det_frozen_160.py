@@ -26,7 +26,7 @@ train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=4e-3, weight_decay=0.0),
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.0),
     clip_grad=dict(max_norm=1.0),
 )
 max_epochs = 2

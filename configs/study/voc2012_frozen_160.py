@@ -3,7 +3,7 @@
 _base_ = '../deeplabv3plus/deeplabv3plus_efficientnet-lite0_voc2012-300x300-to-100x100.py'
 
 model = dict(data_preprocessor=dict(scale=(160, 160)))
-optim_wrapper = dict(optimizer=dict(lr=4e-3, weight_decay=0.0), clip_grad=dict(max_norm=1.0))
+optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.0), clip_grad=dict(max_norm=1.0))
 max_epochs = 2
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),

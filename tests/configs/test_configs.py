@@ -152,6 +152,19 @@ def test_the_arms_of_the_study_build(name: str) -> None:
         assert arm.train == (learned or name == '_arms_finetuned')  # there the model is trained behind fixed ones too
 
 
+def test_a_downsizer_fitted_to_a_finished_model_learns_at_the_same_rates() -> None:
+    cfg = Config.fromfile(ROOT / 'configs/study/voc2012_frozen_100.py')
+    arms = load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')
+    cfg = config_of(cfg, next(arm for arm in arms if arm.name == 'downsizenet_6x6_area'), seed=0)
+    init_default_scope('mmseg')
+    model = MODELS.build(cfg.model)
+    groups = build_optim_wrapper(model, cfg.optim_wrapper).param_groups
+    rates = {id(parameter): group['lr'] for group in groups for parameter in group['params']}
+    downsizer = model.data_preprocessor.downsizer
+    assert {rates[id(parameter)] for parameter in downsizer.fusion.parameters()} == {8e-3}
+    assert {rates[id(parameter)] for parameter in downsizer.texture.parameters()} == {1e-3}
+
+
 def test_a_fine_tuned_downsizer_learns_fast_where_it_fuses_and_as_the_head_where_it_convolves() -> None:
     cfg = Config.fromfile(ROOT / 'configs/study/camvid_finetuned_108.py')
     arms = load_arms([], ROOT / 'configs/study/_arms_finetuned.py', 'bilinear')
