@@ -3,7 +3,8 @@
 python tools/compare.py CONFIG --arm bilinear --arm area --arm downsizenet_4x4_area --seeds 0 1 2 --work-dir DIR
 
 Every arm of a seed starts from the same model weights and sees the same data in the same order with the same
-augmentations; only what stands in front of the model differs. Runs follow one another. Interrupted, the same command goes
+augmentations; only what stands in front of the model differs. A fixed resizer that is only tested in front of the same
+checkpoint is tested once, whatever the number of seeds. Runs follow one another. Interrupted, the same command goes
 on: finished runs are in the log and are not repeated, an unfinished one resumes where its last checkpoint was.
 
 An arm is a fragment of configs/_base_/downsize, by name, or an entry of a Python file given with --arms::
@@ -44,6 +45,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a
 import mmengine
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import find_latest_checkpoint, set_random_seed
 from rich.console import Console
@@ -109,7 +111,11 @@ def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     set_random_seed(cfg.randomness.seed)
     model = MODELS.build(cfg.model)
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')  # or mmengine says of every weight what was done to it
     model.init_weights()
+    logger.setLevel(level)
     state = behind_preprocessor(model.state_dict())
     if checkpoint is not None:
         loaded = read_checkpoint(checkpoint)
@@ -259,7 +265,7 @@ def run_all(
         start_cfg = config_of(cfg, baseline, seed)
         start = work_dir / f'start_seed{seed}_{fingerprint(start_cfg, baseline, checkpoint)}.pth'
         for arm in arms:
-            own = config_of(cfg, arm, seed)
+            own = config_of(cfg, arm, seed if arm.depends_on_seed or checkpoint is None else 0)
             name = fingerprint(own, arm, checkpoint)
             wanted = args.only is None or arm.name in args.only
             if wanted and (arm.name, seed, name) not in finished:
@@ -269,7 +275,11 @@ def run_all(
     if todo:
         check_writable(log)  # not after hours of training
     seconds = [run['seconds'] for run in finished.values()]
+    results = {(arm, name): run for (arm, _, name), run in finished.items()}
     for number, (arm, seed, own, name) in enumerate(todo):
+        if not arm.depends_on_seed and (arm.name, name) in results:  # tested in front of the same model already
+            append_line(log, json.dumps({**results[arm.name, name], 'seed': seed}))
+            continue
         left = f', {statistics.fmean(seconds) * (len(todo) - number) / 60:.0f} min left' if seconds else ''
         label = f'{arm.name}, seed {seed} ({number + 1} of {len(todo)}{left})'
         run_dir = work_dir / arm.name / f'seed{seed}_{name}'
@@ -297,6 +307,7 @@ def run_all(
             },
         }
         append_line(log, json.dumps(finished_run))
+        results[arm.name, name] = finished_run
         seconds.append(taken)
         console.print(f'{arm.name}, seed {seed}: {metric} {metrics.get(metric, float("nan")):.2f}, {taken:.0f} s')
 

@@ -21,6 +21,7 @@ from mmdownsize.registry import MODELS
 from tools.command_line import read_config
 
 FRAGMENTS = Path(__file__).resolve().parents[1] / 'configs/_base_/downsize'
+RATES = 'optim_wrapper.paramwise_cfg.custom_keys'
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,25 @@ class Arm:
     equal_cost_to: str | None = None
     train: bool = True
 
+    @property
+    def depends_on_seed(self) -> bool:
+        """Whether the seed decides anything beside the model's weights at the start: what is only tested draws nothing."""
+        return self.train or (self.downsizer['type'] != 'FixedResizer' and 'pretrained' not in self.downsizer)
+
+
+def read_fragment(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the downsizer of a fragment, and the multiples of the learning rate that go with it, by parameter.
+
+    Raises:
+        ValueError: If there is no such fragment.
+    """
+    path = FRAGMENTS / f'{name}.py'
+    if not path.is_file():
+        known = ', '.join(sorted(p.stem for p in FRAGMENTS.glob('*.py')))
+        raise ValueError(f'unknown fragment {name!r}, choose one of {known}: they lie in configs/_base_/downsize')
+    fragment = Config.fromfile(path)
+    return fragment.downsizer.to_dict(), fragment.get('downsizer_rates', Config()).to_dict()
+
 
 def load_arms(names: Sequence[str], path: Path | None, baseline: str) -> list[Arm]:
     """Return the arms of the command line.
@@ -42,11 +62,8 @@ def load_arms(names: Sequence[str], path: Path | None, baseline: str) -> list[Ar
     """
     arms = []
     for name in names:
-        fragment = FRAGMENTS / f'{name}.py'
-        if not fragment.is_file():
-            known = ', '.join(sorted(p.stem for p in FRAGMENTS.glob('*.py')))
-            raise ValueError(f'unknown fragment {name!r}, choose one of {known}; others go into a file: --arms')
-        arms.append(Arm(name, Config.fromfile(fragment).downsizer.to_dict(), {}))
+        downsizer, rates = read_fragment(name)
+        arms.append(Arm(name, downsizer, {RATES: rates} if rates else {}))
     if path is not None:
         entries = read_config(path).get('arms')
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):

@@ -27,7 +27,7 @@ from rich.console import Console
 from mmdownsize.files import write_whole
 from mmdownsize.geometry import TargetSize
 from tools.command_line import WRONG_SETTINGS, in_one_line, in_words, read_config
-from tools.compare_arms import FRAGMENTS
+from tools.compare_arms import read_fragment
 from tools.swap_check import check
 
 SWAPS = {
@@ -185,13 +185,16 @@ def delivered_height(cfg: Config) -> int | None:
     return None
 
 
-def swap_resizer(cfg: Config, downsizer: dict[str, Any], target: dict[str, Any] | None) -> Swap:
+def swap_resizer(
+    cfg: Config, downsizer: dict[str, Any], target: dict[str, Any] | None, rates: dict[str, Any] | None = None
+) -> Swap:
     """Return what puts a downsizer into a config.
 
     Args:
         cfg: The config.
         downsizer: Config of the downsizer.
         target: The preprocessor's target; None to take the pipelines' last Resize.
+        rates: What the downsizer learns at, as ``custom_keys`` of the optimizer's ``paramwise_cfg``.
 
     Raises:
         ValueError: If the config's preprocessor has no counterpart, or images are normalised before it; says what to do.
@@ -227,6 +230,10 @@ def swap_resizer(cfg: Config, downsizer: dict[str, Any], target: dict[str, Any] 
         f'downsizer={downsizer["type"]}, trained with the model and part of its checkpoints; {described}',
         *swap.notes,
     ]
+    if rates:
+        swap.changes['optim_wrapper'] = {'paramwise_cfg': {'custom_keys': rates}}
+        multiples = ', '.join(f'{key.rpartition(".")[2]} {rate["lr_mult"]:g}' for key, rate in rates.items())
+        swap.notes.append(f'the downsizer learns at multiples of the learning rate: {multiples}')
     divisor = preprocessor.get('pad_size_divisor', 1)
     if divisor > 1:
         swap.notes.append(f'pad_size_divisor={divisor} now pads the downsized image: lower it where that is much')
@@ -272,15 +279,12 @@ def edit(args: argparse.Namespace, console: Console) -> None:
     Raises:
         ValueError: If an option or the config is not what it should be, or the check fails.
     """
-    fragment = FRAGMENTS / f'{args.downsizer}.py'
-    if not fragment.is_file():
-        known = ', '.join(sorted(path.stem for path in FRAGMENTS.glob('*.py')))
-        raise ValueError(f'unknown --downsizer {args.downsizer!r}, choose one of {known}')
+    downsizer, rates = read_fragment(args.downsizer)
     target = target_of(args)
     cfg, base = load(args.config)
     if args.out and args.out.resolve() == Path(base):
         raise ValueError(f'--out {args.out} is the config itself, which the edited one needs: name another file')
-    swap = swap_resizer(cfg, read_config(fragment).downsizer.to_dict(), target)
+    swap = swap_resizer(cfg, downsizer, target, rates)
     text = text_of(base, swap)
     if args.check:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,6 @@
 # The resizers of the study, and the rates at which the learned ones are trained; what is trained with them, the arms say.
+_base_ = '../_base_/downsize/downsizenet_6x6_signed.py'
+
 fixed = dict(
     bilinear=dict(kernel='bilinear'),
     antialiased=dict(kernel='bilinear', antialias=True),
@@ -7,7 +9,7 @@ fixed = dict(
     bicubic_antialiased=dict(kernel='bicubic', antialias=True),
     lanczos_antialiased=dict(kernel='lanczos', antialias=True),
 )
-from_area = dict(type='DownsizeNet', neighbors=6, distance='area', start='area', normalize='signed')
+from_area = _base_.downsizer
 learned = dict(
     downsizenet_6x6_area=from_area,
     downsizenet_6x6_bicubic=dict(from_area, distance='bicubic', start='bicubic'),
@@ -18,11 +20,4 @@ learned = dict(
     talebi=dict(type='LearnedResizer'),
     muller=dict(type='MullerResizer'),
 )
-# The fusion, which decides how coefficients follow what the convolutions say, learns fast; the convolutions learn at the
-# head's rate. Faster, their features can fall silent within some hundred steps: the coefficients are then the same
-# everywhere, a better kernel but one kernel.
-rates = {
-    'data_preprocessor.downsizer.fusion': dict(lr_mult=8.0),
-    'data_preprocessor.downsizer.texture': dict(lr_mult=1.0),
-}
-at_rates = {'optim_wrapper.paramwise_cfg.custom_keys': rates}
+at_rates = {'optim_wrapper.paramwise_cfg.custom_keys': _base_.downsizer_rates}

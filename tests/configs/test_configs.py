@@ -20,7 +20,7 @@ from tools.compare_arms import config_of, load_arms
 
 
 def test_there_are_configs() -> None:
-    assert len(REAL) >= 12 and len(SIBLINGS) >= 33 and len(PLAIN) >= 6 and len(FRAGMENTS) == 11
+    assert len(REAL) >= 12 and len(SIBLINGS) >= 33 and len(PLAIN) >= 6 and len(FRAGMENTS) == 12
 
 
 def test_the_model_index_names_every_config_of_a_pipeline() -> None:
@@ -58,6 +58,9 @@ def test_fragment_builds_its_resizer(path: Path) -> None:
     assert out.shape == (1, 3, 16, 24)
     if path.stem != 'learned_resizer':  # which starts at random
         torch.testing.assert_close(out, torch.full((1, 3, 16, 24), 100.0))
+    names = [f'data_preprocessor.downsizer.{name}' for name, _ in resizer.named_parameters()]
+    for key in Config.fromfile(path).get('downsizer_rates', {}):
+        assert any(key in name for name in names), key
 
 
 @pytest.mark.parametrize('path', SIBLINGS, ids=stem)

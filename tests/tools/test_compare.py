@@ -142,6 +142,10 @@ def test_arms_by_name_and_from_a_file(tmp_path):
     area, mine = compare_arms.load_arms(['area'], path, 'area')
     assert area.downsizer == {'type': 'FixedResizer', 'kernel': 'area'}
     assert (mine.name, mine.options, mine.equal_cost_to) == ('mine', {'a.b': 1}, 'area')
+    (signed,) = compare_arms.load_arms(['downsizenet_6x6_signed'], None, 'downsizenet_6x6_signed')
+    cfg = Config(dict(model=dict(data_preprocessor=dict()), optim_wrapper=dict(), randomness=dict(seed=0)))
+    rates = compare_arms.config_of(cfg, signed, 1).optim_wrapper.paramwise_cfg.custom_keys
+    assert rates['data_preprocessor.downsizer.fusion'].lr_mult == 8.0 and not area.options
 
 
 @pytest.mark.parametrize(
@@ -310,6 +314,32 @@ def test_arms_start_from_a_checkpoint_and_some_are_only_tested(tmp_path, data):
     assert (tested['trained'], trained['trained']) == (False, True)
     assert tested['training_losses'] is None and trained['training_losses'][0] > 0
     assert tested['start'] == 'model_{seed}.pth'
+
+
+def test_what_is_only_tested_in_front_of_the_same_weights_is_tested_once(tmp_path, data, monkeypatch):
+    config = write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0)
+    init_default_scope('mmseg')
+    torch.save(dict(state_dict=MODELS.build(Config.fromfile(config).model).state_dict()), tmp_path / 'model.pth')
+    arms = tmp_path / 'arms.py'
+    arms.write_text(
+        "fixed, net = dict(type='FixedResizer'), dict(type='DownsizeNet', start='random')\n"
+        'arms = dict(tested=dict(downsizer=fixed, train=False), drawn=dict(downsizer=net, train=False), '
+        'trained=dict(downsizer=fixed))\n'
+    )
+    ran = []
+    monkeypatch.setattr(compare, 'execute', lambda cfg, run_dir, *_: ran.append(run_dir.parent.name) or 1.0)
+    monkeypatch.setattr(compare, 'last_metrics', lambda _: {'mIoU': 40.0 + len(ran)})
+    monkeypatch.setattr(compare, 'training_losses', lambda _: None)
+    options = [str(config), '--arms', str(arms), '--baseline', 'tested', '--seeds', '5', '6']
+    compare.main([*options, '--work-dir', str(tmp_path / 'given'), '--start', str(tmp_path / 'model.pth')])
+    assert ran == ['tested', 'drawn', 'trained', 'drawn', 'trained']
+    runs = compare_report.by_arm(compare_report.read_log([tmp_path / 'given/runs.jsonl']), 'mIoU')
+    assert runs == {'tested': {5: 41.0, 6: 41.0}, 'drawn': {5: 42.0, 6: 44.0}, 'trained': {5: 43.0, 6: 45.0}}
+    compare.main([*options, '--work-dir', str(tmp_path / 'given'), '--start', str(tmp_path / 'model.pth')])
+    assert len(ran) == 5
+    ran.clear()
+    compare.main([*options, '--only', 'tested', '--work-dir', str(tmp_path / 'drawn')])  # each seed draws a model
+    assert ran == ['tested', 'tested']
 
 
 def test_some_of_the_arms_only(tmp_path, data):

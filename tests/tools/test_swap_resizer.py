@@ -15,6 +15,7 @@ pytest.importorskip('mmseg')
 
 from tests.tools.small_training import write_config
 from tools import swap_resizer
+from tools.compare_arms import read_fragment
 from tools.swap_check import check
 
 RETINANET = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
@@ -192,10 +193,23 @@ def test_a_config_is_printed_where_no_file_is_named(tmp_path, capsys):
     assert Config.fromfile(tmp_path / 'again.py').model.data_preprocessor.to_dict() == {
         'type': 'mmdownsize.DetDownsizePreprocessor',
         'mean': [1.0, 2.0, 3.0],
-        'downsizer': Config.fromfile(swap_resizer.FRAGMENTS / 'downsizenet_2x2.py').downsizer.to_dict(),
+        'downsizer': read_fragment('downsizenet_2x2')[0],
         'scale': (80, 60),
         'keep_ratio': True,
     }
+
+
+def test_a_downsizer_with_rates_of_its_own_brings_them(tmp_path, capsys):
+    path = tmp_path / 'mine.py'
+    cfg = config()
+    cfg.optim_wrapper = dict(paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1)}))
+    cfg.dump(path)
+    swap_resizer.main([str(path), '--downsizer', 'downsizenet_6x6_signed', '--out', str(tmp_path / 'swapped.py')])
+    assert Config.fromfile(tmp_path / 'swapped.py').optim_wrapper.paramwise_cfg.to_dict() == {
+        'norm_decay_mult': 0.0,
+        'custom_keys': {'backbone': dict(lr_mult=0.1), **read_fragment('downsizenet_6x6_signed')[1]},
+    }
+    assert 'multiples of the learning rate: fusion 8, texture 1' in capsys.readouterr().err.replace('\n', ' ')
 
 
 @pytest.mark.parametrize(
@@ -203,7 +217,7 @@ def test_a_config_is_printed_where_no_file_is_named(tmp_path, capsys):
     [
         (['nowhere.py'], 'no such config: nowhere.py'),
         (['mmdet::no/such.py'], 'no config mmdet::no/such.py'),
-        (['x.py', '--downsizer', 'linear'], "unknown --downsizer 'linear', choose one of antialiased, area"),
+        (['x.py', '--downsizer', 'linear'], "unknown fragment 'linear', choose one of antialiased, area"),
     ],
 )
 def test_bad_command_lines(arguments, message):

@@ -1,0 +1,14 @@
+# DownsizeNet on 6 x 6 source pixels with coefficients of any sign, which can sharpen; before training it is the area mean.
+# _base_ = [A_CONFIG, '.../_base_/downsize/downsizenet_6x6_signed.py'], then
+# model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, **_base_.downsizer)))
+# optim_wrapper = dict(paramwise_cfg=dict(custom_keys=_base_.downsizer_rates))
+downsizer = dict(
+    type='DownsizeNet', num_convs=2, channels=16, neighbors=6, distance='area', normalize='signed', start='area'
+)
+# Multiples of the model's rate. The fusion, which decides how coefficients follow what the convolutions say, starts at 0 and
+# learns fast. Convolutions as fast can have their features fall silent within some hundred steps: the coefficients are
+# then the same everywhere, a better kernel but one kernel.
+downsizer_rates = {
+    'data_preprocessor.downsizer.fusion': dict(lr_mult=8.0),
+    'data_preprocessor.downsizer.texture': dict(lr_mult=1.0),
+}
