@@ -16,6 +16,9 @@ settings.register_profile('thorough', parent=settings.get_profile('stable'), der
 settings.register_profile('nightly', parent=settings.get_profile('stable'), derandomize=False, max_examples=10_000)
 settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'stable'))
 
+if 'PYTEST_XDIST_WORKER_COUNT' in os.environ:  # pytest -n: the processes share the cores
+    torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ['PYTEST_XDIST_WORKER_COUNT'])))
+
 # mmdownsize works with either of them (`make test STACK=det`, `STACK=seg`): what needs the other is skipped, with its name.
 # That nothing needs the other without cause is for test_imports.py and preprocessors/test_registry.py to say.
 ABSENT = [package for package in ('mmdet', 'mmseg') if find_spec(package) is None]

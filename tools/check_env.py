@@ -22,6 +22,7 @@ NEEDED = {
     'skimage': 'scikit-image',
     'rich': 'rich',
     'pytest': 'pytest',
+    'xdist': 'pytest-xdist',
     'hypothesis': 'hypothesis',
     'ruff': 'ruff',
     'mypy': 'mypy',

@@ -18,8 +18,9 @@ An arm is a fragment of configs/_base_/downsize, by name, or an entry of a Pytho
         bilinear_at_equal_cost=dict(downsizer=dict(type='FixedResizer'), equal_cost_to='ours'),
     )
 
-``options`` overrides the config as --cfg-options does. With ``equal_cost_to`` the arm's target size is raised until its
-inference takes as long as the other arm's. With ``train=False`` the arm is only tested, as it starts.
+``'{seed}'`` in the name of a ``pretrained`` downsizer is replaced. ``options`` overrides the config as --cfg-options does.
+With ``equal_cost_to`` the arm's target size is raised until its inference takes as long as the other arm's. With
+``train=False`` the arm is only tested, as it starts.
 
 The weights that all arms of a seed start from are drawn by the seed, or come from a user's own checkpoint: --start.
 """
@@ -53,6 +54,7 @@ from rich.console import Console
 from mmdownsize.checkpoints import CheckpointError, read_checkpoint
 from mmdownsize.files import append_line, check_writable, write_whole
 from mmdownsize.registry import MODELS
+from mmdownsize.resizers.pretrained import find
 from mmdownsize.version import __version__
 from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
 from tools.compare_arms import Arm, config_of, load_arms, resolve_costs
@@ -93,6 +95,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def fingerprint(cfg: Config, arm: Arm, start: Path | None) -> str:
     """Return a short name of all that a run depends on."""
     content = {key: value for key, value in cfg.to_dict().items() if key not in ('work_dir', 'load_from', 'resume')}
+    pretrained = cfg.model.data_preprocessor.downsizer.get('pretrained')
+    if pretrained is not None:
+        content['pretrained'] = hashlib.sha256(find(pretrained).read_bytes()).hexdigest()
     if start is not None:
         content['start'] = hashlib.sha256(start.read_bytes()).hexdigest()
     if not arm.train:
@@ -173,7 +178,7 @@ def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: boo
     command = [sys.executable, str(tool), *arguments, '--work-dir', str(run_dir)]
     if train and find_latest_checkpoint(str(run_dir)):
         command.append('--resume')
-    environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ}  # the loader's workers share the cores
+    environment = {'GOMP_SPINCOUNT': '20000', **os.environ}  # threads wait briefly: the loader's workers share the cores
     start = time.perf_counter()
     log_path = run_dir / 'train.log'
     with log_path.open('a') as log, console.status(label) as status:
@@ -207,7 +212,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Terminated, the run in the background ends as well.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
     try:
-        with in_one_line(*WRONG_SETTINGS):
+        with in_one_line(*WRONG_SETTINGS, FileNotFoundError):
             run(args, Console())
     finally:  # who calls this from Python has a handler of its own, and processes that inherit it
         signal.signal(signal.SIGTERM, before)

@@ -37,7 +37,8 @@ class Arm:
     @property
     def depends_on_seed(self) -> bool:
         """Whether the seed decides anything beside the model's weights at the start: what is only tested draws nothing."""
-        return self.train or (self.downsizer['type'] != 'FixedResizer' and 'pretrained' not in self.downsizer)
+        drawn = self.downsizer['type'] != 'FixedResizer' and 'pretrained' not in self.downsizer
+        return self.train or drawn or self.downsizer != downsizer_of(self, 0)
 
 
 def read_fragment(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -88,10 +89,17 @@ def load_arms(names: Sequence[str], path: Path | None, baseline: str) -> list[Ar
     return arms
 
 
+def downsizer_of(arm: Arm, seed: int) -> dict[str, Any]:
+    """Return an arm's downsizer, with the seed in the place of '{seed}' in the name of a trained one."""
+    if not isinstance(arm.downsizer.get('pretrained'), str):
+        return arm.downsizer
+    return {**arm.downsizer, 'pretrained': arm.downsizer['pretrained'].replace('{seed}', str(seed))}
+
+
 def config_of(cfg: Config, arm: Arm, seed: int) -> Config:
     """Return the config of an arm and a seed."""
     cfg = copy.deepcopy(cfg)
-    cfg.model.data_preprocessor['downsizer'] = arm.downsizer  # replaced, where an update would merge
+    cfg.model.data_preprocessor['downsizer'] = downsizer_of(arm, seed)  # replaced, where an update would merge
     cfg.merge_from_dict(arm.options)
     cfg.merge_from_dict({'randomness.seed': seed})
     return cfg

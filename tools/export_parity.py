@@ -35,7 +35,9 @@ TARGETS = {
     'scale=(160, 160)': TargetSize(scale=(160, 160)),
     'scale=(200, 120), keep_ratio=True': TargetSize(scale=(200, 120), keep_ratio=True),
 }
-SPREAD = 0.3  # standard deviation of weights that start at 0, where a downsizer is its fixed kernel
+# Standard deviation of weights that start at 0, where a downsizer is its fixed kernel: of those that make logits, and of
+# those that make coefficients themselves, by hundredths in training.
+SPREAD, SIGNED_SPREAD = 0.3, 0.03
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -52,10 +54,11 @@ def resizer_of(fragment: Path) -> nn.Module:
     """Return the resizer of a config fragment, with random numbers for weights that start at 0."""
     torch.manual_seed(0)
     resizer = build_resizer(Config.fromfile(fragment).downsizer)
+    spread = SIGNED_SPREAD if getattr(resizer, 'normalize', None) == 'signed' else SPREAD
     with torch.no_grad():
         for parameter in resizer.parameters():
             if not parameter.any():
-                parameter.copy_(SPREAD * torch.randn(parameter.shape))
+                parameter.copy_(spread * torch.randn(parameter.shape))
     return resizer
 
 

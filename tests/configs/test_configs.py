@@ -155,6 +155,15 @@ def test_the_arms_of_the_study_build(name: str) -> None:
         assert arm.train == (learned or name == '_arms_finetuned')  # there the model is trained behind fixed ones too
 
 
+def test_the_arms_of_the_study_that_were_fitted_elsewhere_are_only_tested(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv('MMDOWNSIZE_FITTED', str(tmp_path))
+    *fixed, fitted = load_arms([], ROOT / 'configs/study/_arms_transfer.py', 'bilinear')
+    assert fitted.downsizer['pretrained'] == f'{tmp_path}/voc2012_{{seed}}.safetensors' and fitted.depends_on_seed
+    assert len(fixed) == 6 and not any(arm.train or arm.depends_on_seed for arm in fixed)
+
+
 def test_a_downsizer_fitted_to_a_finished_model_learns_at_the_same_rates() -> None:
     cfg = Config.fromfile(ROOT / 'configs/study/voc2012_frozen_100.py')
     arms = load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')

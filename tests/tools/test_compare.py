@@ -243,6 +243,22 @@ def test_a_run_is_known_by_all_it_depends_on(tmp_path, data):
     assert compare.fingerprint(own, arm, starts[1].rename(tmp_path / 'c.pth')) == names[4]  # its content counts
 
 
+def test_a_trained_downsizer_is_found_by_seed_and_known_by_its_content(tmp_path, data):
+    cfg = Config.fromfile(write_config(tmp_path / 'c.py', data, by_epoch=True, seed=0, workers=0))
+    arm = compare_arms.Arm('a', dict(type='DownsizeNet', pretrained=str(tmp_path / 'of_{seed}.x')), {}, train=False)
+    assert arm.depends_on_seed
+    assert not compare_arms.Arm('a', dict(type='DownsizeNet', pretrained='one'), {}, train=False).depends_on_seed
+    for name, content in {'of_3.x': b'1', 'of_4.x': b'2'}.items():
+        (tmp_path / name).write_bytes(content)
+    third, fourth = (compare_arms.config_of(cfg, arm, seed) for seed in (3, 4))
+    assert third.model.data_preprocessor.downsizer.pretrained == str(tmp_path / 'of_3.x')
+    name = compare.fingerprint(third, arm, None)
+    (tmp_path / 'of_3.x').write_bytes(b'2')
+    assert len({name, compare.fingerprint(third, arm, None), compare.fingerprint(fourth, arm, None)}) == 3
+    with pytest.raises(FileNotFoundError, match='of_5'):
+        compare.fingerprint(compare_arms.config_of(cfg, arm, 5), arm, None)
+
+
 def test_a_study_interrupted_and_continued(tmp_path, data):
     config = write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0)
     arms = tmp_path / 'arms.py'

@@ -1,0 +1,11 @@
+# Downsizers that were fitted elsewhere, tested as they are, for tools/compare.py --arms. MMDOWNSIZE_FITTED names the folder
+# that tools/extract_downsizer.py has put them into.
+_base_ = './_resizers.py'
+
+fitted = '{{$MMDOWNSIZE_FITTED:work_dirs/study/fitted}}'
+arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel), train=False) for name, kernel in _base_.fixed.items()}
+arms.update(
+    fitted_to_voc2012=dict(
+        downsizer=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_{seed}.safetensors'), train=False
+    )
+)
