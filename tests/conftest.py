@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from mmengine.registry import DefaultScope
 
 # The same examples in every run, and no time limit: machines differ.
 settings.register_profile(
@@ -56,6 +57,12 @@ def pytest_runtest_makereport(
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _no_scope_of_another_file() -> None:
+    """Names are looked up where a file of tests says, and not in the scope that one before it has left behind."""
+    DefaultScope._instance_dict.clear()
 
 
 @pytest.fixture(scope='module')

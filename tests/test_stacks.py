@@ -190,10 +190,10 @@ def test_what_needs_an_absent_package_is_skipped_with_its_name_and_nothing_else(
 def test_make_uses_one_folder_a_stack(arguments: tuple[str, ...], folder: str, stack: str) -> None:
     planned = run('make', '--no-print-directory', '-n', 'test', *arguments).splitlines()
     assert planned[0] == f'bash requirements/setup_venv.sh {folder} {stack}'
-    assert planned[-1] == f'"{folder}/bin/python" -m pytest'
+    assert planned[-1] == f'"{folder}/bin/python" -m pytest -n 2 --dist loadfile'
     given = run('make', '--no-print-directory', '-n', 'test', 'VENV=given', *arguments).splitlines()
     assert given[0] == f'"given/bin/python" tools/check_env.py --stack {stack}'
-    assert given[-1] == '"given/bin/python" -m pytest'
+    assert given[-1] == '"given/bin/python" -m pytest -n 2 --dist loadfile'
 
 
 def set_up(*arguments: str) -> str:
