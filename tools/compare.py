@@ -178,10 +178,8 @@ def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: boo
     command = [sys.executable, str(tool), *arguments, '--work-dir', str(run_dir)]
     if train and find_latest_checkpoint(str(run_dir)):
         command.append('--resume')
-    environment = {
-        'GOMP_SPINCOUNT': '20000',
-        **os.environ,
-    }  # threads wait briefly: the loader's workers share the cores
+    # Threads spin briefly while they wait: the loader's workers share the cores.
+    environment = {'GOMP_SPINCOUNT': '20000', **os.environ}
     start = time.perf_counter()
     log_path = run_dir / 'train.log'
     with log_path.open('a') as log, console.status(label) as status:

@@ -32,8 +32,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]  # also runs from a clone that is not installed
 # Threads that spin for long while they wait slow each other down many times over where the cores are shared; those that do
-# not spin at all take longer to wake than small layers to compute. Read
-# when torch is loaded, here and in the trainings.
+# not spin at all take longer to wake than small layers to compute. Read when torch is loaded, here and in the trainings.
 os.environ.setdefault('GOMP_SPINCOUNT', '20000')
 
 import numpy as np  # noqa: E402

@@ -1,6 +1,7 @@
 """Every config loads and builds; those on real data take a training step and predict in the image file's coordinates."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -164,28 +165,30 @@ def test_the_arms_of_the_study_that_were_fitted_elsewhere_are_only_tested(
     assert len(fixed) == 6 and not any(arm.train or arm.depends_on_seed for arm in fixed)
 
 
-def test_a_downsizer_fitted_to_a_finished_model_learns_at_the_same_rates() -> None:
-    cfg = Config.fromfile(ROOT / 'configs/study/voc2012_frozen_100.py')
-    arms = load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')
-    cfg = config_of(cfg, next(arm for arm in arms if arm.name == 'downsizenet_6x6_area'), seed=0)
+def rates_of(config: str, arms: str) -> tuple[Any, dict[int, float]]:
+    """Return the model of a study with its downsizer, and the learning rates of its parameters, by id."""
+    cfg = Config.fromfile(ROOT / f'configs/study/{config}.py')
+    arm = next(
+        arm
+        for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear')
+        if arm.name == 'downsizenet_6x6_area'
+    )
+    cfg = config_of(cfg, arm, seed=0)
     init_default_scope('mmseg')
     model = MODELS.build(cfg.model)
     groups = build_optim_wrapper(model, cfg.optim_wrapper).param_groups
-    rates = {id(parameter): group['lr'] for group in groups for parameter in group['params']}
+    return model, {id(parameter): group['lr'] for group in groups for parameter in group['params']}
+
+
+def test_a_downsizer_fitted_to_a_finished_model_learns_at_the_same_rates() -> None:
+    model, rates = rates_of('voc2012_frozen_100', '_arms')
     downsizer = model.data_preprocessor.downsizer
     assert {rates[id(parameter)] for parameter in downsizer.fusion.parameters()} == {8e-3}
     assert {rates[id(parameter)] for parameter in downsizer.texture.parameters()} == {1e-3}
 
 
 def test_a_fine_tuned_downsizer_learns_fast_where_it_fuses_and_as_the_head_where_it_convolves() -> None:
-    cfg = Config.fromfile(ROOT / 'configs/study/camvid_finetuned_108.py')
-    arms = load_arms([], ROOT / 'configs/study/_arms_finetuned.py', 'bilinear')
-    cfg = config_of(cfg, next(arm for arm in arms if arm.name == 'downsizenet_6x6_area'), seed=0)
-    init_default_scope('mmseg')
-    model = MODELS.build(cfg.model)
-    rates = {
-        id(group['params'][0]): group['lr'] for group in build_optim_wrapper(model, cfg.optim_wrapper).param_groups
-    }
+    model, rates = rates_of('camvid_finetuned_108', '_arms_finetuned')
     downsizer = model.data_preprocessor.downsizer
     parts = ((downsizer.fusion, 8e-3), (downsizer.texture, 1e-3), (model.decode_head, 1e-3), (model.backbone, 3e-4))
     for part, rate in parts:
