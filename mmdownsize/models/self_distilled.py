@@ -7,9 +7,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from mmseg.models.segmentors import EncoderDecoder
-from torch import Tensor
+from torch import Tensor, nn
 
+from mmdownsize.models.memory import PredictionMemory
 from mmdownsize.registry import MODELS
+
+MEBIBYTE = 2**20
 
 
 @MODELS.register_module()
@@ -24,7 +27,24 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
     Combine it with :class:`mmdownsize.hooks.train_only.TrainOnlyHook`, so that nothing but the downsizer is trained, and
     with ``data_preprocessor=dict(type='mmdownsize.SegPairDownsizePreprocessor', ...)``. Weights have the names of
     ``EncoderDecoder``: its checkpoints fit, and a prediction is its own.
+
+    Args:
+        *args: ``EncoderDecoder``'s.
+        memory_mb: Mebibytes for predictions at full resolution that are kept for the next epoch (float16, at the downsized
+            image's size; see :class:`PredictionMemory`). They take most of a step's time, and a finished model gives the
+            same again, so epochs after the first are several times as fast if images recur exactly: flipped or not, but
+            without random colours and crops. 0: none are kept.
+        **kwargs: ``EncoderDecoder``'s.
+
+    Raises:
+        ValueError: If ``memory_mb`` is negative; in mode ``'loss'``, if there is a memory and the model is not frozen.
     """
+
+    def __init__(self, *args: Any, memory_mb: int = 0, **kwargs: Any) -> None:
+        if isinstance(memory_mb, bool) or not isinstance(memory_mb, int) or memory_mb < 0:
+            raise ValueError(f'memory_mb must be an integer of at least 0, got {memory_mb!r}')
+        super().__init__(*args, **kwargs)
+        self.memory = PredictionMemory(memory_mb * MEBIBYTE) if memory_mb else None
 
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor', full: Tensor | None = None
@@ -47,11 +67,31 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
                 'SelfDistilledEncoderDecoder compares with the full image, which data_preprocessor does not give: '
                 "its type must be 'mmdownsize.SegPairDownsizePreprocessor'"
             )
-        with torch.no_grad():
-            wanted = self._at(full, inputs.shape[-2:]).log_softmax(1)
+        wanted = self._wanted(full, inputs.shape[-2:])
         found = self._at(inputs, inputs.shape[-2:]).log_softmax(1)
         return {'loss_kl': (wanted.exp() * (wanted - found)).sum(1).mean()}
+
+    def _wanted(self, full: Tensor, hw: torch.Size) -> Tensor:
+        if self.memory is None:
+            with torch.no_grad():
+                return self._at(full, hw).log_softmax(1)
+        moving = [name for name, part in self.named_children() if name != 'data_preprocessor' and _is_moving(part)]
+        if moving:
+            raise ValueError(
+                f'memory_mb keeps what a finished model predicts, and {", ".join(moving)} is being trained: freeze it with '
+                "custom_hooks=[dict(type='mmdownsize.TrainOnlyHook')], or say memory_mb=0"
+            )
+        return self.memory.recall(full, lambda image: self._at(image, hw).log_softmax(1), tuple(hw)).float()
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        if self.memory is not None:  # another model from here on
+            self.memory.clear()
 
     def _at(self, images: Tensor, hw: torch.Size) -> Tensor:
         logits = self._forward(images).float()
         return F.interpolate(logits, size=hw, mode='bilinear', antialias=True)
+
+
+def _is_moving(part: nn.Module) -> bool:
+    return any(module.training for module in part.modules()) or any(p.requires_grad for p in part.parameters())

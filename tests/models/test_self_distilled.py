@@ -1,6 +1,7 @@
 """A segmentor that keeps its own prediction: the divergence against a slow form, what learns, and what is refused."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner.checkpoint import load_state_dict
 
 pytest.importorskip('mmseg')
 
@@ -24,13 +26,17 @@ HW = (24, 32)
 
 @pytest.fixture
 def model(tmp_path) -> SelfDistilledEncoderDecoder:
+    return build(tmp_path)
+
+
+def build(tmp_path, **settings) -> SelfDistilledEncoderDecoder:
     cfg = Config.fromfile(write_config(tmp_path / 'small.py', tmp_path, by_epoch=True, seed=0, workers=0))
     init_default_scope('mmseg')
     cfg.model.type = 'mmdownsize.SelfDistilledEncoderDecoder'
     cfg.model.data_preprocessor.type = 'mmdownsize.SegPairDownsizePreprocessor'
     cfg.model.decode_head.dropout_ratio = 0.0
     torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
+    model = MODELS.build({**cfg.model, **settings})
     model.init_weights()
     torch.nn.init.normal_(model.decode_head.conv_seg.weight)
     return model.eval()
@@ -73,12 +79,54 @@ def test_the_full_image_itself_costs_nothing(model):
     assert abs(model(full, full=full, mode='loss')['loss_kl'].item()) < 1e-6
 
 
-def test_labels_are_not_read_and_the_downsizer_learns_alone(model):
-    class Runner:
-        pass
+def losses_of(model, steps):
+    """Train the downsizer alone on a batch, as it is and mirrored in turns, and count the images of full size seen."""
+    model = copy.deepcopy(model)
+    runner = SimpleNamespace(model=model)
+    hook = TrainOnlyHook()
+    hook.before_train(runner)
+    wrapper = build_optim_wrapper(model, dict(optimizer=dict(type='Adam', lr=0.01)))
+    seen = []
+    model.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape) and None)
+    losses = []
+    for step in range(steps):
+        model.train()
+        hook.before_train_iter(runner, step)
+        given = batch()
+        if step % 2:
+            given['inputs'] = [image.flip(2) for image in given['inputs']]
+        losses.append(model.train_step(given, wrapper)['loss_kl'].item())
+    return losses, sum(shape[0] for shape in seen if shape[2:] == HW)
 
-    runner = Runner()
-    runner.model = model
+
+def test_a_memory_spares_work_and_nothing_else(tmp_path):
+    without, images = losses_of(build(tmp_path), 6)
+    assert images == 12
+    remembered, images = losses_of(build(tmp_path, memory_mb=1), 6)
+    assert images == 4  # two of them, and their mirror images
+    assert remembered == pytest.approx(without, rel=2e-2)  # float16
+    assert losses_of(build(tmp_path, memory_mb=1), 6)[0] == remembered
+
+
+def test_a_memory_is_of_one_frozen_model(tmp_path):
+    model = build(tmp_path, memory_mb=1)
+    data = model.data_preprocessor(batch(), True)
+    with pytest.raises(ValueError, match=r'backbone, decode_head is being trained.*TrainOnlyHook'):
+        model(**data, mode='loss')
+    model.requires_grad_(False)
+    first = model(**data, mode='loss')['loss_kl'].item()
+    assert len(model.memory) == 2
+    state = model.state_dict()
+    state['decode_head.conv_seg.weight'] = 2 * state['decode_head.conv_seg.weight']
+    load_state_dict(model, state)  # as mmengine loads checkpoints
+    assert len(model.memory) == 0
+    assert model(**data, mode='loss')['loss_kl'].item() > 2 * first
+    with pytest.raises(ValueError, match='memory_mb must be an integer of at least 0, got -1'):
+        build(tmp_path, memory_mb=-1)
+
+
+def test_labels_are_not_read_and_the_downsizer_learns_alone(model):
+    runner = SimpleNamespace(model=model)
     hook = TrainOnlyHook()
     hook.before_train(runner)
     wrapper = build_optim_wrapper(model, dict(optimizer=dict(type='Adam', lr=0.01)))
