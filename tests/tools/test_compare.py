@@ -15,6 +15,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from PIL import Image
+from rich.console import Console
 from scipy import stats
 
 pytest.importorskip('mmseg')
@@ -257,6 +258,19 @@ def test_a_trained_downsizer_is_found_by_seed_and_known_by_its_content(tmp_path,
     assert len({name, compare.fingerprint(third, arm, None), compare.fingerprint(fourth, arm, None)}) == 3
     with pytest.raises(FileNotFoundError, match='of_5'):
         compare.fingerprint(compare_arms.config_of(cfg, arm, 5), arm, None)
+
+
+def test_trainings_keep_their_memory_unless_the_environment_says_otherwise(tmp_path, data, monkeypatch):
+    (tmp_path / 'tools').mkdir()
+    (tmp_path / 'tools/train.py').write_text('import json, os; print(json.dumps(dict(os.environ)))')
+    for name in compare.FASTER:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('MALLOC_TOP_PAD_', '7')
+    monkeypatch.setattr(compare, 'ROOT', tmp_path)
+    cfg = Config.fromfile(write_config(tmp_path / 'c.py', data, by_epoch=True, seed=0, workers=0))
+    compare.execute(cfg, tmp_path / 'run', Console(), 'label', train=True)
+    found = json.loads((tmp_path / 'run/train.log').read_text())
+    assert {name: found[name] for name in compare.FASTER} == {**compare.FASTER, 'MALLOC_TOP_PAD_': '7'}
 
 
 def test_a_study_interrupted_and_continued(tmp_path, data):
