@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmdownsize.models.memory import PredictionMemory
+from mmdownsize.models.self_distilled.memory import PredictionMemory
 
 
 class Counting:

@@ -1,4 +1,4 @@
-"""Fitting a downsizer to a finished segmentor without labels: the prediction shall stay what it is at full resolution."""
+"""The segmentor that learns from itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
-from mmdownsize.models.memory import PredictionMemory
+from mmdownsize.models.self_distilled.memory import PredictionMemory
 from mmdownsize.registry import MODELS
 
 MEBIBYTE = 2**20
