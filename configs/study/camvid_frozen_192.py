@@ -30,6 +30,6 @@ custom_hooks = [
     dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.02),
 ]
 default_hooks = dict(logger=dict(interval=20))
-# mIoU, and how probable the labels are, which scatters less from run to run.
+# mIoU, and how probable the labels are, which the highest class alone does not show.
 val_evaluator = [dict(type='IoUMetric', iou_metrics=['mIoU']), dict(type='mmdownsize.LogLikelihood')]
 test_evaluator = val_evaluator

@@ -1,4 +1,4 @@
-"""How probable a segmentor finds the labels: what it says scatters less from run to run than what is highest does."""
+"""How probable a segmentor finds the labels: it sees what the highest class alone does not show."""
 
 from __future__ import annotations
 
