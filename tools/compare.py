@@ -63,8 +63,8 @@ from tools.compare_results import last_metrics, training_losses
 
 ROOT = Path(__file__).resolve().parents[1]
 # Of the trainings, unless the environment says otherwise. Threads spin briefly while they wait: the loader's workers share the
-# cores. And glibc keeps the memory of feature maps, which it would give back and ask for again in every step: a quarter of
-# the processor's time went into that. Results are the same.
+# cores. And glibc keeps the memory of feature maps, which it would give back and ask for again in every step. Results are
+# the same.
 FASTER = {
     'GOMP_SPINCOUNT': '20000',
     'MALLOC_MMAP_THRESHOLD_': str(32 * 2**20),  # the highest there is

@@ -114,6 +114,10 @@ def test_a_memory_is_of_one_frozen_model(tmp_path):
     with pytest.raises(ValueError, match=r'backbone, decode_head is being trained.*TrainOnlyHook'):
         model(**data, mode='loss')
     model.requires_grad_(False)
+    model.decode_head.train()  # its dropout and statistics would say something else every time
+    with pytest.raises(ValueError, match=r' decode_head is being trained'):
+        model(**data, mode='loss')
+    model.eval()
     first = model(**data, mode='loss')['loss_kl'].item()
     assert len(model.memory) == 2
     state = model.state_dict()
