@@ -2,8 +2,9 @@
 
 python tools/extract_downsizer.py CHECKPOINT OUT.safetensors [--note KEY=TEXT ...]
 
-Then ``downsizer=dict(type='DownsizeNet', pretrained='OUT.safetensors')``, with ``frozen=True`` if it is not to be trained on.
-The constructor's arguments come from the config that mmengine keeps in its checkpoints, or from --config.
+Then ``downsizer=dict(type='DownsizeNet', pretrained='OUT.safetensors')``, or of whatever type it is, with ``frozen=True`` if it
+is not to be trained on. The constructor's arguments come from the config that mmengine keeps in its checkpoints, or from
+--config.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from mmdownsize.checkpoints import read_checkpoint
 from mmdownsize.preprocessors.resizers import build_resizer
 from mmdownsize.preprocessors.weights import check_fits
-from mmdownsize.resizers import DownsizeNet
+from mmdownsize.resizers.trainable import TrainableResizer
 from tools.command_line import in_one_line, read_config
 
 PREFIX = 'data_preprocessor.downsizer.'
@@ -31,7 +32,7 @@ PREFIX = 'data_preprocessor.downsizer.'
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('checkpoint', type=Path, help='checkpoint of a training with a DownsizeNet')
+    parser.add_argument('checkpoint', type=Path, help='checkpoint of a training with a downsizer that learns')
     parser.add_argument('out', type=Path, help='file to write, .safetensors')
     parser.add_argument('--config', type=Path, help='config of the training, where the checkpoint has none')
     parser.add_argument('--note', action='append', default=[], metavar='KEY=TEXT', help='added to the provenance')
@@ -80,7 +81,7 @@ def _literal(node: Any) -> Any:
     return ast.literal_eval(node)
 
 
-def extract(checkpoint: dict[str, Any], settings: dict[str, Any]) -> DownsizeNet:
+def extract(checkpoint: dict[str, Any], settings: dict[str, Any]) -> TrainableResizer:
     """Return the downsizer of a checkpoint.
 
     Args:
@@ -88,7 +89,7 @@ def extract(checkpoint: dict[str, Any], settings: dict[str, Any]) -> DownsizeNet
         settings: Config of its downsizer.
 
     Raises:
-        ValueError: If it has none, or another kind, or it does not fit the settings, or its weights are not finite.
+        ValueError: If it has none, or one without parameters, or it does not fit the settings, or its weights are not finite.
     """
     weights = checkpoint.get('state_dict', checkpoint)
     state = {key.removeprefix(PREFIX): value for key, value in weights.items() if key.startswith(PREFIX)}
@@ -98,8 +99,8 @@ def extract(checkpoint: dict[str, Any], settings: dict[str, Any]) -> DownsizeNet
         net = build_resizer({key: value for key, value in settings.items() if key != 'init_cfg'})
     except FileNotFoundError as error:  # of a downsizer that was itself trained on from a file
         raise ValueError(f'{error}. The config names it with pretrained=; its arguments are needed') from error
-    if not isinstance(net, DownsizeNet):
-        raise ValueError(f'the downsizer is a {type(net).__name__}; only DownsizeNet is kept as a file')
+    if not isinstance(net, TrainableResizer):
+        raise ValueError(f'the downsizer is a {type(net).__name__}; only a TrainableResizer is kept as a file')
     check_fits(state, net.state_dict(), 'the checkpoint')
     net.load_state_dict(state)
     return net

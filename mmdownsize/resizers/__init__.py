@@ -8,5 +8,6 @@ from mmdownsize.resizers.downsize_net import DownsizeNet
 from mmdownsize.resizers.fixed import FixedResizer
 from mmdownsize.resizers.learned_resizer import LearnedResizer
 from mmdownsize.resizers.muller import MullerResizer
+from mmdownsize.resizers.trainable import TrainableResizer
 
-__all__ = ['BaseResizer', 'DownsizeNet', 'FixedResizer', 'LearnedResizer', 'MullerResizer']
+__all__ = ['BaseResizer', 'DownsizeNet', 'FixedResizer', 'LearnedResizer', 'MullerResizer', 'TrainableResizer']

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,9 +22,8 @@ from mmdownsize.ops import (
     project,
 )
 from mmdownsize.resizers import arguments
-from mmdownsize.resizers import pretrained as files
-from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.phases import DISTANCES, Phases, logits_by_distance, make_phases, phases_of, slots_to_neighbors
+from mmdownsize.resizers.trainable import TrainableResizer
 
 START_ALIASES = {'antialiased': 'triangle'}
 AUTO_SLOTS = (
@@ -37,21 +34,7 @@ NORMALIZATIONS = {'softmax': 'softmax', 'sigmoid': 'sigmoid', 'signed': 'none', 
 SIGNED = ('signed', 'none')
 
 
-# The constructor's arguments that decide what the module computes.
-ARGUMENTS = (
-    'num_convs',
-    'channels',
-    'neighbors',
-    'distance',
-    'normalize',
-    'start',
-    'texture',
-    'in_channels',
-    'value_range',
-)
-
-
-class DownsizeNet(BaseResizer):
+class DownsizeNet(TrainableResizer):
     """Resize with coefficients that a small CNN reads off the image, for each output pixel its own.
 
     For output pixel Q let P be the top-left of the source neighbours around its projection::
@@ -103,6 +86,17 @@ class DownsizeNet(BaseResizer):
     Source: Ma et al., "DownsizeNet", sections on texture, floating-point pooling and fusion. The exact start is ours.
     """
 
+    ARGUMENTS = (
+        'num_convs',
+        'channels',
+        'neighbors',
+        'distance',
+        'normalize',
+        'start',
+        'texture',
+        'in_channels',
+        'value_range',
+    )
     reads_bytes = True  # a float copy of a batch of high-resolution images is four times its size
 
     def __init__(
@@ -123,10 +117,9 @@ class DownsizeNet(BaseResizer):
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         if pretrained is not None:
-            given = {name: value for name, value in locals().items() if name in ARGUMENTS}
-            self._init_pretrained(pretrained, given, frozen=frozen, backend=backend, init_cfg=init_cfg)
+            self._init_pretrained(pretrained, locals(), frozen=frozen, backend=backend, init_cfg=init_cfg)
             return
-        super().__init__(init_cfg)
+        super().__init__(frozen=frozen, init_cfg=init_cfg)
         if arguments.flag('texture', texture):
             hint = '; to switch the texture off say texture=False'
             num_convs = arguments.integer('num_convs', num_convs, 1, 4, hint)
@@ -159,9 +152,7 @@ class DownsizeNet(BaseResizer):
         self.in_channels = in_channels
         self.value_range = arguments.value_range(value_range)
         self.backend = arguments.choice('backend', backend, BACKENDS)
-        self.frozen = arguments.flag('frozen', frozen)
         self._warned_of_cut = False
-        self._pretrained: dict[str, Tensor] | None = None
 
         slots = AUTO_SLOTS if isinstance(neighbors, str) else neighbors
         widths = [in_channels] + [channels] * self.num_convs
@@ -170,64 +161,15 @@ class DownsizeNet(BaseResizer):
         distance_channels = DISTANCES[distance](slots) if distance is not None else 0
         self.fusion = nn.Conv2d(self._texture_channels + distance_channels, slots * slots, 1)
         self.slots = slots
-        self.reset_parameters()
-        self.requires_grad_(not frozen)
-
-    def _init_pretrained(self, name_or_path: str | Path, given: Mapping[str, Any], **others: Any) -> None:
-        saved = files.load(name_or_path)
-        parameters = inspect.signature(DownsizeNet).parameters
-        for name, value in given.items():
-            own = saved.arguments.get(name, parameters[name].default)
-            own = tuple(own) if isinstance(own, list) else own
-            if value not in (parameters[name].default, own):
-                raise ValueError(
-                    f'pretrained={str(name_or_path)!r} was trained with {name}={own!r}, got {value!r}: leave it out'
-                )
-        unknown = saved.arguments.keys() - given.keys()
-        if unknown:
-            raise ValueError(f'{name_or_path} was written by another version: unknown arguments {sorted(unknown)}')
-        try:
-            with torch.device('meta'):  # whatever a file asks for, it takes no memory before it is known to fit
-                expected = DownsizeNet(**saved.arguments).state_dict()
-        except ValueError as error:
-            raise ValueError(f'{name_or_path} has arguments that are none: {error}') from error
-        wrong = files.differences(saved.state, expected)
-        if wrong:
-            raise ValueError(f'{name_or_path} does not fit its own arguments: {"; ".join(wrong)}')
-        self.__init__(**saved.arguments, **others)  # type: ignore[misc]
-        self._pretrained = saved.state
-        self.reset_parameters()
-
-    @classmethod
-    def from_pretrained(cls, name_or_path: str | Path, **others: Any) -> DownsizeNet:
-        """Return a trained downsizer.
-
-        Args:
-            name_or_path: As ``pretrained``.
-            **others: ``frozen``, ``backend`` or ``init_cfg``.
-        """
-        return cls(pretrained=name_or_path, **others)
+        self._finish()
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that decide what the module computes."""
-        found = {name: getattr(self, name) for name in ARGUMENTS if name not in ('texture', 'num_convs')}
+        found = {name: getattr(self, name) for name in self.ARGUMENTS if name not in ('texture', 'num_convs')}
         # Without a texture the number of convolutions is 0 whatever was asked for.
         return {**found, 'texture': self.num_convs > 0, **({'num_convs': self.num_convs} if self.num_convs else {})}
 
-    def save_pretrained(self, path: str | Path, provenance: Mapping[str, str] | None = None) -> None:
-        """Write the module for :meth:`from_pretrained`.
-
-        Args:
-            path: Where to, ``.safetensors``.
-            provenance: How it was trained, free text by key.
-        """
-        files.save(path, self.arguments(), self.state_dict(), provenance or {})
-
-    def reset_parameters(self) -> None:
-        """Set all parameters to their state before training: the kernel's, or the pretrained ones."""
-        if self._pretrained is not None:
-            self.load_state_dict(self._pretrained)
-            return
+    def _start(self) -> None:
         for name, parameter in self.texture.named_parameters():
             if name.endswith('weight'):
                 nn.init.kaiming_normal_(parameter, nonlinearity='relu')

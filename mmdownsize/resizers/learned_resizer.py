@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdownsize.resizers import arguments
-from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.fixed import FixedResizer
+from mmdownsize.resizers.trainable import TrainableResizer
 
 SLOPE = 0.2  # of LeakyReLU below 0
 
@@ -28,7 +29,7 @@ class _ResidualBlock(nn.Module):
         return out
 
 
-class LearnedResizer(BaseResizer):
+class LearnedResizer(TrainableResizer):
     """Resize features of a CNN instead of the image, turn them into an image, and add the resized image.
 
     ::
@@ -40,17 +41,23 @@ class LearnedResizer(BaseResizer):
     The output is not bound to the range of the image, and in training an image's result depends on its batch (batch norm).
 
     Args:
-        num_blocks: Residual blocks r, 0 or more; 1 for classification in the paper, 2 for image quality.
+        num_blocks: Residual blocks r, 0 to 64; 1 for classification in the paper, 2 for image quality.
         channels: Channels n of all hidden layers.
         start: ``'random'`` as in the paper, or ``'bilinear'``: the last convolution is 0 and the module equals bilinear
             resizing before training.
         in_channels: Channels C of the images.
         value_range: (lowest, highest) value of the images; the CNN sees and adds to images mapped to 0..1, as the paper's.
+        frozen: Do not train: no parameter requires a gradient, and batch norms keep their statistics.
+        pretrained: Path of a trained one that ``tools/extract_downsizer.py`` has written. It brings its own arguments: give
+            no others but ``frozen`` and ``init_cfg``, or the same.
         init_cfg: See :class:`BaseResizer`.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of its range, or the file of a trained one is broken.
+        FileNotFoundError: If there is no such file.
     """
+
+    ARGUMENTS = ('num_blocks', 'channels', 'start', 'in_channels', 'value_range')
 
     def __init__(
         self,
@@ -60,11 +67,16 @@ class LearnedResizer(BaseResizer):
         start: str = 'random',
         in_channels: int = 3,
         value_range: tuple[float, float] = (0.0, 255.0),
+        frozen: bool = False,
+        pretrained: str | Path | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
-        super().__init__(init_cfg)
-        num_blocks = arguments.integer('num_blocks', num_blocks, 0)
-        channels = arguments.integer('channels', channels, 1)
+        if pretrained is not None:
+            self._init_pretrained(pretrained, locals(), frozen=frozen, init_cfg=init_cfg)
+            return
+        super().__init__(frozen=frozen, init_cfg=init_cfg)
+        self.num_blocks = num_blocks = arguments.integer('num_blocks', num_blocks, 0, 64)
+        self.channels = channels = arguments.integer('channels', channels, 1)
         self.in_channels = in_channels = arguments.integer('in_channels', in_channels, 1)
         self.start = arguments.choice('start', start, ('random', 'bilinear'))
         self.value_range = arguments.value_range(value_range)
@@ -76,10 +88,9 @@ class LearnedResizer(BaseResizer):
         self.conv3 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.conv4 = nn.Conv2d(channels, in_channels, 7, padding=3)
-        self.reset_parameters()
+        self._finish()
 
-    def reset_parameters(self) -> None:
-        """Set all parameters and running statistics to their state before training."""
+    def _start(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
                 module.reset_parameters()
@@ -108,4 +119,4 @@ class LearnedResizer(BaseResizer):
 
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""
-        return f'num_blocks={len(self.blocks)}, channels={self.conv1.out_channels}, start={self.start!r}'
+        return f'num_blocks={self.num_blocks}, channels={self.channels}, start={self.start!r}, frozen={self.frozen}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdownsize.resizers import arguments
-from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.fixed import FixedResizer
+from mmdownsize.resizers.trainable import TrainableResizer
 
 
-class MullerResizer(BaseResizer):
+class MullerResizer(TrainableResizer):
     """Resize with a fixed kernel and add bands of detail, each with a learned gain and offset.
 
     ::
@@ -29,13 +30,19 @@ class MullerResizer(BaseResizer):
         kernel: The fixed kernel, as for :class:`FixedResizer`.
         antialias: As for :class:`FixedResizer`.
         value_range: (lowest, highest) value of the images.
+        frozen: Do not train: no parameter requires a gradient.
+        pretrained: Path of a trained one that ``tools/extract_downsizer.py`` has written. It brings its own arguments: give
+            no others but ``frozen`` and ``init_cfg``, or the same.
         init_cfg: See :class:`BaseResizer`.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of its range, or the file of a trained one is broken.
+        FileNotFoundError: If there is no such file.
 
     At the image's border the blur repeats the edge pixel, where the authors' code sees 0 and darkens it.
     """
+
+    ARGUMENTS = ('num_layers', 'kernel_size', 'stddev', 'kernel', 'antialias', 'value_range')
 
     def __init__(
         self,
@@ -46,21 +53,27 @@ class MullerResizer(BaseResizer):
         kernel: str = 'bilinear',
         antialias: bool = False,
         value_range: tuple[float, float] = (0.0, 255.0),
+        frozen: bool = False,
+        pretrained: str | Path | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
-        super().__init__(init_cfg)
-        num_layers = arguments.integer('num_layers', num_layers, 1)
+        if pretrained is not None:
+            self._init_pretrained(pretrained, locals(), frozen=frozen, init_cfg=init_cfg)
+            return
+        super().__init__(frozen=frozen, init_cfg=init_cfg)
+        self.num_layers = num_layers = arguments.integer('num_layers', num_layers, 1)
         self.kernel_size = arguments.integer('kernel_size', kernel_size, 1)
         if kernel_size % 2 == 0:
             raise ValueError(f'kernel_size must be an odd number, got {kernel_size}')
         self.base = FixedResizer(kernel=kernel, antialias=antialias)
+        self.kernel, self.antialias = self.base.kernel, self.base.antialias
         self.value_range = arguments.value_range(value_range)
         self.stddev = arguments.positive('stddev', stddev)
         self.weights = nn.Parameter(torch.zeros(num_layers))
         self.biases = nn.Parameter(torch.zeros(num_layers))
+        self._finish()
 
-    def reset_parameters(self) -> None:
-        """Set all parameters to their state before training."""
+    def _start(self) -> None:
         nn.init.zeros_(self.weights)
         nn.init.zeros_(self.biases)
 
@@ -92,4 +105,4 @@ class MullerResizer(BaseResizer):
 
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""
-        return f'num_layers={len(self.weights)}, kernel_size={self.kernel_size}, stddev={self.stddev}'
+        return f'num_layers={self.num_layers}, kernel_size={self.kernel_size}, stddev={self.stddev}'

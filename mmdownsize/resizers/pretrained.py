@@ -1,8 +1,9 @@
-"""Trained downsizers as files: weights, constructor arguments and where they come from, in safetensors, which runs no code."""
+"""Trained resizers as files: weights, constructor arguments and where they come from, in safetensors, which runs no code."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from mmdownsize.files import write_whole
 
-FORMAT = 'mmdownsize.DownsizeNet/1'
+VERSION = '1'
 SHIPPED = Path(__file__).parents[1] / 'weights'  # NAME.safetensors of what comes with the package
 
 
@@ -22,14 +23,21 @@ class SavedDownsizer:
     """What a file holds.
 
     Attributes:
-        arguments: Of :class:`DownsizeNet`, those that decide what it computes.
-        state: Its parameters.
+        kind: Name of the resizer's class.
+        arguments: Of its constructor, those that decide what it computes.
+        state: Its parameters and running statistics.
         provenance: How it was trained, free text by key.
     """
 
+    kind: str
     arguments: dict[str, Any]
     state: dict[str, Tensor]
     provenance: dict[str, str]
+
+
+def format_of(kind: str) -> str:
+    """Return what a file says it is, for the name of a resizer's class."""
+    return f'mmdownsize.{kind}/{VERSION}'
 
 
 def _safetensors() -> Any:
@@ -63,18 +71,23 @@ def find(name_or_path: str | Path) -> Path:
 
 
 def save(
-    path: str | Path, arguments: Mapping[str, Any], state: Mapping[str, Tensor], provenance: Mapping[str, str]
+    path: str | Path,
+    kind: str,
+    arguments: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    provenance: Mapping[str, str],
 ) -> None:
     """Write a file; one that is there is replaced in one step, or not at all.
 
     Args:
         path: Where to.
+        kind: Name of the resizer's class.
         arguments: See :class:`SavedDownsizer`; what JSON can hold.
         state: Parameters, any device; kept in their dtype.
         provenance: Free text by key.
     """
     metadata = {
-        'format': FORMAT,
+        'format': format_of(kind),
         'arguments': json.dumps(dict(arguments), sort_keys=True),
         'provenance': json.dumps(dict(provenance), sort_keys=True),
     }
@@ -103,14 +116,19 @@ def load(name_or_path: str | Path) -> SavedDownsizer:
             f'{path} is not a safetensors file ({error}); tools/extract_downsizer.py makes one from a checkpoint'
         ) from error
     found = metadata.get('format')
-    if found != FORMAT and str(found).startswith(FORMAT.rpartition('/')[0]):
-        raise ValueError(f'{path} is {found!r}, this version reads {FORMAT!r}: use the mmdownsize that wrote it')
-    if found != FORMAT:
+    named = re.fullmatch(r'mmdownsize\.(\w+)/(\w+)', str(found))
+    if named is None:
         raise ValueError(
-            f'{path} holds no downsizer ({found!r} instead of {FORMAT!r}); tools/extract_downsizer.py '
-            'makes one from a checkpoint'
+            f'{path} holds no downsizer ({found!r} instead of {format_of("DownsizeNet")!r} or the like); '
+            'tools/extract_downsizer.py makes one from a checkpoint'
         )
-    return SavedDownsizer(_by_name(path, metadata, 'arguments'), state, _by_name(path, metadata, 'provenance'))
+    kind, version = named.groups()
+    if version != VERSION:
+        raise ValueError(
+            f'{path} is {found!r}, this version reads {format_of(kind)!r}: use the mmdownsize that wrote it'
+        )
+    arguments = _by_name(path, metadata, 'arguments')
+    return SavedDownsizer(kind, arguments, state, _by_name(path, metadata, 'provenance'))
 
 
 def _by_name(path: Path, metadata: Mapping[str, str], key: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def saved(folder, change_state=None, change_metadata=None, **settings):
     """A trained downsizer's file, with changes."""
     net = trained_downsizer(**settings)
     state = {key: value.clone() for key, value in net.state_dict().items()}
-    metadata = dict(format=pretrained.FORMAT, arguments=json.dumps(net.arguments()), provenance='{}')
+    metadata = dict(format=pretrained.format_of('DownsizeNet'), arguments=json.dumps(net.arguments()), provenance='{}')
     if change_state:
         change_state(state)
     if change_metadata:

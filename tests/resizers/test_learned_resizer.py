@@ -110,7 +110,7 @@ def test_half_precision_images(dtype):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'num_blocks': -1}, 'num_blocks must be a whole number, at least 0, got -1'),
+        ({'num_blocks': -1}, 'num_blocks must be a whole number, 0 to 64, got -1'),
         ({'channels': 0}, 'channels must be a whole number, at least 1, got 0'),
         ({'start': 'area'}, "unknown start 'area', choose one of random, bilinear"),
         ({'value_range': (1, 1)}, r'value_range must be \(lowest, highest\)'),

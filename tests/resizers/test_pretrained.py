@@ -1,4 +1,4 @@
-"""Trained downsizers as files: strict, complete, and never executed."""
+"""Trained resizers as files: strict, complete, and never executed."""
 
 import json
 import pickle
@@ -7,7 +7,7 @@ import struct
 import pytest
 import torch
 
-from mmdownsize.resizers import DownsizeNet, pretrained
+from mmdownsize.resizers import DownsizeNet, LearnedResizer, MullerResizer, pretrained
 
 CASES = [
     {},
@@ -73,6 +73,101 @@ def test_names_that_come_with_the_package(tmp_path, monkeypatch):
     assert DownsizeNet(pretrained='universal').neighbors == 4
     with pytest.raises(FileNotFoundError, match=r"no trained downsizer 'other'.* with the package are: universal"):
         DownsizeNet(pretrained='other')
+
+
+RIVALS = [
+    (LearnedResizer, {'num_blocks': 2, 'channels': 4, 'in_channels': 1, 'value_range': (-1.0, 1.0)}),
+    (LearnedResizer, {'num_blocks': 0, 'channels': 4, 'start': 'bilinear'}),
+    (MullerResizer, {'num_layers': 3, 'kernel_size': 7, 'stddev': 1.5, 'kernel': 'area', 'value_range': (0.0, 1.0)}),
+    (MullerResizer, {'antialias': True}),
+]
+
+
+@pytest.fixture(params=RIVALS, ids=lambda case: f'{case[0].__name__}-{len(case[1])}')
+def rival(request, tmp_path):
+    """A trained one and its file."""
+    kind, arguments = request.param
+    net = kind(**arguments)
+    with torch.no_grad():
+        for tensor in net.state_dict().values():  # running statistics as well
+            tensor.add_(torch.rand(tensor.shape) * 0.1 if tensor.is_floating_point() else 5)
+    net.save_pretrained(tmp_path / 'rival.safetensors', {'data': 'none'})
+    return net.eval(), tmp_path / 'rival.safetensors'
+
+
+def test_a_rival_is_kept_whole(rival):
+    net, path = rival
+    loaded = type(net).from_pretrained(path).eval()
+    assert loaded.arguments() == net.arguments()
+    assert repr(loaded) == repr(net)
+    expected = net.state_dict()
+    assert loaded.state_dict().keys() == expected.keys()
+    assert all(torch.equal(value, expected[key]) for key, value in loaded.state_dict().items())
+    low, high = net.value_range
+    images = torch.rand(2, getattr(net, 'in_channels', 3), 14, 11) * (high - low) + low
+    assert torch.equal(loaded(images, (6, 5)), net(images, (6, 5)))
+    assert not torch.equal(type(net)(**net.arguments()).eval()(images, (6, 5)), net(images, (6, 5)))
+
+
+def test_a_frozen_rival_does_not_move(rival):
+    net, path = rival
+    frozen = type(net).from_pretrained(path, frozen=True)
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
+    parent = torch.nn.ModuleList([frozen]).train()
+    before = {key: value.clone() for key, value in frozen.state_dict().items()}
+    channels = getattr(net, 'in_channels', 3)
+    parent[0](torch.rand(2, channels, 14, 11), (6, 5))
+    assert not frozen.training
+    assert all(torch.equal(value, before[key]) for key, value in frozen.state_dict().items())
+    free = type(net).from_pretrained(path).train()
+    assert free.training
+    assert all(parameter.requires_grad for parameter in free.parameters())
+
+
+def test_reset_gives_a_trained_rival_again(rival):
+    net, path = rival
+    loaded = type(net).from_pretrained(path)
+    with torch.no_grad():
+        for tensor in loaded.state_dict().values():
+            tensor.zero_()
+    loaded.reset_parameters()
+    expected = net.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in loaded.state_dict().items())
+
+
+def test_another_kind_is_refused_by_name(rival, path):
+    net, file = rival
+    kind = type(net).__name__
+    with pytest.raises(ValueError, match=f"holds a {kind}, no DownsizeNet: say type='{kind}'"):
+        DownsizeNet(pretrained=file)
+    with pytest.raises(ValueError, match=f"holds a DownsizeNet, no {kind}: say type='DownsizeNet'"):
+        type(net)(pretrained=path)
+
+
+def test_arguments_of_a_rival_that_are_none(tmp_path):
+    path = tmp_path / 'net.safetensors'
+    LearnedResizer(channels=4).save_pretrained(path)
+    with pytest.raises(ValueError, match='was trained with channels=4, got 8: leave it out'):
+        LearnedResizer(pretrained=path, channels=8)
+    for wrong, message in (
+        ({'channels': 5}, r'does not fit its own arguments: .*is \(4,\) instead of \(5,\)'),
+        ({'channels': 'many'}, 'has arguments that are none: channels must be'),
+        ({'num_blocks': 10**9}, 'has arguments that are none: num_blocks must be a whole number, 0 to 64'),
+        ({'start': ['bilinear']}, 'has arguments that are none: unknown start'),
+    ):
+        rewritten(path, lambda meta, wrong=wrong: meta.update(arguments=json.dumps({'channels': 4, **wrong})))
+        with pytest.raises(ValueError, match=message):
+            LearnedResizer(pretrained=path)
+    MullerResizer().save_pretrained(path)
+    for wrong, message in (
+        ({'kernel': ['area']}, 'has arguments that are none: .*kernel'),
+        ({'num_layers': 3}, r'weights is \(2,\) instead of \(3,\)'),
+        ({'kernel_size': 4}, 'has arguments that are none: kernel_size must be an odd number'),
+        ({'antialias': 'no'}, 'has arguments that are none: .*antialias'),
+    ):
+        rewritten(path, lambda meta, wrong=wrong: meta.update(arguments=json.dumps(wrong)))
+        with pytest.raises(ValueError, match=message):
+            MullerResizer(pretrained=path)
 
 
 def rewritten(path, change):

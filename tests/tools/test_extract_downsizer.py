@@ -44,6 +44,16 @@ def test_the_file_gives_the_trained_module(tmp_path, capsys):
     assert '3,296 parameters' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize('kind', ['LearnedResizer', 'MullerResizer'])
+def test_other_resizers_that_learn(kind, tmp_path):
+    path, net = checkpoint(tmp_path, dict(type=kind))
+    out = tmp_path / 'net.safetensors'
+    extract_downsizer.main([str(path), str(out)])
+    loaded = build_resizer(dict(type=kind, pretrained=str(out), frozen=True))
+    images = torch.rand(1, 3, 14, 11) * 255
+    assert torch.equal(loaded(images, (6, 5)), net.eval()(images, (6, 5)))
+
+
 def test_one_that_was_trained_on_from_a_file(tmp_path):
     path, _ = checkpoint(tmp_path)
     extract_downsizer.main([str(path), str(tmp_path / 'first.safetensors')])
@@ -76,8 +86,8 @@ def test_what_cannot_be_extracted_is_refused(tmp_path):
     path, _ = checkpoint(tmp_path, dict(type='FixedResizer'), {})
     with pytest.raises(SystemExit, match='trained without a downsizer, or with a fixed one'):
         extract_downsizer.main([str(path), out])
-    path, _ = checkpoint(tmp_path, dict(type='MullerResizer'))
-    with pytest.raises(SystemExit, match='is a MullerResizer; only DownsizeNet'):
+    path, _ = checkpoint(tmp_path, dict(type='FixedResizer'), {'data_preprocessor.downsizer.bias': torch.zeros(3)})
+    with pytest.raises(SystemExit, match='is a FixedResizer; only a TrainableResizer'):
         extract_downsizer.main([str(path), out])
     path, _ = checkpoint(tmp_path, None, {'data_preprocessor.downsizer.fusion.bias': torch.zeros(3)})
     with pytest.raises(SystemExit, match=r'does not fit the downsizer: fusion.bias is \(3,\) instead of \(16,\)'):
