@@ -1,6 +1,6 @@
 """Take the downsizer out of a checkpoint, as a small file that any config can name.
 
-python tools/extract_downsizer.py CHECKPOINT OUT.safetensors [--note KEY=TEXT ...]
+python tools/extract_downsizer.py CHECKPOINT OUT.safetensors [--scale-factor LOWEST [HIGHEST]] [--note KEY=TEXT ...]
 
 Then ``downsizer=dict(type='DownsizeNet', pretrained='OUT.safetensors')``, or of whatever type it is, with ``frozen=True`` if it
 is not to be trained on. The constructor's arguments come from the config that mmengine keeps in its checkpoints, or from
@@ -35,6 +35,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('checkpoint', type=Path, help='checkpoint of a training with a downsizer that learns')
     parser.add_argument('out', type=Path, help='file to write, .safetensors')
     parser.add_argument('--config', type=Path, help='config of the training, where the checkpoint has none')
+    parser.add_argument(
+        '--scale-factor',
+        type=float,
+        nargs='+',
+        metavar='FACTOR',
+        help='factor from source to target that it was trained at, or the lowest and the highest: who uses it far from there '
+        'is warned',
+    )
     parser.add_argument('--note', action='append', default=[], metavar='KEY=TEXT', help='added to the provenance')
     return parser.parse_args(argv)
 
@@ -124,6 +132,9 @@ def write(args: argparse.Namespace) -> None:
     notes = dict(note.split('=', 1) for note in args.note if '=' in note)
     if len(notes) != len(args.note):
         raise ValueError(f'--note KEY=TEXT, got {args.note}')
+    factors = args.scale_factor
+    if factors is not None and len(factors) > 2:
+        raise ValueError(f'--scale-factor LOWEST [HIGHEST], got {factors}')
     checkpoint = read_checkpoint(args.checkpoint)
     meta = checkpoint.get('meta', {})
     if args.config is not None:
@@ -139,7 +150,8 @@ def write(args: argparse.Namespace) -> None:
     provenance = {
         key: str(meta[key]) for key in ('experiment_name', 'epoch', 'iter', 'seed', 'mmengine_version') if key in meta
     }
-    net.save_pretrained(args.out, {**provenance, 'torch': torch.__version__, **notes})
+    scale_factors = None if factors is None else (factors[0], factors[-1])
+    net.save_pretrained(args.out, {**provenance, 'torch': torch.__version__, **notes}, scale_factors)
     print(
         f'{args.out}: {sum(p.numel() for p in net.parameters()):,} parameters, {args.out.stat().st_size:,} bytes, {net}'
     )

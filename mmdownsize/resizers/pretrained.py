@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mmdownsize.files import write_whole
+from mmdownsize.resizers import arguments
 
 VERSION = '1'
 SHIPPED = Path(__file__).parents[1] / 'weights'  # NAME.safetensors of what comes with the package
@@ -27,12 +28,15 @@ class SavedDownsizer:
         arguments: Of its constructor, those that decide what it computes.
         state: Its parameters and running statistics.
         provenance: How it was trained, free text by key.
+        scale_factors: (lowest, highest) factor from the source's to the target's side that it was trained at; None: not
+            known.
     """
 
     kind: str
     arguments: dict[str, Any]
     state: dict[str, Tensor]
     provenance: dict[str, str]
+    scale_factors: tuple[float, float] | None = None
 
 
 def format_of(kind: str) -> str:
@@ -73,24 +77,31 @@ def find(name_or_path: str | Path) -> Path:
 def save(
     path: str | Path,
     kind: str,
-    arguments: Mapping[str, Any],
+    settings: Mapping[str, Any],
     state: Mapping[str, Tensor],
     provenance: Mapping[str, str],
+    scale_factors: tuple[float, float] | None = None,
 ) -> None:
     """Write a file; one that is there is replaced in one step, or not at all.
 
     Args:
         path: Where to.
         kind: Name of the resizer's class.
-        arguments: See :class:`SavedDownsizer`; what JSON can hold.
+        settings: The constructor's arguments, see :class:`SavedDownsizer`; what JSON can hold.
         state: Parameters, any device; kept in their dtype.
         provenance: Free text by key.
+        scale_factors: See :class:`SavedDownsizer`.
+
+    Raises:
+        ValueError: If ``scale_factors`` is no such pair.
     """
     metadata = {
         'format': format_of(kind),
-        'arguments': json.dumps(dict(arguments), sort_keys=True),
+        'arguments': json.dumps(dict(settings), sort_keys=True),
         'provenance': json.dumps(dict(provenance), sort_keys=True),
     }
+    if scale_factors is not None:
+        metadata['scale_factors'] = json.dumps(_range(scale_factors))
     content = _safetensors().torch.save({k: v.detach().cpu().contiguous() for k, v in state.items()}, metadata)
     write_whole(path, content)
 
@@ -127,8 +138,21 @@ def load(name_or_path: str | Path) -> SavedDownsizer:
         raise ValueError(
             f'{path} is {found!r}, this version reads {format_of(kind)!r}: use the mmdownsize that wrote it'
         )
-    arguments = _by_name(path, metadata, 'arguments')
-    return SavedDownsizer(kind, arguments, state, _by_name(path, metadata, 'provenance'))
+    factors = metadata.get('scale_factors')
+    try:
+        scale_factors = _range(json.loads(factors)) if factors is not None else None
+    except ValueError as error:  # json's own are such as well
+        raise ValueError(f'{path}: its scale_factors are {factors!r} ({error}); write the file again') from error
+    settings, provenance = (_by_name(path, metadata, key) for key in ('arguments', 'provenance'))
+    return SavedDownsizer(kind, settings, state, provenance, scale_factors)
+
+
+def _range(found: Any) -> tuple[float, float]:
+    if isinstance(found, list | tuple) and len(found) == 2:
+        low, high = (arguments.positive('scale_factors', factor) for factor in found)
+        if low <= high:
+            return low, high
+    raise ValueError(f'scale_factors must be (lowest, highest), got {found!r}')
 
 
 def _by_name(path: Path, metadata: Mapping[str, str], key: str) -> dict[str, Any]:

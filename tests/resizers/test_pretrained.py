@@ -3,6 +3,7 @@
 import json
 import pickle
 import struct
+import warnings
 
 import pytest
 import torch
@@ -168,6 +169,80 @@ def test_arguments_of_a_rival_that_are_none(tmp_path):
         rewritten(path, lambda meta, wrong=wrong: meta.update(arguments=json.dumps(wrong)))
         with pytest.raises(ValueError, match=message):
             MullerResizer(pretrained=path)
+
+
+NAMES_THE_PLACE = r'DownsizeNet was trained at a scale factor of 0.5 and resizes \(20, 10\) -> \(20, 10\), by 1 and 1'
+
+
+@pytest.fixture
+def placed(tmp_path):
+    """The file of one that was trained at half the size."""
+    trained().save_pretrained(tmp_path / 'placed.safetensors', scale_factors=(0.5, 0.5))
+    return tmp_path / 'placed.safetensors'
+
+
+@pytest.mark.parametrize(
+    ('factors', 'dst_hw', 'fits'),
+    [
+        ((0.5, 0.5), (10, 10), True),
+        ((0.5, 0.5), (8, 8), True),
+        ((0.5, 0.5), (12, 12), True),
+        ((0.5, 0.5), (7, 10), False),
+        ((0.5, 0.5), (10, 13), False),
+        ((0.2, 0.6), (4, 15), True),
+        ((0.2, 0.6), (3, 10), False),
+        ((0.2, 0.6), (10, 16), False),
+        (None, (1, 20), True),
+    ],
+)
+def test_far_from_where_it_was_trained_it_says_so_once(factors, dst_hw, fits, tmp_path):
+    trained().save_pretrained(tmp_path / 'net.safetensors', scale_factors=factors)
+    assert pretrained.load(tmp_path / 'net.safetensors').scale_factors == factors
+    net = DownsizeNet.from_pretrained(tmp_path / 'net.safetensors', frozen=True)
+    net.train()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter('always')
+        for _ in range(2):
+            net(torch.rand(1, 3, 20, 20), dst_hw)
+    assert [warning.category for warning in found] == [UserWarning] * (not fits)
+    assert all(warning.filename == __file__ for warning in found)
+
+
+def test_the_warning_names_both_places(placed):
+    with pytest.warns(UserWarning, match=NAMES_THE_PLACE):
+        DownsizeNet(pretrained=placed).eval()(torch.rand(1, 3, 20, 10), (20, 10))
+
+
+def test_one_that_is_trained_on_is_at_home_where_it_is_trained(placed):
+    images = torch.rand(1, 3, 20, 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        net = DownsizeNet(pretrained=placed)
+        net.train()(images, (20, 10))
+        net.eval()(images, (20, 10))
+        net = DownsizeNet(pretrained=placed)
+        net.load_state_dict(trained().state_dict())  # as from a checkpoint of such a training
+        net.eval()(images, (20, 10))
+    frozen = DownsizeNet(pretrained=placed, frozen=True)
+    frozen.load_state_dict(frozen.state_dict())
+    with pytest.warns(UserWarning, match=NAMES_THE_PLACE):
+        frozen(images, (20, 10))
+    net.reset_parameters()
+    with pytest.warns(UserWarning, match=NAMES_THE_PLACE):
+        net(images, (20, 10))
+
+
+@pytest.mark.parametrize('factors', [(0.5,), (0.6, 0.5), (0.0, 1.0), ('a', 1.0), (float('nan'), 1.0), 0.5, [0.1, True]])
+def test_scale_factors_that_are_none_are_refused(factors, path):
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match='scale_factors must be'):
+        trained().save_pretrained(path, scale_factors=factors)
+    assert path.read_bytes() == before
+    rewritten(path, lambda meta: meta.update(scale_factors=json.dumps(factors)))
+    with pytest.raises(
+        ValueError, match=r'its scale_factors are .* \(scale_factors must be .*\); write the file again'
+    ):
+        DownsizeNet(pretrained=path)
 
 
 def rewritten(path, change):

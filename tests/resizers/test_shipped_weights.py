@@ -1,6 +1,7 @@
 """The trained downsizers that come with the package: each loads, is documented, and does what its card says."""
 
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,19 @@ def test_it_is_small_documented_and_says_where_it_comes_from(name):
         assert not re.search(r'(?:^|\s)[/~]|work_dirs|\\\\', value), 'a path of the machine that it was trained on'
 
 
+@pytest.mark.parametrize('name', NAMES)
+def test_out_of_place_it_says_so(name):
+    low, high = files.load(name).scale_factors
+    image = photograph_like()
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for factor in (low, high):
+            DownsizeNet.from_pretrained(name)(image, [round(side * factor) for side in image.shape[2:]])
+    with pytest.warns(UserWarning, match='was trained at a scale factor of'):
+        DownsizeNet.from_pretrained(name, frozen=True)(image, [round(side * 1.4 * high) for side in image.shape[2:]])
+
+
+@pytest.mark.filterwarnings('ignore:this DownsizeNet was trained at')
 @pytest.mark.parametrize('name', NAMES)
 @pytest.mark.parametrize('dst_hw', [(20, 22), (31, 40)])
 def test_it_is_an_image_of_the_image(name, dst_hw):

@@ -66,6 +66,18 @@ def test_one_that_was_trained_on_from_a_file(tmp_path):
         extract_downsizer.main([str(path), str(tmp_path / 'third.safetensors')])
 
 
+def test_where_it_was_trained_is_kept(tmp_path):
+    path, _ = checkpoint(tmp_path)
+    out = tmp_path / 'net.safetensors'
+    for given, expected in ((['0.5'], (0.5, 0.5)), (['0.25', '0.5'], (0.25, 0.5))):
+        extract_downsizer.main([str(path), str(out), '--scale-factor', *given])
+        assert pretrained.load(out).scale_factors == expected
+    for given, message in ((['1', '2', '3'], '--scale-factor LOWEST'), (['0.5', '0.4'], 'scale_factors must be')):
+        with pytest.raises(SystemExit, match=message):
+            extract_downsizer.main([str(path), str(out), '--scale-factor', *given])
+    assert pretrained.load(out).scale_factors == (0.25, 0.5)
+
+
 def test_a_checkpoint_without_its_config(tmp_path):
     path, _ = checkpoint(tmp_path, with_config=False)
     with pytest.raises(SystemExit, match='holds no config: name it with --config'):
