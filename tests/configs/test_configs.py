@@ -1,6 +1,7 @@
 """Every config loads and builds; those on real data take a training step and predict in the image file's coordinates."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 import yaml
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import HOOKS, MODELS, init_default_scope
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
@@ -140,7 +141,14 @@ def test_a_config_of_the_study_takes_a_step_on_real_images(real: Config) -> None
     model = MODELS.build(real.model)
     model.init_weights()
     wrapper = build_optim_wrapper(model, real.optim_wrapper)
-    losses = model.train().train_step(next(iter(loader(real.train_dataloader, 2))), wrapper)
+    model.train()
+    runner = SimpleNamespace(model=model)
+    for hook in real.get('custom_hooks', []):
+        if hook['type'] == 'mmdownsize.TrainOnlyHook':  # the rest of the model stands still
+            alone = HOOKS.build(hook)
+            alone.before_train(runner)
+            alone.before_train_iter(runner, 0)
+    losses = model.train_step(next(iter(loader(real.train_dataloader, 2))), wrapper)
     assert all(torch.isfinite(loss) for loss in losses.values())
     with torch.no_grad():
         assert len(model.eval().val_step(next(iter(loader(real.val_dataloader, 1))))) == 1

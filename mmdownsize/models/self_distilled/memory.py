@@ -37,22 +37,21 @@ class PredictionMemory:
         self._known.clear()
         self.bytes = 0
 
-    def recall(self, images: Tensor, compute: Callable[[Tensor], Tensor], *more: object) -> Tensor:
+    def recall(self, images: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
         """Return what ``compute`` gives for each image.
 
         Args:
             images: (N, C, H, W), at least one.
             compute: Of (1, C, H, W), to a tensor (1, ...) of the same shape for every image of the batch.
-            *more: Whatever else the result depends on, such as its size; hashable.
 
         Returns:
             (N, ...), float16, on the images' device, without gradient.
         """
-        return torch.stack([self._one(image, compute, more) for image in images.detach()])
+        return torch.stack([self._one(image, compute) for image in images.detach()])
 
-    def _one(self, image: Tensor, compute: Callable[[Tensor], Tensor], more: tuple[object, ...]) -> Tensor:
+    def _one(self, image: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
         content = image.cpu().contiguous().view(torch.uint8).numpy().data
-        key = (hashlib.blake2b(content).digest(), image.dtype, image.shape, *more)
+        key = (hashlib.blake2b(content).digest(), image.dtype, image.shape)
         known = self._known.get(key)
         if known is not None:
             return known.to(image.device)

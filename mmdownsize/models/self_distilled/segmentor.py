@@ -30,10 +30,10 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
 
     Args:
         *args: ``EncoderDecoder``'s.
-        memory_mb: Mebibytes for predictions at full resolution that are kept for the next epoch (float16, at the downsized
-            image's size; see :class:`PredictionMemory`). They take most of a step's time, and a finished model gives the
-            same again, so epochs after the first are several times as fast if images recur exactly: flipped or not, but
-            without random colours and crops. 0: none are kept.
+        memory_mb: Mebibytes for predictions at full resolution that are kept for the next epoch (float16 logits of the size
+            that the head gives them; see :class:`PredictionMemory`). They take most of a step's time, and a finished model
+            gives the same again, so epochs after the first are several times as fast if images recur exactly: flipped or
+            not, at whatever target size, but without random colours and crops. 0: none are kept.
         **kwargs: ``EncoderDecoder``'s.
 
     Raises:
@@ -67,30 +67,36 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
                 'SelfDistilledEncoderDecoder compares with the full image, which data_preprocessor does not give: '
                 "its type must be 'mmdownsize.SegPairDownsizePreprocessor'"
             )
-        wanted = self._wanted(full, inputs.shape[-2:])
-        found = self._at(inputs, inputs.shape[-2:]).log_softmax(1)
+        hw = inputs.shape[-2:]
+        wanted = _log_probability(self._wanted(full), hw)
+        found = _log_probability(self._forward(inputs), hw)
         return {'loss_kl': (wanted.exp() * (wanted - found)).sum(1).mean()}
 
-    def _wanted(self, full: Tensor, hw: torch.Size) -> Tensor:
+    def _wanted(self, full: Tensor) -> Tensor:
         if self.memory is None:
             with torch.no_grad():
-                return self._at(full, hw).log_softmax(1)
+                return self._forward(full)
         moving = [name for name, part in self.named_children() if name != 'data_preprocessor' and _is_moving(part)]
         if moving:
             raise ValueError(
                 f'memory_mb keeps what a finished model predicts, and {", ".join(moving)} is being trained: freeze it with '
                 "custom_hooks=[dict(type='mmdownsize.TrainOnlyHook')], or say memory_mb=0"
             )
-        return self.memory.recall(full, lambda image: self._at(image, hw).log_softmax(1), tuple(hw)).float()
+        return self.memory.recall(full, self._logits_from_highest)
+
+    def _logits_from_highest(self, images: Tensor) -> Tensor:
+        logits = self._forward(images)
+        # The same for softmax, before and after interpolation, and fine in float16 however high all of them are.
+        return logits - logits.amax(1, keepdim=True)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         if self.memory is not None:  # another model from here on
             self.memory.clear()
 
-    def _at(self, images: Tensor, hw: torch.Size) -> Tensor:
-        logits = self._forward(images).float()
-        return F.interpolate(logits, size=hw, mode='bilinear', antialias=True)
+
+def _log_probability(logits: Tensor, hw: torch.Size) -> Tensor:
+    return F.interpolate(logits.float(), size=hw, mode='bilinear', antialias=True).log_softmax(1)
 
 
 def _is_moving(part: nn.Module) -> bool:

@@ -108,6 +108,20 @@ def test_a_memory_spares_work_and_nothing_else(tmp_path):
     assert losses_of(build(tmp_path, memory_mb=1), 6)[0] == remembered
 
 
+def test_one_memory_serves_all_target_sizes(tmp_path):
+    model, plain = build(tmp_path, memory_mb=1), build(tmp_path)
+    for each in (model, plain):
+        each.requires_grad_(False).decode_head.conv_seg.bias += 1000  # of all classes: no other prediction
+    for factor in (0.5, 0.25, 0.7):
+        for each in (model, plain):
+            each.data_preprocessor.train_scale_factor = (factor, factor)
+        data = model.data_preprocessor(batch(), True)
+        assert data['inputs'].shape[-2:] == tuple(round(side * factor) for side in HW)
+        expected = plain(**plain.data_preprocessor(batch(), True), mode='loss')['loss_kl'].item()
+        assert model(**data, mode='loss')['loss_kl'].item() == pytest.approx(expected, rel=1e-2)
+        assert len(model.memory) == 2
+
+
 def test_a_memory_is_of_one_frozen_model(tmp_path):
     model = build(tmp_path, memory_mb=1)
     data = model.data_preprocessor(batch(), True)
