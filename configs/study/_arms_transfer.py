@@ -4,8 +4,9 @@ _base_ = './_resizers.py'
 
 fitted = '{{$MMDOWNSIZE_FITTED:work_dirs/study/fitted}}'
 arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel), train=False) for name, kernel in _base_.fixed.items()}
-arms.update(
-    fitted_to_voc2012=dict(
-        downsizer=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_{seed}.safetensors'), train=False
-    )
+elsewhere = dict(
+    fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_{seed}.safetensors'),
+    paper_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_paper_{seed}.safetensors'),
+    talebi_fitted_to_voc2012=dict(type='LearnedResizer', pretrained=fitted + '/voc2012_talebi_{seed}.safetensors'),
 )
+arms.update({name: dict(downsizer=downsizer, train=False) for name, downsizer in elsewhere.items()})

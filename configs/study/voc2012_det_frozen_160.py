@@ -39,3 +39,15 @@ custom_hooks = [
     dict(type='mmdownsize.TrainOnlyHook', parts=['data_preprocessor']),
     dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.02),
 ]
+# Average precision at an IoU of 0.5, and over IoUs of 0.5 to 0.95, which asks where exactly a box is.
+val_evaluator = [
+    dict(type='VOCMetric', metric='mAP', eval_mode='area'),
+    dict(
+        type='VOCMetric',
+        metric='mAP',
+        eval_mode='area',
+        iou_thrs=[0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95],
+        prefix='pascal_voc_50_95',
+    ),
+]
+test_evaluator = val_evaluator

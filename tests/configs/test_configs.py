@@ -168,9 +168,13 @@ def test_the_arms_of_the_study_that_were_fitted_elsewhere_are_only_tested(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv('MMDOWNSIZE_FITTED', str(tmp_path))
-    *fixed, fitted = load_arms([], ROOT / 'configs/study/_arms_transfer.py', 'bilinear')
-    assert fitted.downsizer['pretrained'] == f'{tmp_path}/voc2012_{{seed}}.safetensors' and fitted.depends_on_seed
-    assert len(fixed) == 6 and not any(arm.train or arm.depends_on_seed for arm in fixed)
+    arms = load_arms([], ROOT / 'configs/study/_arms_transfer.py', 'bilinear')
+    fixed, fitted = arms[:6], arms[6:]
+    assert [arm.downsizer['pretrained'] for arm in fitted] == [
+        f'{tmp_path}/voc2012_{name}{{seed}}.safetensors' for name in ('', 'paper_', 'talebi_')
+    ]
+    assert all(arm.depends_on_seed for arm in fitted)
+    assert not any(arm.train for arm in arms) and not any(arm.depends_on_seed for arm in fixed)
 
 
 def rates_of(config: str, arms: str) -> tuple[Any, dict[int, float]]:
