@@ -273,16 +273,16 @@ def run_all(
     """Train every arm of every seed that the log does not have."""
     finished = {(r['arm'], r['seed'], r['fingerprint']): r for r in read_log([log])} if log.is_file() else {}
     baseline = next(arm for arm in arms if arm.name == args.baseline)
+    wanted = [arm for arm in arms if args.only is None or arm.name in args.only]
     todo = []
     for seed in args.seeds:  # seed by seed: pairs are complete early
         checkpoint = checkpoint_of(args.start, seed)
         start_cfg = config_of(cfg, baseline, seed)
         start = work_dir / f'start_seed{seed}_{fingerprint(start_cfg, baseline, checkpoint)}.pth'
-        for arm in arms:
+        for arm in wanted:
             own = config_of(cfg, arm, seed if arm.depends_on_seed or checkpoint is None else 0)
             name = fingerprint(own, arm, checkpoint)
-            wanted = args.only is None or arm.name in args.only
-            if wanted and (arm.name, seed, name) not in finished:
+            if (arm.name, seed, name) not in finished:
                 todo.append((arm, seed, own, name))
                 write_start(start_cfg, start, checkpoint)
                 own.load_from = str(start.resolve())

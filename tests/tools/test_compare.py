@@ -374,8 +374,13 @@ def test_what_is_only_tested_in_front_of_the_same_weights_is_tested_once(tmp_pat
 
 def test_some_of_the_arms_only(tmp_path, data):
     config = write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0)
-    options = [str(config), '--arm', 'bilinear', '--arm', 'area', '--seeds', '1', '--work-dir', str(tmp_path / 'work')]
-    with pytest.raises(SystemExit, match='--only: no arm linear among bilinear, area'):
+    arms = tmp_path / 'arms.py'  # whose file need not be there, if the arm is not asked for
+    arms.write_text(
+        "arms = dict(later=dict(downsizer=dict(type='DownsizeNet', pretrained='{seed}.safetensors'), train=False))"
+    )
+    options = [str(config), '--arm', 'bilinear', '--arm', 'area', '--arms', str(arms), '--seeds', '1']
+    options += ['--work-dir', str(tmp_path / 'work')]
+    with pytest.raises(SystemExit, match='--only: no arm linear among bilinear, area, later'):
         compare.main([*options, '--only', 'linear'])
     handler = signal.getsignal(signal.SIGTERM)
     compare.main([*options, '--only', 'area'])
