@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-FRACTIONS = ('pascal_voc/', 'coco/')  # metrics that are given in 0..1 and reported in points of a hundred
+FRACTIONS = ('pascal_voc', 'coco/')  # metrics that are given in 0..1 and reported in points of a hundred
 
 
 def logged(work_dir: Path) -> Iterator[dict[str, Any]]:

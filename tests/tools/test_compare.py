@@ -106,6 +106,21 @@ def test_a_log_may_have_several_configs_and_repeated_runs(tmp_path, capsys):
     assert (tmp_path / 'runs.png').stat().st_size > 5_000
 
 
+def test_fractions_are_reported_in_points(tmp_path):
+    folder = tmp_path / '20260101_000000/vis_data'
+    folder.mkdir(parents=True)
+    found = {
+        'pascal_voc/mAP': 0.25,
+        'pascal_voc_50_95/mAP': 0.125,
+        'coco/bbox_mAP': 0.5,
+        'mIoU': 40.0,
+        'log_likelihood/pixels': -0.5,
+    }
+    (folder / 'scalars.json').write_text(json.dumps(dict(found, step=2)))
+    expected = dict(found, **{key: 100 * value for key, value in found.items() if key.startswith(('pascal', 'coco'))})
+    assert compare_results.last_metrics(tmp_path) == expected
+
+
 def test_training_losses_are_means_of_the_first_and_the_last_epoch(tmp_path):
     for part, lines in {
         '20260101_000000': [(1, 1, 4.0), (1, 2, 2.0), (2, 3, 1.5), (2, 4, 99.0)],
