@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import datetime
+import gc
 import os
 import sys
 from typing import Any
@@ -55,6 +57,19 @@ def prepare(cfg: Config, training: bool) -> None:
     if asked != 'gloo' and os.environ.get('RANK') == '0':
         print(f'no GPU: the processes use gloo in place of {asked}', file=sys.stderr)
     dist.init_process_group('gloo', **settings)
+    atexit.register(leave)
+
+
+def leave() -> None:
+    """Leave the processes' group, if it still stands, while Python is still whole.
+
+    What holds the group, as the distributed model does, goes first. Otherwise the group goes when the interpreter does, and a
+    thread of gloo's that then waits for the interpreter's lock aborts the process, after all its work is done.
+    """
+    gc.collect()  # the runner is a ring of references
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    gc.collect()
 
 
 def type_of(cfg: Any) -> str | None:

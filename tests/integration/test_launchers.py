@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -239,3 +240,14 @@ def test_strategies_are_the_users_business_without_a_downsizer(monkeypatch):
 def test_a_test_needs_no_mixed_precision(monkeypatch):
     monkeypatch.setattr(launching, 'get_device', lambda: 'cpu')
     launching.prepare(settings(launcher='none', optim_wrapper=dict(type='AmpOptimWrapper')), training=False)
+
+
+def test_what_holds_the_group_goes_before_it_and_leaving_twice_is_nothing(tmp_path: Path) -> None:
+    torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/group', rank=0, world_size=1)
+    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))
+    gone = weakref.ref(model)
+    model.itself = [model]  # a ring, as a runner is
+    del model
+    launching.leave()
+    assert gone() is None and not torch.distributed.is_initialized()
+    launching.leave()
