@@ -23,7 +23,7 @@ import torch
 from mmdownsize.checkpoints import read_checkpoint
 from mmdownsize.preprocessors.resizers import build_resizer
 from mmdownsize.preprocessors.weights import check_fits
-from mmdownsize.resizers.trainable import TrainableResizer
+from mmdownsize.resizers import TrainableResizer
 from tools.command_line import in_one_line, read_config
 
 PREFIX = 'data_preprocessor.downsizer.'

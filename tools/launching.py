@@ -69,7 +69,6 @@ def leave() -> None:
     gc.collect()  # the runner is a ring of references
     if dist.is_initialized():
         dist.destroy_process_group()
-    gc.collect()
 
 
 def type_of(cfg: Any) -> str | None:

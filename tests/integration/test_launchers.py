@@ -242,6 +242,18 @@ def test_a_test_needs_no_mixed_precision(monkeypatch):
     launching.prepare(settings(launcher='none', optim_wrapper=dict(type='AmpOptimWrapper')), training=False)
 
 
+def test_a_group_that_is_made_is_left_when_python_ends(monkeypatch, tmp_path):
+    at_the_end = []
+    monkeypatch.setattr(launching, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(launching.atexit, 'register', at_the_end.append)
+    alone = dict(init_method=f'file://{tmp_path}/group', rank=0, world_size=1)
+    launching.prepare(settings(launcher='pytorch', env_cfg=dict(dist_cfg=alone)), training=True)
+    assert torch.distributed.is_initialized()
+    (leave,) = at_the_end
+    leave()
+    assert not torch.distributed.is_initialized()
+
+
 def test_what_holds_the_group_goes_before_it_and_leaving_twice_is_nothing(tmp_path: Path) -> None:
     torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path}/group', rank=0, world_size=1)
     model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))

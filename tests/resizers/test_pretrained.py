@@ -213,6 +213,16 @@ def test_the_warning_names_both_places(placed):
         DownsizeNet(pretrained=placed).eval()(torch.rand(1, 3, 20, 10), (20, 10))
 
 
+def test_a_recording_holds_no_warning(placed):
+    net, images = DownsizeNet(pretrained=placed, frozen=True), torch.rand(1, 3, 20, 10)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter('always')
+        torch.jit.trace(lambda images: net(images, (20, 10)), images, check_trace=False)  # which runs it as it is
+    assert not [warning for warning in found if 'was trained at' in str(warning.message)]
+    with pytest.warns(UserWarning, match=NAMES_THE_PLACE):
+        net(images, (20, 10))
+
+
 def test_one_that_is_trained_on_is_at_home_where_it_is_trained(placed):
     images = torch.rand(1, 3, 20, 10)
     with warnings.catch_warnings():
