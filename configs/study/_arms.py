@@ -10,5 +10,13 @@ distilled = {
 }
 arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel), train=False) for name, kernel in _base_.fixed.items()}
 arms.update({name: dict(downsizer=downsizer, options=distilled) for name, downsizer in _base_.learned.items()})
+# Short and middle schedules, for the transfer (_arms_retrained.py); the long one has ten epochs.
+for name, epochs in dict(short=1, middle=3).items():
+    schedule = {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs, 'param_scheduler.1.end': epochs}
+    arms[f'downsizenet_6x6_area_{name}'] = dict(downsizer=_base_.from_area, options={**distilled, **schedule})
+# Fitted at all factors of 0.2 to 0.6, not at the one that it is tested at.
+any_factor = {**distilled, 'model.data_preprocessor.train_scale_factor': (0.2, 0.6)}
+arms['downsizenet_6x6_area_any'] = dict(downsizer=_base_.from_area, options=any_factor)
+arms['downsizenet_auto_area_any'] = dict(downsizer=dict(_base_.from_area, neighbors='auto'), options=any_factor)
 # With labels and the model's own loss.
 arms['downsizenet_6x6_area_labels'] = dict(downsizer=_base_.from_area, options=_base_.at_rates)

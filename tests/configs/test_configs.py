@@ -164,17 +164,33 @@ def test_the_arms_of_the_study_build(name: str) -> None:
         assert arm.train == (learned or name == '_arms_finetuned')  # there the model is trained behind fixed ones too
 
 
-def test_the_arms_of_the_study_that_were_fitted_elsewhere_are_only_tested(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ('name', 'files'),
+    [('_arms_transfer', ('', 'paper_', 'talebi_')), ('_arms_retrained', ('short_', 'middle_', '', 'paper_', 'det_', 'talebi_'))],
+)
+def test_the_arms_of_the_study_that_were_fitted_elsewhere_stay_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, files: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv('MMDOWNSIZE_FITTED', str(tmp_path))
-    arms = load_arms([], ROOT / 'configs/study/_arms_transfer.py', 'bilinear')
+    arms = load_arms([], ROOT / f'configs/study/{name}.py', 'bilinear')
     fixed, fitted = arms[:6], arms[6:]
     assert [arm.downsizer['pretrained'] for arm in fitted] == [
-        f'{tmp_path}/voc2012_{name}{{seed}}.safetensors' for name in ('', 'paper_', 'talebi_')
+        f'{tmp_path}/voc2012_{file}{{seed}}.safetensors' for file in files
     ]
     assert all(arm.depends_on_seed for arm in fitted)
-    assert not any(arm.train for arm in arms) and not any(arm.depends_on_seed for arm in fixed)
+    assert {arm.downsizer['type'] for arm in fixed} == {'FixedResizer'}
+    if name == '_arms_retrained':  # the model behind them is trained
+        assert all(arm.train for arm in arms) and all(arm.downsizer['frozen'] for arm in fitted)
+    else:
+        assert not any(arm.train for arm in arms) and not any(arm.depends_on_seed for arm in fixed)
+
+
+@pytest.mark.parametrize(('name', 'epochs'), [('short', 1), ('middle', 3), (None, 10)])
+def test_a_schedule_of_the_study_ends_where_it_says(name: str | None, epochs: int) -> None:
+    wanted = f'downsizenet_6x6_area_{name}' if name else 'downsizenet_6x6_area'
+    arm = next(arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear') if arm.name == wanted)
+    cfg = config_of(Config.fromfile(ROOT / 'configs/study/voc2012_frozen_100.py'), arm, seed=0)
+    assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[-1].end == epochs
 
 
 def rates_of(config: str, arms: str) -> tuple[Any, dict[int, float]]:
