@@ -10,6 +10,8 @@ distilled = {
 }
 arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel), train=False) for name, kernel in _base_.fixed.items()}
 arms.update({name: dict(downsizer=downsizer, options=distilled) for name, downsizer in _base_.learned.items()})
+# What the paper's form is before it has learned anything: about the mean of 2 x 2 pixels.
+arms['downsizenet_paper_untrained'] = dict(downsizer=_base_.learned['downsizenet_paper'], train=False)
 # Short and middle schedules, for the transfer (_arms_retrained.py); the long one has ten epochs.
 for name, epochs in dict(short=1, middle=3).items():
     schedule = {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs, 'param_scheduler.1.end': epochs}

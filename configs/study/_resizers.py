@@ -5,6 +5,7 @@ fixed = dict(
     bilinear=dict(kernel='bilinear'),
     antialiased=dict(kernel='bilinear', antialias=True),
     area=dict(kernel='area'),
+    sharp_area=dict(kernel='sharp_area'),
     bicubic=dict(kernel='bicubic'),
     bicubic_antialiased=dict(kernel='bicubic', antialias=True),
     lanczos_antialiased=dict(kernel='lanczos', antialias=True),
@@ -12,6 +13,7 @@ fixed = dict(
 from_area = _base_.downsizer
 learned = dict(
     downsizenet_6x6_area=from_area,
+    downsizenet_6x6_sharp_area=dict(from_area, start='sharp_area'),
     downsizenet_6x6_bicubic=dict(from_area, distance='bicubic', start='bicubic'),
     downsizenet_6x6_area_distance_only=dict(from_area, texture=False),
     downsizenet_8x8_area=dict(from_area, neighbors=8),

@@ -64,8 +64,8 @@ class DownsizeNet(TrainableResizer):
             bicubic and Lanczos do; a constant image stays constant. ``'none'``: the raw numbers are the coefficients,
             whatever their sum.
         start: The kernel that the module equals before training: ``'nearest'``, ``'bilinear'``, ``'triangle'`` (also
-            called ``'antialiased'``), ``'area'``; with ``'signed'`` or ``'none'`` also ``'bicubic'``, ``'bicubic_antialias'``,
-            ``'lanczos'``, ``'lanczos_antialias'``; or ``'random'``, no kernel. A kernel that
+            called ``'antialiased'``), ``'area'``; with ``'signed'`` or ``'none'`` also ``'sharp_area'``, ``'bicubic'``,
+            ``'bicubic_antialias'``, ``'lanczos'``, ``'lanczos_antialias'``; or ``'random'``, no kernel. A kernel that
             reaches beyond the neighbourhood is cut, with a warning.
         texture: Whether the coefficients depend on the image; False for the distance-only ablation.
         frozen: Do not train: no parameter requires a gradient.

@@ -25,6 +25,7 @@ _OURS = {
     ('bilinear', True): 'triangle',
     ('bicubic', True): 'bicubic_antialias',
     ('area', False): 'area',
+    ('sharp_area', False): 'sharp_area',
     ('lanczos', False): 'lanczos',
     ('lanczos', True): 'lanczos_antialias',
 }
@@ -49,11 +50,12 @@ class FixedResizer(BaseResizer):
     Exactly as the reference does, up to rounding: nearest, bilinear and bicubic as ``torch.nn.functional.interpolate``
     (nearest as its ``nearest-exact``, the others with ``align_corners=False``), with antialiasing also as PIL; area as
     cv2's ``INTER_AREA`` when downsizing; lanczos as cv2's ``INTER_LANCZOS4``, with antialiasing as PIL's ``LANCZOS``.
+    Area without its blur, sharp_area, is ours (:data:`mmdownsize.ops.KERNELS`).
 
     Args:
-        kernel: ``'nearest'``, ``'bilinear'``, ``'bicubic'``, ``'area'`` or ``'lanczos'``.
-        antialias: Stretch the kernel by the scale when downsizing. Only for bilinear, bicubic and lanczos: area covers
-            all that an output pixel stands for as it is, and nearest has nothing to stretch.
+        kernel: ``'nearest'``, ``'bilinear'``, ``'bicubic'``, ``'area'``, ``'sharp_area'`` or ``'lanczos'``.
+        antialias: Stretch the kernel by the scale when downsizing. Only for bilinear, bicubic and lanczos: area and
+            sharp_area cover all that an output pixel stands for as they are, and nearest has nothing to stretch.
         init_cfg: Accepted for uniformity; there are no parameters.
 
     Raises:

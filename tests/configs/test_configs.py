@@ -161,19 +161,23 @@ def test_the_arms_of_the_study_build(name: str) -> None:
     for arm in arms:
         learned = any(parameter.requires_grad for parameter in build_resizer(arm.downsizer).parameters())
         assert learned == (arm.downsizer['type'] != 'FixedResizer')
-        assert arm.train == (learned or name == '_arms_finetuned')  # there the model is trained behind fixed ones too
+        trained = learned and not arm.name.endswith('_untrained')
+        assert arm.train == (trained or name == '_arms_finetuned')  # there the model is trained behind fixed ones too
 
 
 @pytest.mark.parametrize(
     ('name', 'files'),
-    [('_arms_transfer', ('', 'paper_', 'talebi_')), ('_arms_retrained', ('short_', 'middle_', '', 'paper_', 'det_', 'talebi_'))],
+    [
+        ('_arms_transfer', ('', 'paper_', 'talebi_')),
+        ('_arms_retrained', ('short_', 'middle_', '', 'paper_', 'det_', 'talebi_')),
+    ],
 )
 def test_the_arms_of_the_study_that_were_fitted_elsewhere_stay_as_they_are(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, files: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv('MMDOWNSIZE_FITTED', str(tmp_path))
     arms = load_arms([], ROOT / f'configs/study/{name}.py', 'bilinear')
-    fixed, fitted = arms[:6], arms[6:]
+    fixed, fitted = arms[:7], arms[7:]
     assert [arm.downsizer['pretrained'] for arm in fitted] == [
         f'{tmp_path}/voc2012_{file}{{seed}}.safetensors' for file in files
     ]

@@ -96,7 +96,10 @@ def test_downsizers_equal_the_preprocessor_at_other_sizes(name, target):
 @pytest.mark.parametrize(
     'resizer',
     [
-        *(FixedResizer(kernel=kernel) for kernel in ('nearest', 'bilinear', 'bicubic', 'area', 'lanczos')),
+        *(
+            FixedResizer(kernel=kernel)
+            for kernel in ('nearest', 'bilinear', 'bicubic', 'area', 'sharp_area', 'lanczos')
+        ),
         *(FixedResizer(kernel=kernel, antialias=True) for kernel in ('bilinear', 'bicubic', 'lanczos')),
         disturbed(LearnedResizer(channels=4), 0.1),
         disturbed(MullerResizer()),

@@ -71,7 +71,10 @@ def test_a_trace_holds_for_every_size(name, target):
 @pytest.mark.parametrize(
     'resizer',
     [
-        *(FixedResizer(kernel=kernel) for kernel in ('nearest', 'bilinear', 'bicubic', 'area', 'lanczos')),
+        *(
+            FixedResizer(kernel=kernel)
+            for kernel in ('nearest', 'bilinear', 'bicubic', 'area', 'sharp_area', 'lanczos')
+        ),
         *(FixedResizer(kernel=kernel, antialias=True) for kernel in ('bilinear', 'bicubic', 'lanczos')),
         LearnedResizer(channels=4),
         MullerResizer(),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmdownsize.ops import KERNELS, axis_weights, get_kernel, neighbor_indices
+from mmdownsize.ops.grid import relative_distances
 from tests.references import resampling
 
 lengths = st.integers(1, 40) | st.sampled_from([1, 2, 3])
@@ -26,6 +27,7 @@ def test_all_kernels_are_there():
         'bilinear',
         'triangle',
         'area',
+        'sharp_area',
         'bicubic',
         'bicubic_antialias',
         'lanczos',
@@ -94,11 +96,32 @@ def test_golden_values():
     assert middle('area', 6, 3, 2) == [0.5, 0.5]
     # 3 -> 2: the first output pixel covers one and a half source pixels
     assert axis_weights(get_kernel('area'), 3, 2, 4)[:, 0].tolist() == pytest.approx([0, 2 / 3, 1 / 3, 0], abs=1e-15)
+    assert middle('sharp_area', 15, 5, 6) == pytest.approx([-0.1, 0.4, 0.4, 0.4, -0.1, 0], abs=1e-15)
     # half-way between two pixels Keys' kernel weighs a/8 and 1/2 - a/8
     assert middle('bicubic', 6, 3) == [-0.75 / 8, 0.5 + 0.75 / 8, 0.5 + 0.75 / 8, -0.75 / 8]
     nearer, farther = (math.sin(math.pi * t) * math.sin(math.pi * t / 4) * 4 / (math.pi * t) ** 2 for t in (0.5, 1.5))
     row = middle('lanczos', 6, 3)
     assert row[4] / row[5] == pytest.approx(nearer / farther)
+
+
+@pytest.mark.parametrize('ratio', [1, 3, 9])
+def test_the_sharp_area_leaves_third_degree_polynomials_as_they_are(ratio):
+    x = (torch.arange(9 * ratio, dtype=torch.float64) + 0.5) / ratio - 4.5  # in output px, 0 in the middle
+    values = torch.stack([x**3 - 2 * x**2 + x - 3, x**2])
+    got = values @ dense('sharp_area', 9 * ratio, 9).T
+    centres = values[:, ratio // 2 :: ratio]
+    torch.testing.assert_close(got[:, 1:-1], centres[:, 1:-1], rtol=0, atol=1e-12)  # at the edge the mask is cut
+    blurred = values @ dense('area', 9 * ratio, 9).T
+    assert ratio == 1 or (blurred - centres)[1].min() > 0.05  # which area itself does not
+
+
+@pytest.mark.parametrize(('src', 'dst'), [(300, 150), (360, 108), (300, 75), (300, 60), (512, 100), (1000, 77)])
+def test_the_sharp_area_has_little_of_the_blur_of_area(src, dst):
+    def blur(name):
+        weights = axis_weights(get_kernel(name), src, dst)
+        return (weights * relative_distances(src, dst, len(weights)) ** 2).sum(0)[3:-3]
+
+    assert (blur('sharp_area').abs() < 0.4 * blur('area')).all()
 
 
 @given(names, lengths, lengths)
@@ -125,6 +148,8 @@ def test_neighbors_leave_nothing_of_the_kernel_out(name, src, dst):
         ('area', 300, 149, 4),
         ('area', 300, 160, 4),
         ('area', 100, 300, 2),
+        ('sharp_area', 300, 100, 6),
+        ('sharp_area', 300, 160, 6),
         ('bicubic_antialias', 300, 100, 12),
         ('lanczos_antialias', 300, 160, 12),
     ],

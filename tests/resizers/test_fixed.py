@@ -20,6 +20,7 @@ MODES = {
     ('bicubic', False): 'bicubic',
     ('bicubic', True): 'bicubic_antialias',
     ('area', False): 'area',
+    ('sharp_area', False): 'sharp_area',
     ('lanczos', False): 'lanczos',
     ('lanczos', True): 'lanczos_antialias',
 }
@@ -182,11 +183,11 @@ def test_gradcheck(mode):
 
 
 def test_unknown_kernels_are_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"'linear'.*nearest, bilinear, bicubic, area, lanczos"):
+    with pytest.raises(ValueError, match=r"'linear'.*nearest, bilinear, bicubic, area, sharp_area, lanczos"):
         FixedResizer(kernel='linear')
 
 
-@pytest.mark.parametrize('kernel', ['nearest', 'area'])
+@pytest.mark.parametrize('kernel', ['nearest', 'area', 'sharp_area'])
 def test_antialiasing_without_a_meaning_is_refused(kernel):
     with pytest.raises(ValueError, match=f'antialias=True.*{kernel}'):
         FixedResizer(kernel=kernel, antialias=True)
