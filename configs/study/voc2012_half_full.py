@@ -2,8 +2,8 @@
 # voc2012_half_frozen_100.py.
 _base_ = './voc2012_full.py'
 
-train_dataloader = dict(dataset=dict(indices=list(range(0, 1050, 2))))
-max_epochs = 16  # of 132 steps
+train_dataloader = dict(dataset=dict(indices=list(range(0, 1048, 2))))
+max_epochs = 14  # of 131 steps
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
     dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),
