@@ -4,9 +4,8 @@ python tools/held_out_loss.py CONFIG CHECKPOINT [--images N] [--cfg-options KEY=
 
 The loss of the config's own training, on training images and on validation images, prepared alike: once with the
 downsizer as it starts, once as the checkpoint has it; the model behind it is the checkpoint's in both. If the loss falls much
-more on training images than on the others, the downsizer has learned these images: fit it to more of them, to images
-that the model behind it was not trained on, or give it fewer neighbours. The config of a run of tools/compare.py is the
-file config.py in its folder.
+more on training images than on the others, the downsizer has learned these images: fit it to more of them. The config of a
+run of tools/compare.py is the file config.py in its folder.
 """
 
 from __future__ import annotations

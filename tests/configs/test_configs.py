@@ -22,7 +22,7 @@ from tools.compare_arms import config_of, load_arms
 
 
 def test_there_are_configs() -> None:
-    assert len(REAL) >= 12 and len(SIBLINGS) >= 33 and len(PLAIN) >= 6 and len(FRAGMENTS) == 12
+    assert len(REAL) >= 12 and len(SIBLINGS) >= 33 and len(PLAIN) >= 6 and len(FRAGMENTS) == 13
 
 
 def test_the_model_index_names_every_config_of_a_pipeline() -> None:
