@@ -154,7 +154,9 @@ CASES = [
     resizer('DownsizeNet', FileNotFoundError, pretrained='nowhere')("'nowhere'", 'those with the package are'),
     resizer('DownsizeNet', FileNotFoundError, pretrained='/')("'/'", 'it is a folder'),
     # The other resizers
-    resizer('FixedResizer', kernel='cubic')("'cubic'", 'choose one of nearest, bilinear, bicubic, area, sharp_area, lanczos'),
+    resizer('FixedResizer', kernel='cubic')(
+        "'cubic'", 'choose one of nearest, bilinear, bicubic, area, sharp_area, lanczos'
+    ),
     resizer('FixedResizer', kernel=3)('kernel 3', 'choose one of nearest'),
     resizer('FixedResizer', antialias='yes')("got 'yes'", 'must be True or False'),
     resizer('FixedResizer', kernel='area', antialias=True)("kernel='area'", 'leave it out'),

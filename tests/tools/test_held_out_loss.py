@@ -92,6 +92,14 @@ def test_what_is_random_is_the_same_in_both_rows(training: tuple[Config, Path, P
     assert found['start'] == pytest.approx(found['fitted'], abs=1e-6)
 
 
+def test_validation_images_are_prepared_as_the_training_prepares_its_own(training: tuple[Config, Path, Path]) -> None:
+    cfg, _, data = training
+    cfg.train_dataloader.dataset.dataset.pipeline = [*PIPELINE[:2], dict(type='RandomFlip', prob=1.0), PIPELINE[2]]
+    batch = next(iter(held_out_loss.loaders(cfg, None)['validation']))
+    mirrored = cv2.imread(str(data / 'images/0.png'))[:, ::-1].transpose(2, 0, 1)
+    assert (batch['inputs'][0].numpy() == mirrored).all()
+
+
 def test_the_table(training: tuple[Config, Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     cfg, checkpoint, _ = training
     found = held_out_loss.measure(cfg, checkpoint, 2)
