@@ -1,22 +1,25 @@
 """Try the downsizer in front of every model family that mmdet and mmsegmentation ship, and say where it works.
 
 python tools/zoo_sweep.py [--only FAMILY ...] [--tries N | --all] [--configs DIR ...] [--out FILE] [--seconds S]
-    [--memory GIB] [--markdown] [--table]
+    [--memory GIB] [--table | --markdown [--differing-from REPORT]]
 
 A family is a folder of configs; its lightest config, judged by its name, stands for it, or the next ones where that does
 not run without a downsizer either: --tries. Every config is run as it is and
 with a downsizer, each in a process of its own under a bound of time and memory: a prediction, the losses, the downsizer's
 gradients and a step of the optimiser, on small made-up images and without pretrained weights. The report is written after
-every config, and one that is in it is not run again: an interrupted sweep is continued by the same command.
+every config, and one that is in it is not run again: an interrupted sweep is continued by the same command. A report is
+of one set of packages' versions, which it names; another set goes into another report.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import itertools
 import json
 import multiprocessing
+import platform
 import re
 import sys
 import tempfile
@@ -32,10 +35,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mmdownsize.files import check_writable, write_whole
+from tools import zoo_table
 from tools.command_line import WRONG_SETTINGS, in_one_line, read_config
 from tools.compare_arms import FRAGMENTS
 from tools.swap_resizer import swap_resizer
-from tools.zoo_table import HEADINGS, VERDICTS, markdown, rows_of, summary
+from tools.zoo_table import VERDICTS
 from tools.zoo_trial import FACTOR, Task, run
 
 REPORT = Path('docs/results/zoo_sweep.json')
@@ -71,7 +75,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--memory', type=float, default=10, metavar='GIB', help='address space that one may take')
     parser.add_argument('--table', action='store_true', help='run nothing: show what the report has')
     parser.add_argument('--markdown', action='store_true', help='run nothing: print the table for the documentation')
+    parser.add_argument(
+        '--differing-from', type=Path, metavar='REPORT', help='with --markdown: only what has another verdict there'
+    )
     args = parser.parse_args(argv)
+    if args.differing_from and not args.markdown:
+        parser.error('--differing-from goes with --markdown')
     for name in ('seconds', 'memory', 'tries'):
         if not getattr(args, name) > 0:
             parser.error(f'--{name} must be above 0, got {getattr(args, name)}')
@@ -93,6 +102,15 @@ def installed_configs() -> list[Path]:
     if not folders:
         raise ValueError('neither mmdet nor mmsegmentation is installed with configs: name folders with --configs')
     return folders
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the version of Python and of every package that decides on what a model does, of those that are installed."""
+    versions = {'python': platform.python_version()}
+    for package in ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmseg'):
+        if importlib.util.find_spec(package):
+            versions[package] = importlib.import_module(package).__version__
+    return versions
 
 
 def scope_of(folder: Path) -> str:
@@ -272,7 +290,8 @@ def read_report(path: Path) -> dict[str, Any]:
         return {}
     try:
         report = json.loads(path.read_text())
-        if all(entry['verdict'] in VERDICTS and entry['family'] for entry in report['configs'].values()):
+        entries = report['configs'].values()
+        if dict(report['versions']) and all(entry['verdict'] in VERDICTS and entry['family'] for entry in entries):
             return report
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
@@ -287,10 +306,16 @@ def sweep(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     """
     folders = args.configs or installed_configs()
     families = families_in(folders)
-    report = read_report(args.out) or dict(configs={})
+    here = installed_versions()
+    report = read_report(args.out) or dict(configs={}, versions=here)
     report['families'] = sorted({*report.get('families', []), *families})
     if args.table or args.markdown:
         return report
+    other = [f'{name} {version}' for name, version in report['versions'].items() if here.get(name) != version]
+    if other:
+        raise ValueError(
+            f'{args.out} is of {", ".join(other)}, here is {zoo_table.versions_of(here)}: name another file with --out'
+        )
     check_writable(args.out)
     scopes = {scope_of(folder): folder for folder in folders}
     downsizer = read_config(FRAGMENTS / 'downsizenet_2x2.py').downsizer.to_dict()
@@ -320,14 +345,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     console = Console(stderr=True)
     with in_one_line(*WRONG_SETTINGS):
         report = sweep(args, console)
+        known = {'configs': {}}
+        if args.differing_from:
+            if not args.differing_from.exists():
+                raise ValueError(f'--differing-from {args.differing_from}: no such file')
+            known = read_report(args.differing_from)
     if args.markdown:
-        print(markdown(report))
+        print(zoo_table.markdown(report, known['configs']))
         return
-    table = Table(*HEADINGS)
-    for row in rows_of(report):
+    table = Table(*zoo_table.HEADINGS)
+    for row in zoo_table.rows_of(report['configs']):
         table.add_row(*(cell.strip('*') for cell in row))
     console.print(table)
-    console.print(summary(report))
+    console.print(zoo_table.summary(report))
 
 
 if __name__ == '__main__':

@@ -18,10 +18,10 @@ VERDICTS = {
 HEADINGS = ('config', 'verdict', 'loss differs by', 'same prediction', 's', 'MiB', 'why')
 
 
-def rows_of(report: dict[str, Any]) -> list[list[str]]:
-    """Return the table's rows: config, verdict, agreement, seconds, memory, reason."""
+def rows_of(configs: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """Return the rows of a report's configs: config, verdict, agreement, seconds, memory, reason."""
     rows = []
-    for name, entry in sorted(report['configs'].items()):
+    for name, entry in sorted(configs.items()):
         loss, same = entry.get('loss_difference'), entry.get('same_prediction')
         rows.append(
             [
@@ -63,7 +63,12 @@ def summary(report: dict[str, Any]) -> str:
         of_all = sum(family.startswith(f'{scope}/') for family in report['families'])
         tried = f'{scope}: {len(entries)} of {of_all} families tried'
         parts.append('; '.join([tried, f'{counts["works"]} of {run_here} that run here run with a downsizer', *others]))
-    return '\n'.join([*parts, what_it_took(report)])
+    return '\n'.join([*parts, what_it_took(report), versions_of(report['versions'])])
+
+
+def versions_of(versions: dict[str, str]) -> str:
+    """Return in words what was installed."""
+    return ', '.join(f'{name} {version}' for name, version in sorted(versions.items()))
 
 
 def what_it_took(report: dict[str, Any]) -> str:
@@ -79,15 +84,22 @@ def what_it_took(report: dict[str, Any]) -> str:
     )
 
 
-def markdown(report: dict[str, Any]) -> str:
-    """Return the table as Markdown."""
-    lines = [
-        *(f'- {line}.' for line in summary(report).splitlines()),
+def markdown(report: dict[str, Any], known: dict[str, dict[str, Any]]) -> str:
+    """Return the table as Markdown, without the configs that have the same verdict in another report: ``known``."""
+    told = {
+        name: entry
+        for name, entry in report['configs'].items()
+        if name not in known or known[name]['verdict'] != entry['verdict']
+    }
+    lines = [f'- {line}.' for line in summary(report).splitlines()]
+    if known:
+        lines.append(f'- {len(report["configs"]) - len(told)} configs have the same verdict in both reports.')
+    lines += [
         '',
         f'| {" | ".join(HEADINGS)} |',
         '|' + '---|' * len(HEADINGS),
     ]
-    for row in rows_of(report):
+    for row in rows_of(told):
         cells = [re.sub(r'([|<>_\[\]`])', r'\\\1', cell) for cell in row[1:]]
         lines.append(f'| `{row[0]}` | {" | ".join(cells)} |')
     return '\n'.join(lines)

@@ -166,6 +166,8 @@ def build(cfg: Config, hw: tuple[int, int]) -> nn.Module:
     """Return the config's model without anything to be downloaded, for images of this size."""
     settings = cfg.model
     settings.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
+    # A model with a set number of proposals predicts for each of them.
+    kept = max([KEPT, *(node['num_proposals'] for node in nodes(settings) if 'num_proposals' in node)])
     for node in nodes(settings):
         if 'teacher_ckpt' in node:
             node['teacher_ckpt'] = None
@@ -174,9 +176,12 @@ def build(cfg: Config, hw: tuple[int, int]) -> nn.Module:
             if isinstance(node.get(key), int | float):
                 node[key] = 0.0
         if isinstance(node.get('max_per_img'), int):
-            node['max_per_img'] = min(node['max_per_img'], KEPT)
+            node['max_per_img'] = min(node['max_per_img'], kept)
         if isinstance(node.get('init_cfg'), list):
             node['init_cfg'] = [init for init in node['init_cfg'] if init.get('type') != 'Pretrained']
+        # mmcv's looks for the other processes when it is built; torch's is turned into BatchNorm below.
+        if node.get('type') == 'MMSyncBN':
+            node['type'] = 'SyncBN'
     without_downloads(settings)
     preprocessor = settings.data_preprocessor
     preprocessor.pop('train_scale_factor', None)  # losses are compared at the target

@@ -1,6 +1,7 @@
 """tools/zoo_sweep.py: verdicts on models that work, fail and misbehave; bounds, resuming, tables, which config is light."""
 
 import json
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ import torch
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
+from mmengine.registry import DefaultScope
+
 from tools import zoo_data, zoo_sweep, zoo_table, zoo_trial
 from tools.swap_resizer import load
 
 ROOT = Path(__file__).parents[2]
+REPORTS = ('zoo_sweep', 'zoo_sweep_onedl')
 PLANTED = """
 custom_imports = dict(imports=['tests.tools.planted_model'])
 default_scope = 'mmseg'
@@ -61,10 +65,12 @@ def test_a_detector_and_a_segmentor_give_what_they_give_without_a_downsizer(zoo,
     capsys.readouterr()
     assert sweep(folder, tmp_path / 'report.json', '--markdown') == entries
     said = capsys.readouterr().out
-    families, took, _, head = said.splitlines()[:4]
+    families, took, versions, _, head = said.splitlines()[:5]
     assert families == '- zoo: 2 of 2 families tried; 2 of 2 that run here run with a downsizer.'
     longest = max(second for entry in entries.values() for second in entry['seconds'])
     assert took.startswith('- 2 configs: ') and f'the longest {longest / 60:.1f} min' in took
+    assert versions.startswith('- mmcv 2.') and 'mmdet 3.' in versions and 'mmseg 1.' in versions
+    assert versions.endswith(f', python {platform.python_version()}, torch {torch.__version__}.')
     assert head.startswith('| config | verdict |')
     assert '| `zoo/seg/model_r18.py` | works | 0.0' in said
 
@@ -174,6 +180,69 @@ def test_an_interrupted_sweep_goes_on_where_it_was(zoo, tmp_path, monkeypatch):
     assert len(tried) == 4
 
 
+def test_a_report_is_of_one_set_of_versions(zoo, tmp_path, monkeypatch):
+    folder, out = zoo(a='model = 1', b='model = 1'), tmp_path / 'report.json'
+    monkeypatch.setattr(zoo_sweep, 'try_config', lambda *_: dict(verdict='works', reason=''))
+    sweep(folder, out, '--only', 'a')
+    here = zoo_sweep.installed_versions()
+    assert json.loads(out.read_text())['versions'] == here
+    monkeypatch.setattr(zoo_sweep, 'installed_versions', lambda: here | dict(mmdet='4.0.0'))
+    before = out.read_text()
+    with pytest.raises(SystemExit, match=f'is of mmdet {here["mmdet"]}, here is .*mmdet 4.0.0.*: name another file'):
+        sweep(folder, out)
+    assert out.read_text() == before
+    sweep(folder, out, '--table')  # which runs nothing
+    monkeypatch.setattr(zoo_sweep, 'installed_versions', lambda: here)
+    assert len(sweep(folder, out)) == 2
+
+
+def test_only_what_differs_from_another_report_is_told(zoo, tmp_path, monkeypatch, capsys):
+    folder = zoo(same='model = 1', other='model = 1', more='model = 1')
+    verdicts = dict(same='works', other='refused')
+    monkeypatch.setattr(zoo_sweep, 'try_config', lambda path, *_: dict(verdict=verdicts[path.parent.name], reason=''))
+    sweep(folder, tmp_path / 'theirs.json', '--only', 'same', 'other')
+    verdicts.update(other='works', more='works')
+    sweep(folder, tmp_path / 'ours.json')
+    capsys.readouterr()
+    sweep(folder, tmp_path / 'ours.json', '--markdown', '--differing-from', str(tmp_path / 'theirs.json'))
+    said = capsys.readouterr().out
+    assert '- 1 configs have the same verdict in both reports.' in said
+    assert [line.split('`')[1] for line in said.splitlines() if '`' in line] == [
+        'zoo/more/model_r18.py',
+        'zoo/other/model_r18.py',
+    ]
+    with pytest.raises(SystemExit, match=r'gone\.json: no such file'):
+        sweep(folder, tmp_path / 'ours.json', '--markdown', '--differing-from', 'gone.json')
+    with pytest.raises(SystemExit):
+        sweep(folder, tmp_path / 'ours.json', '--differing-from', str(tmp_path / 'theirs.json'))
+    assert '--differing-from goes with --markdown' in capsys.readouterr().err
+
+
+def built(config):
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        return zoo_trial.build(load(config)[0], (128, 160))
+
+
+def test_models_are_built_without_other_processes_and_without_a_net(monkeypatch):
+    def no_net(*_, **__):
+        raise AssertionError('something is downloaded')
+
+    monkeypatch.setattr('mmengine.runner.checkpoint.load_url', no_net)
+    for config in (
+        'mmdet::strong_baselines/mask-rcnn_r50_fpn_rpn-2conv_4conv1fc_syncbn-all_lsj-50e_coco.py',
+        'mmdet::pvt/retinanet_pvt-t_fpn_1x_coco.py',
+    ):
+        model = built(config)
+        assert not any('SyncBatchNorm' in type(module).__name__ for module in model.modules())
+
+
+def test_a_model_with_a_set_number_of_proposals_predicts_for_each():
+    kept = {}
+    for name in ('queryinst/queryinst_r50_fpn_1x_coco.py', 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'):
+        kept[name.partition('/')[0]] = built(f'mmdet::{name}').test_cfg.rcnn.max_per_img
+    assert kept == dict(queryinst=100, faster_rcnn=10)
+
+
 def test_families_and_all_their_configs(zoo, tmp_path, monkeypatch, capsys):
     folder, out = (
         zoo(a='model = dict(x=1)', b='model = dict(x=1)', _base_='model = dict(x=1)'),
@@ -273,6 +342,15 @@ def test_larger_images_are_the_small_ones_with_every_pixel_repeated():
             else:
                 assert torch.equal(b.gt_depth_map.data[:, ::2, ::2], a.gt_depth_map.data)
                 assert b.gt_sem_seg.data.shape == b.gt_edge_map.data.shape == (1, 64, 96)
+
+
+def test_the_documentation_has_what_the_reports_say():
+    page = (ROOT / 'docs' / 'zoo.md').read_text()
+    pinned, forks = (json.loads((ROOT / 'docs' / 'results' / f'{name}.json').read_text()) for name in REPORTS)
+    assert zoo_table.markdown(pinned, {}) in page
+    assert zoo_table.markdown(forks, pinned['configs']) in page
+    verdicts = {entry['verdict'] for report in (pinned, forks) for entry in report['configs'].values()}
+    assert verdicts <= {'works', 'refused', 'fails in both'}
 
 
 @pytest.mark.parametrize(
