@@ -113,13 +113,7 @@ def attempt(task: Task, found: dict[str, Any]) -> None:
 
     found['stage'] = 'build'
     model = build(cfg, hw)
-    if task.downsizer is None:
-        torch.save(model.state_dict(), task.weights)
-    else:
-        lacking = model.load_state_dict(torch.load(task.weights), strict=False)
-        strange = [k for k in lacking.missing_keys if not k.startswith('data_preprocessor.downsizer.')]
-        if strange or lacking.unexpected_keys:
-            raise ValueError(f'other weights than without a downsizer: {strange + lacking.unexpected_keys}')
+    same_weights(model, task.weights, keep=task.downsizer is None)
 
     found['stage'] = 'prediction'
     batch = made_up_batch(scope, task.hw, factor, kinds)
@@ -196,6 +190,27 @@ def build(cfg: Config, hw: tuple[int, int]) -> nn.Module:
     model = revert_sync_batchnorm(MODELS.build(settings))
     model.init_weights()
     return model
+
+
+def same_weights(model: nn.Module, path: Path, keep: bool) -> None:
+    """Keep a model's weights in a file, or give it those that are there; a downsizer's own stay what they are.
+
+    Raises:
+        ValueError: If the model has others than those in the file.
+    """
+    if keep:
+        torch.save([part.state_dict() for part in parts_of(model)], path)
+        return
+    for part, weights in zip(parts_of(model), torch.load(path), strict=True):
+        lacking = part.load_state_dict(weights, strict=False)
+        strange = [k for k in lacking.missing_keys if not k.startswith('data_preprocessor.downsizer.')]
+        if strange or lacking.unexpected_keys:
+            raise ValueError(f'other weights than without a downsizer: {strange + lacking.unexpected_keys}')
+
+
+def parts_of(model: nn.Module) -> list[nn.Module]:
+    """Return the model and, where it is one of mmdet's distillers, the teacher, which is none of its modules."""
+    return [model, *([model.teacher_model] if hasattr(model, 'teacher_model') else [])]
 
 
 def losses_of(model: nn.Module, batch: dict[str, Any]) -> tuple[Tensor, dict[str, float]]:

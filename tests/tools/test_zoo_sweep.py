@@ -243,6 +243,22 @@ def test_a_model_with_a_set_number_of_proposals_predicts_for_each():
     assert kept == dict(queryinst=100, faster_rcnn=10)
 
 
+def test_a_distiller_has_the_same_teacher_with_a_downsizer(tmp_path, monkeypatch):
+    weights = tmp_path / 'weights.pth'
+    monkeypatch.chdir(zoo_sweep.installed_configs()[0].parent)  # the teacher's config is named from there
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        cfg = load('mmdet::ld/ld_r18-gflv1-r101_fpn_1x_coco.py')[0]
+        models = [zoo_trial.build(cfg, (128, 160)) for _ in range(2)]
+    _, teacher = zoo_trial.parts_of(models[0])
+    with torch.no_grad():
+        next(teacher.parameters()).add_(1)
+    zoo_trial.same_weights(models[0], weights, keep=True)
+    zoo_trial.same_weights(models[1], weights, keep=False)
+    for ours, theirs in zip(*(zoo_trial.parts_of(model) for model in models)):
+        assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters()))
+    assert len(zoo_trial.parts_of(teacher)) == 1
+
+
 def test_families_and_all_their_configs(zoo, tmp_path, monkeypatch, capsys):
     folder, out = (
         zoo(a='model = dict(x=1)', b='model = dict(x=1)', _base_='model = dict(x=1)'),
