@@ -73,6 +73,19 @@ def test_beside_the_fork_of_mmengine_forks_are_named(tmp_path: Path) -> None:
     assert 'pip install mmdet' not in said
 
 
+def test_the_demo_without_mmseg_says_so_and_writes_nothing(tmp_path: Path) -> None:
+    code = (
+        'import importlib.util, sys\n'
+        'whole = importlib.util.find_spec\n'
+        "importlib.util.find_spec = lambda name, *rest: None if name == 'mmseg' else whole(name, *rest)\n"
+        'from tools import demo\n'
+        "demo.main(['--quick', '--work-dir', sys.argv[1]])"
+    )
+    said = run(sys.executable, '-c', code, str(tmp_path / 'demo'), code=1, PYTHONPATH=str(ROOT))
+    assert 'mmseg is not installed: pip install mmsegmentation' in said and 'Traceback' not in said
+    assert not (tmp_path / 'demo').exists()
+
+
 @pytest.mark.parametrize('first', ['mmdownsize.registry', 'tools.train'])
 def test_configs_of_mmseg_are_found_whatever_its_distribution_is_called(first: str, tmp_path: Path) -> None:
     pytest.importorskip('mmseg')
@@ -187,7 +200,11 @@ def test_what_needs_an_absent_package_is_skipped_with_its_name_and_nothing_else(
         (('STACK=seg',), '.venv-seg', 'seg'),
     ],
 )
-def test_make_uses_one_folder_a_stack(arguments: tuple[str, ...], folder: str, stack: str) -> None:
+def test_make_uses_one_folder_a_stack(
+    arguments: tuple[str, ...], folder: str, stack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ('MAKEFLAGS', 'STACK', 'VENV'):  # of the make that runs the tests
+        monkeypatch.delenv(name, raising=False)
     planned = run('make', '--no-print-directory', '-n', 'test', *arguments).splitlines()
     assert planned[0] == f'bash requirements/setup_venv.sh {folder} {stack}'
     assert planned[-1] == f'"{folder}/bin/python" -m pytest -n 2 --dist loadfile'

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import io
 import json
 import logging
@@ -44,8 +45,6 @@ from matplotlib.patches import Patch  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 from mmengine.dataset import pseudo_collate  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
-from mmseg.apis import init_model  # noqa: E402
-from mmseg.registry import DATASETS  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.progress import (  # noqa: E402  # noqa: E402
     BarColumn,
@@ -163,6 +162,8 @@ def read_metrics(work_dir: Path, arm: Arm) -> dict[str, float]:
 
 def load_model(work_dir: Path, arm: Arm) -> Any:
     """Return the trained model, on the CPU."""
+    from mmseg.apis import init_model
+
     checkpoint = (work_dir / arm.name / 'last_checkpoint').read_text().strip()
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter('ignore')  # mmseg's, about itself
@@ -216,6 +217,8 @@ def panels_of(sample: dict[str, Any], models: dict[str, Any], palette: np.ndarra
 
 def draw(path: Path, models: dict[str, Any], results: dict[str, dict[str, float]]) -> None:
     """Save the picture."""
+    from mmseg.registry import DATASETS
+
     dataset = DATASETS.build(Config.fromfile(ROOT / ARMS[0].config).test_dataloader.dataset)
     samples = [dataset[i] for i in range(len(dataset))]
     crops = choose_crops([sample['data_samples'].gt_sem_seg.data[0].numpy() for sample in samples])
@@ -274,7 +277,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
-    with in_one_line():
+    with in_one_line(ValueError):
+        if importlib.util.find_spec('mmseg') is None:
+            raise ValueError('the demo trains segmentors and mmseg is not installed: pip install mmsegmentation==1.2.2')
         run(args, argv, Console())
 
 

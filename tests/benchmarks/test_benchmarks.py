@@ -122,6 +122,7 @@ def test_a_plot_needs_a_sweep(tmp_path):
 
 
 def test_a_pipeline_with_each_kind_of_resizer(tmp_path):
+    pytest.importorskip('mmdet')
     out = tmp_path / 'numbers.json'
     only = ['--only', 'RefineDet-VGG16 300x300 -> 160x160', '--arm', 'DownsizeNet 2 convs, 2x2', '--arm', 'MULLER']
     done = run('bm_pipelines.py', *only, '--batch', '1', '--repeats', '1', '--steps', '1', '--json', out)
@@ -133,6 +134,7 @@ def test_a_pipeline_with_each_kind_of_resizer(tmp_path):
 
 
 def test_the_pipeline_of_a_config_on_its_own_data(tmp_path, monkeypatch):
+    pytest.importorskip('mmdet')
     if not (DATA / 'coco_mini').is_dir():
         pytest.skip(f'real data not found at {DATA}/coco_mini; name their folder in MMDOWNSIZE_DATA')
     monkeypatch.setenv('MMDOWNSIZE_DATA', str(DATA))
@@ -173,7 +175,7 @@ def test_shares_are_what_a_part_adds_to_the_processor_time(adapter):
     assert row['quartiles_ms'] == pytest.approx([12, 13])
 
 
-def test_the_adapters_table_and_its_numbers(tmp_path):
+def test_the_adapters_table_and_its_numbers(tmp_path, adapter):
     out = tmp_path / 'numbers.json'
     only = ['mmdet, BitmapMasks, 300x300 -> 160x160', 'mmseg, 1024x2048 -> 307x614']
     done = run('bm_adapter.py', *(f'--only={name}' for name in only), '--repeats', '1', '--json', out)
@@ -186,7 +188,7 @@ def test_the_adapters_table_and_its_numbers(tmp_path):
     assert all(sum(row['share'].values()) == pytest.approx(1) for row in rows)
 
 
-def test_the_adapter_is_not_measured_without_a_repeat():
+def test_the_adapter_is_not_measured_without_a_repeat(adapter):
     done = run('bm_adapter.py', '--repeats', '0')
     assert done.returncode == 2
     assert '--repeats must be at least 1, got 0' in done.stderr

@@ -204,6 +204,8 @@ def config_of(name, tmp_path, *, swapped=True, target='scale_factor=0.5', **over
     """
     base, shrunk = (DETECTORS | SEGMENTORS | MASK_MODELS)[name]
     pytest.importorskip(base[:5])
+    if name == 'mask2former':  # mmsegmentation takes its parts from mmdet
+        pytest.importorskip('mmdet')
     text = f'_base_ = {base!r}\n'
     if swapped:
         text += (

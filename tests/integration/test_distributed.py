@@ -4,6 +4,9 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
+pytest.importorskip('mmdet')  # the processes go through scenes of both tasks
+pytest.importorskip('mmseg')
+
 from tests.integration.distributed_steps import SCENARIOS, STEPS, WORLD_SIZE, joint_batches, run_rank, steps
 
 every_scenario = pytest.mark.parametrize('scenario', SCENARIOS)
