@@ -58,6 +58,7 @@ from rich.table import Table  # noqa: E402
 
 from mmdownsize.checkpoints import allow_mmengine_checkpoints  # noqa: E402
 from mmdownsize.files import write_whole  # noqa: E402
+from tools.check_env import NEEDED  # noqa: E402
 from tools.command_line import in_one_line  # noqa: E402
 
 SMALL = SIZE // 3  # px, the side of what the model sees
@@ -277,9 +278,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     argv = sys.argv[1:] if argv is None else argv
     args = parse_args(argv)
-    with in_one_line(ValueError):
-        if importlib.util.find_spec('mmseg') is None:
-            raise ValueError('the demo trains segmentors and mmseg is not installed: pip install mmsegmentation==1.2.2')
+    if importlib.util.find_spec('mmseg') is None:
+        sys.exit(f'the demo trains segmentors and mmseg is not installed: pip install {NEEDED["mmseg"]}')
+    with in_one_line():
         run(args, argv, Console())
 
 

@@ -13,7 +13,7 @@ pytest.importorskip('mmseg')
 
 from mmengine.registry import DefaultScope
 
-from tools import zoo_data, zoo_sweep, zoo_table, zoo_trial
+from tools import zoo_data, zoo_families, zoo_sweep, zoo_table, zoo_trial
 from tools.swap_resizer import load
 
 ROOT = Path(__file__).parents[2]
@@ -188,7 +188,11 @@ def test_a_report_is_of_one_set_of_versions(zoo, tmp_path, monkeypatch):
     assert json.loads(out.read_text())['versions'] == here
     monkeypatch.setattr(zoo_sweep, 'installed_versions', lambda: here | dict(mmdet='4.0.0'))
     before = out.read_text()
-    with pytest.raises(SystemExit, match=f'is of mmdet {here["mmdet"]}, here is .*mmdet 4.0.0.*: name another file'):
+    said = f'is of .*mmdet {here["mmdet"]}, .*, here is .*mmdet 4.0.0.*: name another file'
+    with pytest.raises(SystemExit, match=said):
+        sweep(folder, out)
+    monkeypatch.setattr(zoo_sweep, 'installed_versions', lambda: here | dict(more='1.0'))
+    with pytest.raises(SystemExit, match=r'here is .*more 1\.0.*: name another file'):
         sweep(folder, out)
     assert out.read_text() == before
     sweep(folder, out, '--table')  # which runs nothing
@@ -245,7 +249,7 @@ def test_a_model_with_a_set_number_of_proposals_predicts_for_each():
 
 def test_a_distiller_has_the_same_teacher_with_a_downsizer(tmp_path, monkeypatch):
     weights = tmp_path / 'weights.pth'
-    monkeypatch.chdir(zoo_sweep.installed_configs()[0].parent)  # the teacher's config is named from there
+    monkeypatch.chdir(zoo_families.installed_configs()[0].parent)  # the teacher's config is named from there
     with DefaultScope.overwrite_default_scope('mmdet'):
         cfg = load('mmdet::ld/ld_r18-gflv1-r101_fpn_1x_coco.py')[0]
         models = [zoo_trial.build(cfg, (128, 160)) for _ in range(2)]
@@ -304,7 +308,7 @@ def test_a_family_s_verdict():
 
 def test_the_lightest_config_of_a_family():
     def first(*names):
-        return min((Path(f'{name}.py') for name in names), key=zoo_sweep.weight).stem
+        return min((Path(f'{name}.py') for name in names), key=zoo_families.weight).stem
 
     assert first('a_r101_x', 'a_r50_x', 'a_r18_fpn_1x_coco', 'a_x101_x') == 'a_r18_fpn_1x_coco'
     assert first('rtmdet_l_300e', 'rtmdet_tiny_300e', 'rtmdet_s_300e') == 'rtmdet_tiny_300e'
