@@ -20,5 +20,8 @@ for name, epochs in dict(short=1, middle=3).items():
 any_factor = {**distilled, 'model.data_preprocessor.train_scale_factor': (0.2, 0.6)}
 arms['downsizenet_6x6_area_any'] = dict(downsizer=_base_.from_area, options=any_factor)
 arms['downsizenet_auto_area_any'] = dict(downsizer=dict(_base_.from_area, neighbors='auto'), options=any_factor)
+# Each class of a batch counts, by the root of what it covers, and not each pixel as much as any other.
+balanced = {**distilled, 'model.class_balance': 0.5}
+arms['downsizenet_6x6_area_balanced'] = dict(downsizer=_base_.from_area, options=balanced)
 # With labels and the model's own loss.
 arms['downsizenet_6x6_area_labels'] = dict(downsizer=_base_.from_area, options=_base_.at_rates)

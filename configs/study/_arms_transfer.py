@@ -6,6 +6,7 @@ fitted = '{{$MMDOWNSIZE_FITTED:work_dirs/study/fitted}}'
 arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel), train=False) for name, kernel in _base_.fixed.items()}
 elsewhere = dict(
     fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_{seed}.safetensors'),
+    balanced_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_balanced_{seed}.safetensors'),
     paper_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_paper_{seed}.safetensors'),
     talebi_fitted_to_voc2012=dict(type='LearnedResizer', pretrained=fitted + '/voc2012_talebi_{seed}.safetensors'),
 )

@@ -168,7 +168,7 @@ def test_the_arms_of_the_study_build(name: str) -> None:
 @pytest.mark.parametrize(
     ('name', 'files'),
     [
-        ('_arms_transfer', ('', 'paper_', 'talebi_')),
+        ('_arms_transfer', ('', 'balanced_', 'paper_', 'talebi_')),
         ('_arms_retrained', ('short_', 'middle_', '', 'paper_', 'det_', 'talebi_')),
     ],
 )

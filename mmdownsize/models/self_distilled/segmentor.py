@@ -34,17 +34,24 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             that the head gives them; see :class:`PredictionMemory`). They take most of a step's time, and a finished model
             gives the same again, so epochs after the first are several times as fast if images recur exactly: flipped or
             not, at whatever target size, but without random colours and crops. 0: none are kept.
+        class_balance: How classes share in the loss. 0: each pixel counts as much as any other, so that what covers the
+            images decides. 1: each class of a batch does, whatever part of it the full resolution's prediction gives it.
+            Between them, a class that has the share s of a batch weighs s ** (1 - class_balance).
         **kwargs: ``EncoderDecoder``'s.
 
     Raises:
-        ValueError: If ``memory_mb`` is negative; in mode ``'loss'``, if there is a memory and the model is not frozen.
+        ValueError: If ``memory_mb`` is negative or ``class_balance`` outside 0..1; in mode ``'loss'``, if there is a memory
+            and the model is not frozen.
     """
 
-    def __init__(self, *args: Any, memory_mb: int = 0, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, memory_mb: int = 0, class_balance: float = 0.0, **kwargs: Any) -> None:
         if isinstance(memory_mb, bool) or not isinstance(memory_mb, int) or memory_mb < 0:
             raise ValueError(f'memory_mb must be an integer of at least 0, got {memory_mb!r}')
+        if isinstance(class_balance, bool) or not 0 <= class_balance <= 1:
+            raise ValueError(f'class_balance must be a number from 0 to 1, got {class_balance!r}')
         super().__init__(*args, **kwargs)
         self.memory = PredictionMemory(memory_mb * MEBIBYTE) if memory_mb else None
+        self.class_balance = float(class_balance)
 
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor', full: Tensor | None = None
@@ -70,7 +77,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         hw = inputs.shape[-2:]
         wanted = _log_probability(self._wanted(full), hw)
         found = _log_probability(self._forward(inputs), hw)
-        return {'loss_kl': (wanted.exp() * (wanted - found)).sum(1).mean()}
+        return {'loss_kl': _divergence(wanted, found, self.class_balance)}
 
     def _wanted(self, full: Tensor) -> Tensor:
         if self.memory is None:
@@ -97,6 +104,16 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
 
 def _log_probability(logits: Tensor, hw: torch.Size) -> Tensor:
     return F.interpolate(logits.float(), size=hw, mode='bilinear', antialias=True).log_softmax(1)
+
+
+def _divergence(wanted: Tensor, found: Tensor, class_balance: float) -> Tensor:
+    probability = wanted.exp()
+    by_pixel = (probability * (wanted - found)).sum(1)
+    if not class_balance:
+        return by_pixel.mean()
+    shares = probability.mean((0, 2, 3))
+    weight = torch.einsum('nchw,c->nhw', probability, shares.pow(-class_balance))
+    return (weight * by_pixel).sum() / weight.sum()
 
 
 def _is_moving(part: nn.Module) -> bool:

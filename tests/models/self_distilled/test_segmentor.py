@@ -74,6 +74,26 @@ def test_the_loss_is_the_divergence_pixel_by_pixel(model):
     assert loss > 0
 
 
+@pytest.mark.parametrize('balance', [0.5, 1.0])
+def test_balanced_classes_weigh_by_a_power_of_their_share(tmp_path, balance):
+    model = build(tmp_path, class_balance=balance)
+    model.decode_head.conv_seg.bias.data[0] += 1  # one class is seen more often
+    data = model.data_preprocessor(batch(), True)
+    with torch.no_grad():
+        loss = model(**data, mode='loss')['loss_kl'].item()
+        full, small = (model._forward(data[key]).double() for key in ('full', 'inputs'))
+    full, small = (
+        interpolate(x, (12, 16), mode='bilinear', antialias=True).softmax(1).movedim(1, -1).flatten(0, 2).numpy()
+        for x in (full, small)
+    )
+    share = full.mean(0)
+    assert share[0] > 0.6
+    by_class = [sum(p[c] * (p * np.log(p / q)).sum() for p, q in zip(full, small)) for c in range(len(share))]
+    means = by_class / (share * len(full))
+    assert loss == pytest.approx((share ** (1 - balance) * means).sum() / (share ** (1 - balance)).sum(), rel=1e-4)
+    assert loss != pytest.approx((share * means).sum(), rel=1e-3)
+
+
 def test_the_full_image_itself_costs_nothing(model):
     full = model.data_preprocessor(batch(), True)['full']
     assert abs(model(full, full=full, mode='loss')['loss_kl'].item()) < 1e-6
@@ -141,6 +161,12 @@ def test_a_memory_is_of_one_frozen_model(tmp_path):
     assert model(**data, mode='loss')['loss_kl'].item() > 2 * first
     with pytest.raises(ValueError, match='memory_mb must be an integer of at least 0, got -1'):
         build(tmp_path, memory_mb=-1)
+
+
+@pytest.mark.parametrize('wrong', [-0.1, 1.5, True, float('nan')])
+def test_a_balance_is_from_0_to_1(tmp_path, wrong):
+    with pytest.raises(ValueError, match='class_balance must be a number from 0 to 1, got'):
+        build(tmp_path, class_balance=wrong)
 
 
 def test_labels_are_not_read_and_the_downsizer_learns_alone(model):
