@@ -42,8 +42,11 @@ def without_downloads(node: Any) -> None:
     if isinstance(node, dict):
         if isinstance(node.get('init_cfg'), dict) and 'checkpoint' in node['init_cfg']:  # PVT's has no type
             node['init_cfg'] = None
-        if isinstance(node.get('pretrained'), str):
-            node['pretrained'] = None
+        elif isinstance(node.get('init_cfg'), list):
+            node['init_cfg'] = [init for init in node['init_cfg'] if 'checkpoint' not in init]
+        for key in ('pretrained', 'teacher_ckpt'):  # the latter of mmdet's distillers
+            if isinstance(node.get(key), str):
+                node[key] = None
         for value in node.values():
             without_downloads(value)
     elif isinstance(node, list | tuple):

@@ -113,7 +113,10 @@ def attempt(task: Task, found: dict[str, Any]) -> None:
 
     found['stage'] = 'build'
     model = build(cfg, hw)
-    same_weights(model, task.weights, keep=task.downsizer is None)
+    if task.downsizer is None:
+        keep_weights(model, task.weights)
+    else:
+        take_weights(model, task.weights)
 
     found['stage'] = 'prediction'
     batch = made_up_batch(scope, task.hw, factor, kinds)
@@ -163,16 +166,12 @@ def build(cfg: Config, hw: tuple[int, int]) -> nn.Module:
     # A model with a set number of proposals predicts for each of them.
     kept = max([KEPT, *(node['num_proposals'] for node in nodes(settings) if 'num_proposals' in node)])
     for node in nodes(settings):
-        if 'teacher_ckpt' in node:
-            node['teacher_ckpt'] = None
         # With random weights every score is low: without this there would be no boxes to look at.
         for key in ('score_thr', 'conf_thr'):
             if isinstance(node.get(key), int | float):
                 node[key] = 0.0
         if isinstance(node.get('max_per_img'), int):
             node['max_per_img'] = min(node['max_per_img'], kept)
-        if isinstance(node.get('init_cfg'), list):
-            node['init_cfg'] = [init for init in node['init_cfg'] if init.get('type') != 'Pretrained']
         # mmcv's looks for the other processes when it is built; torch's is turned into BatchNorm below.
         if node.get('type') == 'MMSyncBN':
             node['type'] = 'SyncBN'
@@ -192,15 +191,17 @@ def build(cfg: Config, hw: tuple[int, int]) -> nn.Module:
     return model
 
 
-def same_weights(model: nn.Module, path: Path, keep: bool) -> None:
-    """Keep a model's weights in a file, or give it those that are there; a downsizer's own stay what they are.
+def keep_weights(model: nn.Module, path: Path) -> None:
+    """Write a model's weights to a file."""
+    torch.save([part.state_dict() for part in parts_of(model)], path)
+
+
+def take_weights(model: nn.Module, path: Path) -> None:
+    """Give a model the weights that :func:`keep_weights` has written; a downsizer's own stay what they are.
 
     Raises:
         ValueError: If the model has others than those in the file.
     """
-    if keep:
-        torch.save([part.state_dict() for part in parts_of(model)], path)
-        return
     for part, weights in zip(parts_of(model), torch.load(path), strict=True):
         lacking = part.load_state_dict(weights, strict=False)
         strange = [k for k in lacking.missing_keys if not k.startswith('data_preprocessor.downsizer.')]

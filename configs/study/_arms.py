@@ -23,5 +23,12 @@ arms['downsizenet_auto_area_any'] = dict(downsizer=dict(_base_.from_area, neighb
 # Each class of a batch counts, by the root of what it covers, and not each pixel as much as any other.
 balanced = {**distilled, 'model.class_balance': 0.5}
 arms['downsizenet_6x6_area_balanced'] = dict(downsizer=_base_.from_area, options=balanced)
+# Tried against what a fit learns of its images alone: target sizes that vary a little, and a longer average of weights that
+# keep moving.
+near = {'model.data_preprocessor.train_scale_factor': (0.28, 0.4)}
+averaged = {**distilled, 'param_scheduler.1.eta_min': 1e-3, 'custom_hooks.1.momentum': 0.003}
+arms['downsizenet_6x6_area_balanced_near'] = dict(downsizer=_base_.from_area, options={**balanced, **near})
+arms['downsizenet_6x6_area_averaged'] = dict(downsizer=_base_.from_area, options=averaged)
+arms['downsizenet_6x6_area_averaged_near'] = dict(downsizer=_base_.from_area, options={**averaged, **near})
 # With labels and the model's own loss.
 arms['downsizenet_6x6_area_labels'] = dict(downsizer=_base_.from_area, options=_base_.at_rates)

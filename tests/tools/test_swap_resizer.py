@@ -16,7 +16,7 @@ pytest.importorskip('mmseg')
 from tests.tools.small_training import write_config
 from tools import swap_resizer
 from tools.compare_arms import read_fragment
-from tools.swap_check import check
+from tools.swap_check import check, without_downloads
 
 RETINANET = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
 FCN = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'
@@ -223,3 +223,22 @@ def test_a_downsizer_with_rates_of_its_own_brings_them(tmp_path, capsys):
 def test_bad_command_lines(arguments, message):
     with pytest.raises(SystemExit, match=message):
         swap_resizer.main(arguments)
+
+
+def test_no_pretrained_weights_are_looked_for_wherever_they_are_named() -> None:
+    normal = dict(type='Normal', layer='Conv2d')
+    model = dict(
+        backbone=dict(type='ResNet', init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')),
+        neck=dict(type='PVT', init_cfg=dict(checkpoint='https://example.org/pvt.pth')),
+        heads=[dict(init_cfg=[normal, dict(type='Pretrained', checkpoint='head.pth')]), dict(init_cfg=normal)],
+        image_encoder=dict(pretrained='clip.pth'),
+        teacher_ckpt='teacher.pth',
+    )
+    without_downloads(model)
+    assert model == dict(
+        backbone=dict(type='ResNet', init_cfg=None),
+        neck=dict(type='PVT', init_cfg=None),
+        heads=[dict(init_cfg=[normal]), dict(init_cfg=normal)],
+        image_encoder=dict(pretrained=None),
+        teacher_ckpt=None,
+    )

@@ -256,8 +256,8 @@ def test_a_distiller_has_the_same_teacher_with_a_downsizer(tmp_path, monkeypatch
     _, teacher = zoo_trial.parts_of(models[0])
     with torch.no_grad():
         next(teacher.parameters()).add_(1)
-    zoo_trial.same_weights(models[0], weights, keep=True)
-    zoo_trial.same_weights(models[1], weights, keep=False)
+    zoo_trial.keep_weights(models[0], weights)
+    zoo_trial.take_weights(models[1], weights)
     for ours, theirs in zip(*(zoo_trial.parts_of(model) for model in models)):
         assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters()))
     assert len(zoo_trial.parts_of(teacher)) == 1
