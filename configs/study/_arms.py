@@ -12,10 +12,6 @@ arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel), train=False) f
 arms.update({name: dict(downsizer=downsizer, options=distilled) for name, downsizer in _base_.learned.items()})
 # What the paper's form is before it has learned anything: about the mean of 2 x 2 pixels.
 arms['downsizenet_paper_untrained'] = dict(downsizer=_base_.learned['downsizenet_paper'], train=False)
-# Short and middle schedules, for the transfer (_arms_retrained.py); the long one has ten epochs.
-for name, epochs in dict(short=1, middle=3).items():
-    schedule = {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs, 'param_scheduler.1.end': epochs}
-    arms[f'downsizenet_6x6_area_{name}'] = dict(downsizer=_base_.from_area, options={**distilled, **schedule})
 # Fitted at all factors of 0.2 to 0.6, not at the one that it is tested at.
 any_factor = {**distilled, 'model.data_preprocessor.train_scale_factor': (0.2, 0.6)}
 arms['downsizenet_6x6_area_any'] = dict(downsizer=_base_.from_area, options=any_factor)
@@ -23,6 +19,10 @@ arms['downsizenet_auto_area_any'] = dict(downsizer=dict(_base_.from_area, neighb
 # Each class of a batch counts, by the root of what it covers, and not each pixel as much as any other.
 balanced = {**distilled, 'model.class_balance': 0.5}
 arms['downsizenet_6x6_area_balanced'] = dict(downsizer=_base_.from_area, options=balanced)
+# Short and middle schedules, for the transfer (_arms_retrained.py); the long one has ten epochs.
+for name, epochs in dict(short=1, middle=3).items():
+    schedule = {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs, 'param_scheduler.1.end': epochs}
+    arms[f'downsizenet_6x6_area_balanced_{name}'] = dict(downsizer=_base_.from_area, options={**balanced, **schedule})
 # Tried against what a fit learns of its images alone: target sizes that vary a little, and a longer average of weights that
 # keep moving.
 near = {'model.data_preprocessor.train_scale_factor': (0.28, 0.4)}

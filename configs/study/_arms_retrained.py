@@ -6,9 +6,9 @@ _base_ = './_resizers.py'
 fitted = '{{$MMDOWNSIZE_FITTED:work_dirs/study/fitted}}'
 arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel)) for name, kernel in _base_.fixed.items()}
 elsewhere = dict(
-    short=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_short_{seed}.safetensors'),
-    middle=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_middle_{seed}.safetensors'),
-    long=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_{seed}.safetensors'),
+    short=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_balanced_short_{seed}.safetensors'),
+    middle=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_balanced_middle_{seed}.safetensors'),
+    long=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_balanced_{seed}.safetensors'),
     paper_long=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_paper_{seed}.safetensors'),
     from_detector=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_det_{seed}.safetensors'),
     talebi_long=dict(type='LearnedResizer', pretrained=fitted + '/voc2012_talebi_{seed}.safetensors'),

@@ -169,7 +169,7 @@ def test_the_arms_of_the_study_build(name: str) -> None:
     ('name', 'files'),
     [
         ('_arms_transfer', ('', 'balanced_', 'paper_', 'talebi_')),
-        ('_arms_retrained', ('short_', 'middle_', '', 'paper_', 'det_', 'talebi_')),
+        ('_arms_retrained', ('balanced_short_', 'balanced_middle_', 'balanced_', 'paper_', 'det_', 'talebi_')),
     ],
 )
 def test_the_arms_of_the_study_that_were_fitted_elsewhere_stay_as_they_are(
@@ -191,7 +191,7 @@ def test_the_arms_of_the_study_that_were_fitted_elsewhere_stay_as_they_are(
 
 @pytest.mark.parametrize(('name', 'epochs'), [('short', 1), ('middle', 3), (None, 10)])
 def test_a_schedule_of_the_study_ends_where_it_says(name: str | None, epochs: int) -> None:
-    wanted = f'downsizenet_6x6_area_{name}' if name else 'downsizenet_6x6_area'
+    wanted = '_'.join(['downsizenet_6x6_area_balanced', *([name] if name else [])])
     arm = next(arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear') if arm.name == wanted)
     cfg = config_of(Config.fromfile(ROOT / 'configs/study/voc2012_frozen_100.py'), arm, seed=0)
     assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[-1].end == epochs
