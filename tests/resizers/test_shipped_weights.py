@@ -64,3 +64,20 @@ def test_it_is_an_image_of_the_image(name, dst_hw):
     assert torch.corrcoef(torch.stack([small.flatten(), area.flatten()]))[0, 1] > 0.6  # and the picture is still there
     varies = coefficients.std((0, 2, 3)).max()
     assert varies > 0.01  # with the texture: it is not one kernel for the whole image
+
+
+FITS = sorted((Path(__file__).parents[2] / 'docs/results/fitted').glob('*.safetensors'))
+
+
+@pytest.mark.parametrize('path', FITS, ids=lambda path: path.stem)
+def test_the_fits_of_the_study_that_are_kept_load_and_say_how_long_and_at_which_factor(path):
+    saved = files.load(path)
+    assert saved.scale_factors == (0.3333, 0.3333)
+    kind, seed = re.fullmatch(r'voc2012_balanced_(short_|middle_)?(\d)', path.stem).groups()
+    assert saved.provenance['epoch'] == {'short_': '1', 'middle_': '3', None: '10'}[kind]
+    assert saved.provenance['seed'] == seed
+    assert DownsizeNet.from_pretrained(path, frozen=True)(photograph_like(), (20, 22)).shape == (1, 3, 20, 22)
+
+
+def test_fits_of_the_study_are_kept():
+    assert FITS
