@@ -7,6 +7,9 @@ arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel), train=False) f
 elsewhere = dict(
     fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_{seed}.safetensors'),
     balanced_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_balanced_{seed}.safetensors'),
+    distance_only_fitted_to_voc2012=dict(
+        type='DownsizeNet', pretrained=fitted + '/voc2012_distance_only_{seed}.safetensors'
+    ),
     paper_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_paper_{seed}.safetensors'),
     talebi_fitted_to_voc2012=dict(type='LearnedResizer', pretrained=fitted + '/voc2012_talebi_{seed}.safetensors'),
 )

@@ -168,7 +168,7 @@ def test_the_arms_of_the_study_build(name: str) -> None:
 @pytest.mark.parametrize(
     ('name', 'files'),
     [
-        ('_arms_transfer', ('', 'balanced_', 'paper_', 'talebi_')),
+        ('_arms_transfer', ('', 'balanced_', 'distance_only_', 'paper_', 'talebi_')),
         ('_arms_retrained', ('balanced_short_', 'balanced_middle_', 'balanced_', 'paper_', 'det_', 'talebi_')),
     ],
 )

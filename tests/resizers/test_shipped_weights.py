@@ -73,7 +73,7 @@ FITS = sorted((Path(__file__).parents[2] / 'docs/results/fitted').glob('*.safete
 def test_the_fits_of_the_study_that_are_kept_load_and_say_how_long_and_at_which_factor(path):
     saved = files.load(path)
     assert saved.scale_factors == (0.3333, 0.3333)
-    kind, seed = re.fullmatch(r'voc2012_balanced_(short_|middle_)?(\d)', path.stem).groups()
+    kind, seed = re.fullmatch(r'voc2012_(?:balanced|distance_only)_(short_|middle_)?(\d)', path.stem).groups()
     assert saved.provenance['epoch'] == {'short_': '1', 'middle_': '3', None: '10'}[kind]
     assert saved.provenance['seed'] == seed
     assert DownsizeNet.from_pretrained(path, frozen=True)(photograph_like(), (20, 22)).shape == (1, 3, 20, 22)
