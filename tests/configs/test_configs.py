@@ -191,10 +191,23 @@ def test_the_arms_of_the_study_that_were_fitted_elsewhere_stay_as_they_are(
 
 @pytest.mark.parametrize(('name', 'epochs'), [('short', 1), ('middle', 3), (None, 10)])
 def test_a_schedule_of_the_study_ends_where_it_says(name: str | None, epochs: int) -> None:
-    wanted = '_'.join(['downsizenet_6x6_area_balanced', *([name] if name else [])])
+    wanted = f'downsizenet_6x6_area_balanced_{name}' if name else 'downsizenet_6x6_area_balanced'
     arm = next(arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear') if arm.name == wanted)
     cfg = config_of(Config.fromfile(ROOT / 'configs/study/voc2012_frozen_100.py'), arm, seed=0)
     assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[-1].end == epochs
+
+
+def test_what_was_tried_against_overfitting_changes_what_it_says() -> None:
+    arms = {arm.name: arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')}
+    base = Config.fromfile(ROOT / 'configs/study/voc2012_frozen_100.py')
+    cfg = config_of(base, arms['downsizenet_6x6_area_averaged_near'], seed=0)
+    assert (cfg.param_scheduler[1].type, cfg.param_scheduler[1].eta_min) == ('PolyLR', base.optim_wrapper.optimizer.lr)
+    assert (cfg.custom_hooks[1].type, cfg.custom_hooks[1].momentum) == ('EMAHook', 0.003)
+    assert 'class_balance' not in cfg.model
+    balanced = config_of(base, arms['downsizenet_6x6_area_balanced_near'], seed=0).model
+    assert balanced.class_balance == 0.5
+    for model in (cfg.model, balanced):
+        assert tuple(model.data_preprocessor.train_scale_factor) == (0.28, 0.4)
 
 
 def rates_of(config: str, arms: str) -> tuple[Any, dict[int, float]]:

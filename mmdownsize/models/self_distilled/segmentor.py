@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
     def __init__(self, *args: Any, memory_mb: int = 0, class_balance: float = 0.0, **kwargs: Any) -> None:
         if isinstance(memory_mb, bool) or not isinstance(memory_mb, int) or memory_mb < 0:
             raise ValueError(f'memory_mb must be an integer of at least 0, got {memory_mb!r}')
-        if isinstance(class_balance, bool) or not 0 <= class_balance <= 1:
+        if isinstance(class_balance, bool) or not isinstance(class_balance, Real) or not 0 <= class_balance <= 1:
             raise ValueError(f'class_balance must be a number from 0 to 1, got {class_balance!r}')
         super().__init__(*args, **kwargs)
         self.memory = PredictionMemory(memory_mb * MEBIBYTE) if memory_mb else None

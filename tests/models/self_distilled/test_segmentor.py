@@ -163,7 +163,7 @@ def test_a_memory_is_of_one_frozen_model(tmp_path):
         build(tmp_path, memory_mb=-1)
 
 
-@pytest.mark.parametrize('wrong', [-0.1, 1.5, True, float('nan')])
+@pytest.mark.parametrize('wrong', [-0.1, 1.5, True, float('nan'), '0.5', None])
 def test_a_balance_is_from_0_to_1(tmp_path, wrong):
     with pytest.raises(ValueError, match='class_balance must be a number from 0 to 1, got'):
         build(tmp_path, class_balance=wrong)
