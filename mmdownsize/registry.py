@@ -48,6 +48,7 @@ _ON_DEMAND = {
     'SegDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
     'ClsDownsizePreprocessor': ('mmdownsize.preprocessors.cls', 'mmpretrain', 'mmpretrain==1.2.0'),
     'FeatureMatching': ('mmdownsize.models.feature_matching', 'mmengine', 'mmengine'),
+    'ShiftedDataset': ('mmdownsize.datasets.shifted', 'mmengine', 'mmengine'),
     'LogLikelihood': ('mmdownsize.models.log_likelihood', 'mmengine', 'mmengine'),
     'PairDownsizePreprocessor': ('mmdownsize.preprocessors.pair', 'mmengine', 'mmengine'),
     'SegPairDownsizePreprocessor': ('mmdownsize.preprocessors.seg_pair', 'mmseg', 'mmsegmentation==1.2.2'),

@@ -25,6 +25,7 @@ ROOMS = {
     'preprocessors': {'geometry', 'resizers', 'registry', 'checkpoints'},
     'layers': {'ops', 'resizers', 'registry'},
     'models': {'registry'},
+    'datasets': {'registry'},
     'hooks': {'registry', 'geometry', 'resizers', 'preprocessors'},
     'deploy': {'registry', 'ops', 'geometry', 'resizers', 'preprocessors'},
     'checkpoints': {'files'},

@@ -30,5 +30,19 @@ averaged = {**distilled, 'param_scheduler.1.eta_min': 1e-3, 'custom_hooks.1.mome
 arms['downsizenet_6x6_area_balanced_near'] = dict(downsizer=_base_.from_area, options={**balanced, **near})
 arms['downsizenet_6x6_area_averaged'] = dict(downsizer=_base_.from_area, options=averaged)
 arms['downsizenet_6x6_area_averaged_near'] = dict(downsizer=_base_.from_area, options={**averaged, **near})
+# Each image in five positions, and the same number of steps (for voc2012_shifted_100.py).
+positions = {
+    **distilled,
+    'train_dataloader.dataset.shifts': [(0, 0), (5, 9), (-9, 4), (-4, -8), (8, -6)],
+    'model.memory_mb': 1200,
+    'train_cfg.max_epochs': 2,
+    'train_cfg.val_interval': 2,
+    'param_scheduler.1.end': 2,
+}
+arms['downsizenet_6x6_area_positions'] = dict(downsizer=_base_.from_area, options=positions)
+arms['downsizenet_6x6_area_positions_near'] = dict(downsizer=_base_.from_area, options={**positions, **near})
+arms['downsizenet_6x6_area_distance_only_positions'] = dict(
+    downsizer=_base_.learned['downsizenet_6x6_area_distance_only'], options=positions
+)
 # With labels and the model's own loss.
 arms['downsizenet_6x6_area_labels'] = dict(downsizer=_base_.from_area, options=_base_.at_rates)
