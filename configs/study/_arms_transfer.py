@@ -10,6 +10,7 @@ elsewhere = dict(
     distance_only_fitted_to_voc2012=dict(
         type='DownsizeNet', pretrained=fitted + '/voc2012_distance_only_{seed}.safetensors'
     ),
+    positions_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_positions_{seed}.safetensors'),
     paper_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_paper_{seed}.safetensors'),
     talebi_fitted_to_voc2012=dict(type='LearnedResizer', pretrained=fitted + '/voc2012_talebi_{seed}.safetensors'),
 )

@@ -1,12 +1,12 @@
 # As voc2012_det_frozen_100.py, with every validation image in six positions: see voc2012_shifted_100.py.
-_base_ = './voc2012_det_frozen_100.py'
+_base_ = ['./voc2012_det_frozen_100.py', './_shifts.py']
 
 val_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='mmdownsize.ShiftedDataset',
         dataset={{_base_.val_dataloader.dataset}},
-        shifts=[(0, 0), (7, -3), (-5, 6), (3, 8), (-8, -2), (-2, -7)],
+        shifts={{_base_.shifts}},
     )
 )
 test_dataloader = val_dataloader

@@ -1,8 +1,7 @@
 # As voc2012_frozen_100.py, with every validation image in six positions. A finished model's mIoU moves by some tenths of a point
 # with where an image happens to lie, and this averages it. A fit may see its images in several positions, too (_arms.py).
-_base_ = './voc2012_frozen_100.py'
+_base_ = ['./voc2012_frozen_100.py', './_shifts.py']
 
-shifts = [(0, 0), (7, -3), (-5, 6), (3, 8), (-8, -2), (-2, -7)]  # of the image of 300 x 300
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
@@ -16,7 +15,7 @@ val_dataloader = dict(
         _delete_=True,
         type='mmdownsize.ShiftedDataset',
         dataset={{_base_.val_dataloader.dataset}},
-        shifts=shifts,
+        shifts={{_base_.shifts}},
     )
 )
 test_dataloader = val_dataloader

@@ -38,6 +38,8 @@ class ShiftedDataset:
         dataset: The other data set, or its config. Its pipeline ends with packing: samples are dicts of ``inputs``, a tensor
             (C, H, W), and ``data_samples``.
         shifts: Pairs (down, right) in pixels of ``inputs``, integers, shorter than its sides.
+        move_labels: False: the image alone moves. It asks how far what a model says lies from where it should: a model that is
+            best with an image that is moved by some pixels says it so many pixels too far on the other side.
         ignore_index: What labels of classes have where the image has nothing.
         indices: Use only these samples of the other data set, or its first so many, each in every position: mmengine's
             ``BaseDataset`` has the same argument.
@@ -54,6 +56,7 @@ class ShiftedDataset:
         dataset: Any,
         shifts: Sequence[Sequence[int]],
         *,
+        move_labels: bool = True,
         ignore_index: int = 255,
         indices: int | Sequence[int] | None = None,
         lazy_init: bool = False,
@@ -71,6 +74,7 @@ class ShiftedDataset:
         if indices is not None:
             self.dataset.get_subset_(indices)
         self.shifts = pairs
+        self.move_labels = move_labels
         self.ignore_index = ignore_index
         if not lazy_init:
             self.full_init()
@@ -104,9 +108,12 @@ class ShiftedDataset:
         shift, hw = self.shifts[position], inputs.shape[1:]
         if any(abs(s) >= side for s, side in zip(shift, hw)):
             raise ValueError(f'shift {shift} leaves nothing of an image of {hw[0]}x{hw[1]} (height x width)')
-        return {**sample, 'inputs': _moved(inputs, shift), 'data_samples': self._moved_labels(labels, shift, hw, idx)}
+        labels = self._moved_labels(labels, shift, hw) if self.move_labels else labels.clone()
+        if 'img_id' in labels.metainfo_keys():
+            labels.set_metainfo({'img_id': -1 - idx})  # no file of annotations has it
+        return {**sample, 'inputs': _moved(inputs, shift), 'data_samples': labels}
 
-    def _moved_labels(self, labels: Any, shift: tuple[int, int], hw: Sequence[int], idx: int) -> Any:
+    def _moved_labels(self, labels: Any, shift: tuple[int, int], hw: Sequence[int]) -> Any:
         # (`instances` is what mmdet's CocoMetric reads without a file of annotations: as they were.)
         unknown = sorted(set(labels.keys()) - MOVED | {'instances'} & set(labels.metainfo_keys()))
         labels = labels.clone()
@@ -118,16 +125,27 @@ class ShiftedDataset:
             instances = labels.get(key)
             unknown += sorted(f'{key}.{name}' for name in set(instances.keys()) - MOVED_OF_INSTANCES)
             if 'bboxes' in instances:
-                frame = labels.ori_shape[:2] if getattr(self.dataset, 'test_mode', False) else hw
+                frame = labels.ori_shape[:2] if _in_test_mode(self.dataset) else hw
                 labels.set_field(_moved_instances(instances, shift, hw, frame), key)
         if unknown:
             raise ValueError(
                 f'ShiftedDataset does not know how {", ".join(unknown)} would move: it moves gt_sem_seg and bboxes; leave '
                 'the others out of the pipeline'
             )
-        if 'img_id' in labels.metainfo_keys():
-            labels.set_metainfo({'img_id': -1 - idx})  # no file of annotations has it
         return labels
+
+
+def _in_test_mode(dataset: Any) -> bool:
+    if hasattr(dataset, 'test_mode'):
+        return bool(dataset.test_mode)
+    inner = getattr(dataset, 'datasets', None) or [d for d in (getattr(dataset, 'dataset', None),) if d is not None]
+    modes = {_in_test_mode(one) for one in inner}
+    if len(modes) != 1:
+        raise ValueError(
+            'ShiftedDataset reads from test_mode whether boxes are in the coordinates of the file or of the image, and '
+            f'{type(dataset).__name__} does not say: put a ShiftedDataset around each of its data sets'
+        )
+    return modes.pop()
 
 
 def _moved(image: Tensor, shift: Sequence[int], fill: int | None = None) -> Tensor:

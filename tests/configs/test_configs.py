@@ -168,7 +168,7 @@ def test_the_arms_of_the_study_build(name: str) -> None:
 @pytest.mark.parametrize(
     ('name', 'files'),
     [
-        ('_arms_transfer', ('', 'balanced_', 'distance_only_', 'paper_', 'talebi_')),
+        ('_arms_transfer', ('', 'balanced_', 'distance_only_', 'positions_', 'paper_', 'talebi_')),
         ('_arms_retrained', ('balanced_short_', 'balanced_middle_', 'balanced_', 'paper_', 'det_', 'talebi_')),
     ],
 )
@@ -208,6 +208,17 @@ def test_what_was_tried_against_overfitting_changes_what_it_says() -> None:
     assert balanced.class_balance == 0.5
     for model in (cfg.model, balanced):
         assert tuple(model.data_preprocessor.train_scale_factor) == (0.28, 0.4)
+
+
+def test_a_fit_in_several_positions_takes_the_steps_of_one() -> None:
+    arms = {arm.name: arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')}
+    base = Config.fromfile(ROOT / 'configs/study/voc2012_shifted_100.py')
+    cfg = config_of(base, arms['downsizenet_6x6_area_positions'], seed=0)
+    positions = cfg.train_dataloader.dataset.shifts
+    assert base.train_dataloader.dataset.shifts == [(0, 0)] and len(set(positions)) == 5
+    assert not set(positions) & set(base.val_dataloader.dataset.shifts) - {(0, 0)}
+    assert cfg.train_cfg.max_epochs * len(positions) == base.train_cfg.max_epochs
+    assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[-1].end
 
 
 def rates_of(config: str, arms: str) -> tuple[Any, dict[int, float]]:

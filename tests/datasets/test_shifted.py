@@ -38,6 +38,22 @@ class Packed:
         return self.samples[idx]
 
 
+class Several:
+    """Some of them in one, as mmengine's ConcatDataset: it has no test_mode of its own."""
+
+    def __init__(self, datasets):
+        self.datasets, self.metainfo = datasets, dict(classes=('a', 'b'))
+
+    def full_init(self):
+        pass
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, idx):
+        return det_sample(BOXES[:1])
+
+
 def seg_sample(image, labels, **meta):
     sample = mmseg_structures.SegDataSample(metainfo=dict(ori_shape=labels.shape, img_shape=image.shape[1:], **meta))
     sample.gt_sem_seg = PixelData(data=labels[None])
@@ -105,6 +121,16 @@ def test_boxes_move_in_the_coordinates_that_they_are_in(wrapped):
     assert found.gt_instances.labels.tolist() == [0, 1]
 
 
+def test_the_coordinates_are_those_of_the_data_sets_within():
+    inner = Packed([det_sample(BOXES[:1])])
+    outer = Several([inner, inner])
+    expected = ShiftedDataset(inner, [(-1, -4)])[0]['data_samples'].gt_instances.bboxes
+    assert torch.equal(ShiftedDataset(outer, [(-1, -4)])[0]['data_samples'].gt_instances.bboxes, expected)
+    for datasets in ([inner, Packed([], test_mode=False)], []):
+        with pytest.raises(ValueError, match='Several does not say'):
+            ShiftedDataset(Several(datasets), [(-1, -4)])[0]
+
+
 def test_samples_come_shift_by_shift_and_the_first_as_they_are():
     images = [torch.full((3, 4, 4), i, dtype=torch.uint8) for i in range(3)]
     base = Packed([seg_sample(image, torch.full((4, 4), i), img_path=str(i)) for i, image in enumerate(images)])
@@ -115,6 +141,13 @@ def test_samples_come_shift_by_shift_and_the_first_as_they_are():
     for i in range(3):
         assert torch.equal(found[i]['inputs'], images[i])
         assert torch.equal(found[i]['data_samples'].gt_sem_seg.data, base[i]['data_samples'].gt_sem_seg.data)
+
+
+def test_the_image_alone_can_move():
+    image, labels = torch.arange(3 * 4 * 5).view(3, 4, 5), torch.arange(20).view(4, 5)
+    found = ShiftedDataset(Packed([seg_sample(image, labels)]), [(2, -1)], move_labels=False)[0]
+    np.testing.assert_array_equal(found['inputs'][1].numpy(), moved_slowly(image[1].numpy(), 2, -1))
+    assert torch.equal(found['data_samples'].gt_sem_seg.data[0], labels)
 
 
 def test_it_can_have_a_few_of_the_other_images_only():
