@@ -168,8 +168,8 @@ def test_the_arms_of_the_study_build(name: str) -> None:
 @pytest.mark.parametrize(
     ('name', 'files'),
     [
-        ('_arms_transfer', ('', 'balanced_', 'distance_only_', 'positions_', 'paper_', 'talebi_')),
-        ('_arms_retrained', ('balanced_short_', 'balanced_middle_', 'balanced_', 'paper_', 'det_', 'talebi_')),
+        ('_arms_transfer', ('', '_balanced', '_distance_only', '_positions', 'camvid', '_det', '_paper', '_talebi')),
+        ('_arms_retrained', ('_balanced_short', '_balanced_middle', '_balanced', '_paper', '_det', '_talebi')),
     ],
 )
 def test_the_arms_of_the_study_that_were_fitted_elsewhere_stay_as_they_are(
@@ -179,7 +179,7 @@ def test_the_arms_of_the_study_that_were_fitted_elsewhere_stay_as_they_are(
     arms = load_arms([], ROOT / f'configs/study/{name}.py', 'bilinear')
     fixed, fitted = arms[:7], arms[7:]
     assert [arm.downsizer['pretrained'] for arm in fitted] == [
-        f'{tmp_path}/voc2012_{file}{{seed}}.safetensors' for file in files
+        f'{tmp_path}/{file if file == "camvid" else "voc2012" + file}_{{seed}}.safetensors' for file in files
     ]
     assert all(arm.depends_on_seed for arm in fitted)
     assert {arm.downsizer['type'] for arm in fixed} == {'FixedResizer'}

@@ -1,5 +1,7 @@
 """What is moved against slow loops, what the metrics of mmdet and mmseg make of it, and what is refused."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -204,6 +206,16 @@ def test_what_cannot_be_moved_is_refused_by_name():
         ShiftedDataset(Packed([det_sample(torch.zeros(1, 5))]), [(0, 0)])[0]
 
 
-def test_a_metric_with_a_file_of_its_own_does_not_find_the_moved_images():
+def test_a_metric_with_a_file_of_its_own_does_not_find_the_moved_images(tmp_path):
+    metrics = pytest.importorskip('mmdet.evaluation')
+    boxes = [dict(id=1, image_id=4, category_id=1, bbox=[9, 12, 21, 28], area=588, iscrowd=0)]
+    images = [dict(id=number, file_name='a.png', height=60, width=90) for number in (0, 1, 2, 4)]  # 4 is det_sample's
+    path = tmp_path / 'boxes.json'
+    path.write_text(json.dumps(dict(info={}, images=images, annotations=boxes, categories=[dict(id=1, name='a')])))
     sample = ShiftedDataset(Packed([det_sample(BOXES)]), [(0, 0), (1, 1)])[1]['data_samples']
-    assert sample.img_id == -2
+    sample.pred_instances = InstanceData(bboxes=BOXES[:1], labels=torch.tensor([0]), scores=torch.tensor([0.9]))
+    metric = metrics.CocoMetric(ann_file=str(path))
+    metric.dataset_meta = dict(classes=('a',))
+    metric.process({}, [sample.to_dict()])
+    with pytest.raises(AssertionError, match='Results do not correspond to current coco set'):
+        metric.evaluate(1)

@@ -68,13 +68,24 @@ def test_it_is_an_image_of_the_image(name, dst_hw):
 
 FITS = sorted((Path(__file__).parents[2] / 'docs/results/fitted').glob('*.safetensors'))
 
+EPOCHS = {
+    'camvid': '14',
+    'voc2012_balanced': '10',
+    'voc2012_balanced_middle': '3',
+    'voc2012_balanced_short': '1',
+    'voc2012_det': '2',
+    'voc2012_distance_only': '10',
+    'voc2012_positions': '2',  # of five positions
+}
+
 
 @pytest.mark.parametrize('path', FITS, ids=lambda path: path.stem)
 def test_the_fits_of_the_study_that_are_kept_load_and_say_how_long_and_at_which_factor(path):
     saved = files.load(path)
-    assert saved.scale_factors == (0.3333, 0.3333)
-    kind, seed = re.fullmatch(r'voc2012_(?:balanced|distance_only)_(short_|middle_)?(\d)', path.stem).groups()
-    assert saved.provenance['epoch'] == {'short_': '1', 'middle_': '3', None: '10'}[kind]
+    kind, seed = re.fullmatch(r'(\w+)_(\d)', path.stem).groups()
+    factor = 0.3 if kind == 'camvid' else 0.3333
+    assert saved.scale_factors == (factor, factor)
+    assert saved.provenance['epoch'] == EPOCHS[kind]
     assert saved.provenance['seed'] == seed
     assert DownsizeNet.from_pretrained(path, frozen=True)(photograph_like(), (20, 22)).shape == (1, 3, 20, 22)
 
