@@ -40,9 +40,5 @@ positions = {
     'param_scheduler.1.end': 2,
 }
 arms['downsizenet_6x6_area_positions'] = dict(downsizer=_base_.from_area, options=positions)
-arms['downsizenet_6x6_area_positions_near'] = dict(downsizer=_base_.from_area, options={**positions, **near})
-arms['downsizenet_6x6_area_distance_only_positions'] = dict(
-    downsizer=_base_.learned['downsizenet_6x6_area_distance_only'], options=positions
-)
 # With labels and the model's own loss.
 arms['downsizenet_6x6_area_labels'] = dict(downsizer=_base_.from_area, options=_base_.at_rates)

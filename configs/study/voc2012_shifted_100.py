@@ -6,16 +6,9 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='mmdownsize.ShiftedDataset',
-        dataset={{_base_.train_dataloader.dataset}},
+        dataset=_base_.train_dataloader.dataset,
         shifts=[(0, 0)],
     )
 )
-val_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='mmdownsize.ShiftedDataset',
-        dataset={{_base_.val_dataloader.dataset}},
-        shifts={{_base_.shifts}},
-    )
-)
+val_dataloader = dict(dataset=dict(_delete_=True, dataset=_base_.val_dataloader.dataset, **_base_.in_six_positions))
 test_dataloader = val_dataloader

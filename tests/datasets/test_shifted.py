@@ -110,9 +110,8 @@ BOXES = torch.tensor([[9.0, 12.0, 30.0, 40.0], [0.0, 0.0, 3.0, 60.0], [60.0, 0.0
 @pytest.mark.parametrize('wrapped', [False, True])
 def test_boxes_move_in_the_coordinates_that_they_are_in(wrapped):
     boxes = mmdet_boxes.HorizontalBoxes(BOXES) if wrapped else BOXES
-    found = ShiftedDataset(Packed([det_sample(boxes)]), [(-1, -4)])[0][
-        'data_samples'
-    ]  # in the file: 2 up, 6 to the left
+    # In the file's coordinates 2 up, 6 to the left.
+    found = ShiftedDataset(Packed([det_sample(boxes)]), [(-1, -4)])[0]['data_samples']
     expected = torch.tensor([[3.0, 10.0, 24.0, 38.0]])  # of the others nothing remains
     kept = found.gt_instances.bboxes.tensor if wrapped else found.gt_instances.bboxes
     assert torch.equal(kept, expected) and type(found.gt_instances.bboxes) is type(boxes)
