@@ -267,11 +267,32 @@ def run(args: argparse.Namespace, console: Console) -> None:
         plot(runs, metric, args.plot)
 
 
+def versions() -> dict[str, str]:
+    """Return what the last digits of a run depend on, besides its config."""
+    return {
+        'mmdownsize': __version__,
+        'torch': torch.__version__,
+        'mmengine': mmengine.__version__,
+        'python': platform.python_version(),
+        # Another width of vectors is another order of sums, and training makes another model of it.
+        'cpu': torch.backends.cpu.get_cpu_capability(),
+    }
+
+
 def run_all(
     args: argparse.Namespace, cfg: Config, arms: list[Arm], work_dir: Path, log: Path, console: Console
 ) -> None:
     """Train every arm of every seed that the log does not have."""
     finished = {(r['arm'], r['seed'], r['fingerprint']): r for r in read_log([log])} if log.is_file() else {}
+    here = versions()
+    for name in here:
+        there = {run.get('versions', {}).get(name, 'unknown') for run in finished.values()} - {here[name]}
+        if there:
+            console.print(
+                f'{log} has runs with {name} {", ".join(sorted(there))}, here it is {here[name]}: the same seed may give other '
+                'numbers here, and differences between arms then hold that, too',
+                soft_wrap=True,
+            )
     baseline = next(arm for arm in arms if arm.name == args.baseline)
     wanted = [arm for arm in arms if args.only is None or arm.name in args.only]
     todo = []
@@ -313,12 +334,7 @@ def run_all(
             'options': arm.options,
             'trained': arm.train,
             'start': Path(args.start).name if args.start else None,
-            'versions': {
-                'mmdownsize': __version__,
-                'torch': torch.__version__,
-                'mmengine': mmengine.__version__,
-                'python': platform.python_version(),
-            },
+            'versions': here,
         }
         append_line(log, json.dumps(finished_run))
         results[arm.name, name] = finished_run

@@ -6,6 +6,7 @@ distilled = {
     **_base_.at_rates,
     'model.type': 'mmdownsize.SelfDistilledEncoderDecoder',
     'model.memory_mb': 300,  # what the model says of 1050 images, 21 classes at 75 x 75, is 237 MiB
+    'model.memory_folder': 'work_dirs/study/said',  # by each of the models, for the next fit to it
     'model.data_preprocessor.type': 'mmdownsize.SegPairDownsizePreprocessor',
 }
 arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel), train=False) for name, kernel in _base_.fixed.items()}
@@ -30,10 +31,10 @@ averaged = {**distilled, 'param_scheduler.1.eta_min': 1e-3, 'custom_hooks.1.mome
 arms['downsizenet_6x6_area_balanced_near'] = dict(downsizer=_base_.from_area, options={**balanced, **near})
 arms['downsizenet_6x6_area_averaged'] = dict(downsizer=_base_.from_area, options=averaged)
 arms['downsizenet_6x6_area_averaged_near'] = dict(downsizer=_base_.from_area, options={**averaged, **near})
-# Each image in five positions, and the same number of steps (for voc2012_shifted_100.py).
+# Each image in five positions, and ten times in all, as in ten epochs (for the *_shifted_* configs).
 positions = {
     **distilled,
-    'train_dataloader.dataset.shifts': [(0, 0), (5, 9), (-9, 4), (-4, -8), (8, -6)],
+    **_base_.in_five_positions,
     'model.memory_mb': 1200,
     'train_cfg.max_epochs': 2,
     'train_cfg.val_interval': 2,

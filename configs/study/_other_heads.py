@@ -1,4 +1,4 @@
-# A second segmentor and a second detector on the first ones' backbones, for the study's transfer.
+# The heads of a second segmentor and a second detector.
 fcn_head = dict(
     type='FCNHead',
     in_channels=320,

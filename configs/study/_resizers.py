@@ -1,4 +1,5 @@
-# The resizers of the study, and the rates at which the learned ones are trained; what is trained with them, the arms say.
+# The resizers of the study, and the rates and positions that the learned ones are trained at; what is trained with them, the
+# arms say.
 _base_ = '../_base_/downsize/downsizenet_6x6_signed.py'
 
 fixed = dict(
@@ -23,3 +24,5 @@ learned = dict(
     muller=dict(type='MullerResizer'),
 )
 at_rates = {'optim_wrapper.paramwise_cfg.custom_keys': _base_.downsizer_rates}
+# Each image in five positions, other ones than it is tested in (_shifts.py) but for the first: for the *_shifted_* configs.
+in_five_positions = {'train_dataloader.dataset.shifts': [(0, 0), (5, 9), (-9, 4), (-4, -8), (8, -6)]}

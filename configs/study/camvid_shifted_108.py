@@ -1,5 +1,13 @@
 # As camvid_frozen_108.py, with every validation image in six positions: see voc2012_shifted_100.py.
 _base_ = ['./camvid_frozen_108.py', './_shifts.py']
 
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='mmdownsize.ShiftedDataset',
+        dataset=_base_.train_dataloader.dataset,
+        shifts=[(0, 0)],
+    )
+)
 val_dataloader = dict(dataset=dict(_delete_=True, dataset=_base_.val_dataloader.dataset, **_base_.in_six_positions))
 test_dataloader = val_dataloader

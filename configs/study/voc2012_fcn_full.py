@@ -1,11 +1,4 @@
-# A second segmentor, FCN, trained at full resolution as voc2012_full.py is; give it that one's backbone with --cfg-options
-# load_from=...
+# A second segmentor, FCN, trained at full resolution as voc2012_full.py is.
 _base_ = ['./voc2012_full.py', './_other_heads.py']
 
 model = dict(decode_head=dict(_delete_=True, **_base_.fcn_head))
-max_epochs = 4
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=100),
-    dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),
-]
-train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)

@@ -210,14 +210,22 @@ def test_what_was_tried_against_overfitting_changes_what_it_says() -> None:
         assert tuple(model.data_preprocessor.train_scale_factor) == (0.28, 0.4)
 
 
-def test_a_fit_in_several_positions_takes_the_steps_of_one() -> None:
-    arms = {arm.name: arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')}
-    base = Config.fromfile(ROOT / 'configs/study/voc2012_shifted_100.py')
-    cfg = config_of(base, arms['downsizenet_6x6_area_positions'], seed=0)
+@pytest.mark.parametrize(
+    ('config', 'arms'),
+    [('voc2012_shifted_100', '_arms'), ('camvid_shifted_108', '_arms'), ('voc2012_det_shifted_100', '_arms_det')],
+)
+def test_a_fit_in_several_positions_sees_none_that_it_is_tested_in_but_the_first(config: str, arms: str) -> None:
+    arm = next(
+        arm
+        for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear')
+        if arm.name == 'downsizenet_6x6_area_positions'
+    )
+    base = Config.fromfile(ROOT / f'configs/study/{config}.py')
+    cfg = config_of(base, arm, seed=0)
     positions = cfg.train_dataloader.dataset.shifts
     assert base.train_dataloader.dataset.shifts == [(0, 0)] and len(set(positions)) == 5
     assert not set(positions) & set(base.val_dataloader.dataset.shifts) - {(0, 0)}
-    assert cfg.train_cfg.max_epochs * len(positions) == base.train_cfg.max_epochs
+    assert cfg.train_cfg.max_epochs * len(positions) == 10
     assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[-1].end
 
 

@@ -321,14 +321,18 @@ def test_a_study_interrupted_and_continued(tmp_path, data):
     assert net['downsizer'] == {'type': 'DownsizeNet'}
     assert twin['training_losses'] == bilinear['training_losses'] and bilinear['training_losses'][1] > 0
     assert twin['versions']['torch'] == torch.__version__
+    assert twin['versions']['cpu'] == torch.backends.cpu.get_cpu_capability()
 
     # Weights behind the preprocessor were the same at the start: one file for all arms of the seed.
     (start,) = (tmp_path / 'work').glob('start_seed5_*.pth')
     keys = torch.load(start)['state_dict'].keys()
     assert keys and not any(key.startswith('data_preprocessor') for key in keys)
 
+    assert 'the same seed may give other numbers' not in done.stdout
+    log.write_text(log.read_text().replace(f'"cpu": "{twin["versions"]["cpu"]}"', '"cpu": "another"', 1))
     again = subprocess.run([*command, '--plot', tmp_path / 'runs.png'], env=environment, capture_output=True, text=True)
     assert again.returncode == 0 and log.read_text().count('\n') == 3
+    assert 'has runs with cpu another, here it is ' in again.stdout
     assert Path(tmp_path / 'runs.png').is_file()
 
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from mmdownsize.files import write_whole
+
+FIRST = 'first.npz'
 
 
 class PredictionMemory:
@@ -20,14 +28,22 @@ class PredictionMemory:
     memory or not. So the result does not depend on what has been seen before, and an interrupted training ends as an
     uninterrupted one.
 
+    With a folder every result is kept there as well, a file of NumPy's each, and the next training of the same model finds it.
+    Each function has a folder of its own inside, and is known by what it gives for the first image that it was asked for: to
+    the last digit, so that other weights, other settings and another kind of machine are other functions.
+
     Args:
-        max_bytes: What the results may take, float16.
+        max_bytes: What the results may take in memory, float16.
+        folder: Where results are kept from one training to the next, of any number of functions and without a bound. None:
+            nowhere.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, folder: str | Path | None = None) -> None:
         self.max_bytes = max_bytes
+        self.folder = None if folder is None else Path(folder)
         self.bytes = 0
         self._known: dict[tuple[object, ...], Tensor] = {}
+        self._own_folder: Path | None = None
 
     def __len__(self) -> int:
         return len(self._known)
@@ -36,6 +52,7 @@ class PredictionMemory:
         """Forget everything, because the function has changed."""
         self._known.clear()
         self.bytes = 0
+        self._own_folder = None
 
     def recall(self, images: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
         """Return what ``compute`` gives for each image.
@@ -46,6 +63,10 @@ class PredictionMemory:
 
         Returns:
             (N, ...), float16, on the images' device, without gradient.
+
+        Raises:
+            ValueError: If a file in the folder is damaged.
+            OSError: If the folder cannot be read or written.
         """
         return torch.stack([self._one(image, compute) for image in images.detach()])
 
@@ -55,10 +76,56 @@ class PredictionMemory:
         known = self._known.get(key)
         if known is not None:
             return known.to(image.device)
-        with torch.no_grad():
-            found = compute(image[None])[0].half()
+        found = self._from_folder(key, image, compute)
         size = found.element_size() * found.nelement()
         if self.bytes + size <= self.max_bytes:
             self._known[key] = found.cpu()
             self.bytes += size
         return found
+
+    def _from_folder(self, key: tuple[object, ...], image: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.folder is None:
+            return _computed(image, compute)
+        if self._own_folder is None:
+            self._own_folder = _folder_of(compute, image, self.folder)
+        path = self._own_folder / f'{_digest(repr(key).encode())}.npz'
+        if path.is_file():
+            return _read(path)['result'].to(image.device)
+        found = _computed(image, compute)
+        _write(path, result=found)
+        return found
+
+
+def _folder_of(compute: Callable[[Tensor], Tensor], image: Tensor, folder: Path) -> Path:
+    for path in sorted(folder.glob(f'*/{FIRST}')):
+        kept = _read(path)
+        first = kept['image'].to(image)
+        if first.shape == image.shape and torch.equal(kept['result'].to(image.device), _computed(first, compute)):
+            return path.parent
+    result = _computed(image, compute)
+    own = folder / _digest(str((image.tolist(), result.tolist())).encode())
+    _write(own / FIRST, image=image.float(), result=result)
+    return own
+
+
+def _computed(image: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+    with torch.no_grad():
+        return compute(image[None])[0].half()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _write(path: Path, **tensors: Tensor) -> None:
+    content = io.BytesIO()
+    np.savez(content, **{name: tensor.cpu().numpy() for name, tensor in tensors.items()})
+    write_whole(path, content.getvalue())
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return {name: torch.from_numpy(kept[name]) for name in kept.files}
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f'{path} is no prediction that was kept: remove it ({error})') from error

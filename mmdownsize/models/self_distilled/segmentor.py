@@ -35,23 +35,36 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             that the head gives them; see :class:`PredictionMemory`). They take most of a step's time, and a finished model
             gives the same again, so epochs after the first are several times as fast if images recur exactly: flipped or
             not, at whatever target size, but without random colours and crops. 0: none are kept.
+        memory_folder: Keep these predictions there, too, for other trainings of the same model: other seeds, other downsizers.
+            Several models may share a folder; what others have said is not taken for this one's. There is no bound but the
+            disk's, and ``memory_mb`` may be 0.
         class_balance: How classes share in the loss. 0: each pixel counts as much as any other, so that what covers the
             images decides. 1: each class of a batch does, whatever part of it the full resolution's prediction gives it.
             Between them, a class that has the share s of a batch weighs s ** (1 - class_balance).
         **kwargs: ``EncoderDecoder``'s.
 
     Raises:
-        ValueError: If ``memory_mb`` is negative or ``class_balance`` outside 0..1; in mode ``'loss'``, if there is a memory
-            and the model is not frozen.
+        ValueError: If ``memory_mb`` is negative, ``memory_folder`` empty or ``class_balance`` outside 0..1; in mode ``'loss'``,
+            if there is a memory and the model is not frozen, or a file in the folder is damaged.
     """
 
-    def __init__(self, *args: Any, memory_mb: int = 0, class_balance: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        memory_mb: int = 0,
+        memory_folder: str | None = None,
+        class_balance: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         if isinstance(memory_mb, bool) or not isinstance(memory_mb, int) or memory_mb < 0:
             raise ValueError(f'memory_mb must be an integer of at least 0, got {memory_mb!r}')
+        if memory_folder is not None and (not isinstance(memory_folder, str) or not memory_folder):
+            raise ValueError(f'memory_folder must be the name of a folder or None, got {memory_folder!r}')
         if isinstance(class_balance, bool) or not isinstance(class_balance, Real) or not 0 <= class_balance <= 1:
             raise ValueError(f'class_balance must be a number from 0 to 1, got {class_balance!r}')
         super().__init__(*args, **kwargs)
-        self.memory = PredictionMemory(memory_mb * MEBIBYTE) if memory_mb else None
+        remembers = memory_mb or memory_folder is not None
+        self.memory = PredictionMemory(memory_mb * MEBIBYTE, memory_folder) if remembers else None
         self.class_balance = float(class_balance)
 
     def forward(
@@ -87,8 +100,8 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         moving = [name for name, part in self.named_children() if name != 'data_preprocessor' and _is_moving(part)]
         if moving:
             raise ValueError(
-                f'memory_mb keeps what a finished model predicts, and {", ".join(moving)} is being trained: freeze it with '
-                "custom_hooks=[dict(type='mmdownsize.TrainOnlyHook')], or say memory_mb=0"
+                f'memory_mb and memory_folder keep what a finished model predicts, and {", ".join(moving)} is being trained: '
+                "freeze it with custom_hooks=[dict(type='mmdownsize.TrainOnlyHook')], or say memory_mb=0, memory_folder=None"
             )
         return self.memory.recall(full, self._logits_from_highest)
 

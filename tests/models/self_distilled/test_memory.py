@@ -71,3 +71,62 @@ def test_a_full_memory_keeps_what_it_has():
 def test_no_gradient_flows_into_what_is_remembered():
     images = torch.randn(1, 3, 4, 5, requires_grad=True)
     assert not PredictionMemory(10**6).recall(images, Counting()).requires_grad
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob('*') if path.is_file())
+
+
+def test_the_next_training_finds_what_was_kept_in_a_folder(tmp_path):
+    images = torch.randn(3, 3, 4, 5)
+    first, second, plain = Counting(), Counting(), PredictionMemory(10**6)
+    PredictionMemory(24, tmp_path / 'kept').recall(images[:2], first)  # one of them fits into the memory
+    assert first.images == 1 + 2  # once more that by which the function is known
+    memory = PredictionMemory(0, tmp_path / 'kept')
+    for _ in range(2):
+        assert torch.equal(memory.recall(images, second), plain.recall(images, Counting()))
+    assert second.images == 1 + 1 and len(memory) == 0  # that one, and the third image
+    assert len(files(tmp_path)) == 1 + 3
+
+
+@pytest.mark.parametrize('dtype', [torch.float64, torch.bfloat16])
+def test_a_folder_tells_images_apart_by_their_dtype(tmp_path, dtype):
+    image, compute = torch.ones(1, 3, 4, 5), Counting()
+    for _ in range(2):
+        memory = PredictionMemory(0, tmp_path)
+        assert torch.equal(memory.recall(image.to(dtype), compute), memory.recall(image, compute))
+    assert len(files(tmp_path)) == 1 + 2 and compute.images == 3 + 1
+
+
+def test_functions_that_share_a_folder_do_not_take_each_others_results(tmp_path):
+    images = torch.randn(3, 3, 4, 5)
+    functions = [lambda x: x.mean(3), lambda x: x.mean(3) * (1 + 2**-9), lambda x: x.mean(2)]
+    for which in ([0], [1, 0], [2, 0, 1]):
+        for function in functions:
+            found = PredictionMemory(0, tmp_path).recall(images[which], function)
+            assert torch.equal(found, function(images[which]).half())
+    assert len(list(tmp_path.iterdir())) == 3 and len(files(tmp_path)) == 3 * (1 + 3)
+    memory = PredictionMemory(0, tmp_path)
+    memory.recall(images, functions[0])
+    memory.clear()  # another function from here on
+    assert torch.equal(memory.recall(images, functions[2]), images.mean(2).half())
+
+    def of_five_channels(x):
+        assert x.shape[1] == 5
+        return x.mean(3)
+
+    other = torch.randn(2, 5, 4, 5)
+    assert torch.equal(PredictionMemory(0, tmp_path).recall(other, of_five_channels), other.mean(3).half())
+
+
+@pytest.mark.parametrize('content', [b'', b'PK', b'something else'])
+@pytest.mark.parametrize('which', [0, 1])
+def test_a_damaged_file_is_named(tmp_path, content, which):
+    image = torch.randn(1, 3, 4, 5)
+    PredictionMemory(0, tmp_path).recall(image, Counting())
+    damaged = files(tmp_path)[which]
+    damaged.write_bytes(content)
+    with pytest.raises(ValueError, match=f'{damaged.name} is no prediction that was kept: remove it'):
+        PredictionMemory(0, tmp_path).recall(image, Counting())
+    damaged.unlink()
+    assert torch.equal(PredictionMemory(0, tmp_path).recall(image, Counting()), image.mean(3).half())

@@ -128,6 +128,20 @@ def test_a_memory_spares_work_and_nothing_else(tmp_path):
     assert losses_of(build(tmp_path, memory_mb=1), 6)[0] == remembered
 
 
+def test_a_folder_serves_the_next_fit_and_changes_nothing(tmp_path):
+    folder = str(tmp_path / 'said')
+    remembered, _ = losses_of(build(tmp_path, memory_mb=1), 4)
+    first, images = losses_of(build(tmp_path, memory_folder=folder), 4)
+    assert first == remembered and images == 4 + 1
+    second, images = losses_of(build(tmp_path, memory_folder=folder, memory_mb=1), 4)
+    assert second == remembered and images == 1  # to see that it is this model's
+    other = build(tmp_path, memory_folder=folder)
+    torch.nn.init.normal_(other.decode_head.conv_seg.weight)
+    assert losses_of(other, 1)[1] == 1 + 1 + 2  # to see whose it is, to be known from now on, and its own
+    with pytest.raises(ValueError, match="memory_folder must be the name of a folder or None, got ''"):
+        build(tmp_path, memory_folder='')
+
+
 def test_one_memory_serves_all_target_sizes(tmp_path):
     model, plain = build(tmp_path, memory_mb=1), build(tmp_path)
     for each in (model, plain):

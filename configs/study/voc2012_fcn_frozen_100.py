@@ -1,4 +1,0 @@
-# The second segmentor (voc2012_fcn_full.py, given with --start), run on 100 x 100.
-_base_ = ['./voc2012_frozen_100.py', './_other_heads.py']
-
-model = dict(decode_head=dict(_delete_=True, **_base_.fcn_head))
