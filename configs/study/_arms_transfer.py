@@ -11,6 +11,9 @@ elsewhere = dict(
         type='DownsizeNet', pretrained=fitted + '/voc2012_distance_only_{seed}.safetensors'
     ),
     positions_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_positions_{seed}.safetensors'),
+    positions_fitted_to_the_second_segmentor=dict(
+        type='DownsizeNet', pretrained=fitted + '/voc2012_fcn_positions_{seed}.safetensors'
+    ),
     fitted_to_camvid=dict(type='DownsizeNet', pretrained=fitted + '/camvid_{seed}.safetensors'),
     fitted_to_the_detector=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_det_{seed}.safetensors'),
     paper_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_paper_{seed}.safetensors'),

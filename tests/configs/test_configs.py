@@ -168,7 +168,10 @@ def test_the_arms_of_the_study_build(name: str) -> None:
 @pytest.mark.parametrize(
     ('name', 'files'),
     [
-        ('_arms_transfer', ('', '_balanced', '_distance_only', '_positions', 'camvid', '_det', '_paper', '_talebi')),
+        (
+            '_arms_transfer',
+            ('', '_balanced', '_distance_only', '_positions', '_fcn_positions', 'camvid', '_det', '_paper', '_talebi'),
+        ),
         ('_arms_retrained', ('_balanced_short', '_balanced_middle', '_balanced', '_paper', '_det', '_talebi')),
     ],
 )

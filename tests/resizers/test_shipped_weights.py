@@ -75,7 +75,8 @@ EPOCHS = {
     'voc2012_balanced_short': '1',
     'voc2012_det': '2',
     'voc2012_distance_only': '10',
-    'voc2012_positions': '2',  # of five positions
+    'voc2012_fcn_positions': '2',  # of five positions
+    'voc2012_positions': '2',  # here too
 }
 
 
