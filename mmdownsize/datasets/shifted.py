@@ -72,7 +72,7 @@ class ShiftedDataset:
         if not hasattr(self.dataset, '__getitem__') or not hasattr(self.dataset, 'metainfo'):
             raise TypeError(f'dataset must be a data set of OpenMMLab or its config, got {type(dataset).__name__}')
         if indices is not None:
-            self.dataset.get_subset_(indices)
+            self.get_subset_(indices)
         self.shifts = pairs
         self.move_labels = move_labels
         self.ignore_index = ignore_index
@@ -87,6 +87,10 @@ class ShiftedDataset:
     def full_init(self) -> None:
         """Load the other data set's annotations, if that has not been done."""
         self.dataset.full_init()
+
+    def get_subset_(self, indices: int | Sequence[int]) -> None:
+        """Keep only these samples of the other data set, each in every position, as ``indices`` does."""
+        self.dataset.get_subset_(indices)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return what the other data set knows of sample ``idx``, as it is before it is moved."""

@@ -156,6 +156,17 @@ def test_it_can_have_a_few_of_the_other_images_only():
     assert len(found) == 4
 
 
+def test_one_may_stand_around_another():
+    inner = ShiftedDataset(Packed([det_sample(BOXES)] * 3), [(1, 2)], move_labels=False)
+    found = ShiftedDataset(inner, [(0, 0), (3, -1)], indices=2)
+    assert (len(inner), len(found)) == (2, 4)
+    plain = Packed([det_sample(BOXES)])
+    together, alone = ShiftedDataset(plain, [(4, 1)])[0], ShiftedDataset(plain, [(3, -1)])[0]
+    assert torch.equal(found[2]['inputs'][:, 4:, 1:-1], together['inputs'][:, 4:, 1:-1])
+    boxes, moved = (one['data_samples'].gt_instances.bboxes for one in (found[2], alone))
+    assert torch.equal(getattr(boxes, 'tensor', boxes), getattr(moved, 'tensor', moved))
+
+
 def test_a_config_builds_it_around_a_data_set_of_any_registry():
     MMENGINE_DATASETS.register_module(name='PackedForTests', module=Packed, force=True)
     base = dict(type='PackedForTests', samples=[det_sample(BOXES)])
