@@ -274,7 +274,7 @@ def versions() -> dict[str, str]:
         'torch': torch.__version__,
         'mmengine': mmengine.__version__,
         'python': platform.python_version(),
-        # Another width of vectors is another order of sums, and training makes another model of it.
+        # Another width of vectors is another order of sums, and training may make another model of it.
         'cpu': torch.backends.cpu.get_cpu_capability(),
     }
 
