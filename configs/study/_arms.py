@@ -13,10 +13,6 @@ arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel), train=False) f
 arms.update({name: dict(downsizer=downsizer, options=distilled) for name, downsizer in _base_.learned.items()})
 # What the paper's form is before it has learned anything: about the mean of 2 x 2 pixels.
 arms['downsizenet_paper_untrained'] = dict(downsizer=_base_.learned['downsizenet_paper'], train=False)
-# Fitted at all factors of 0.2 to 0.6, not at the one that it is tested at.
-any_factor = {**distilled, 'model.data_preprocessor.train_scale_factor': (0.2, 0.6)}
-arms['downsizenet_6x6_area_any'] = dict(downsizer=_base_.from_area, options=any_factor)
-arms['downsizenet_auto_area_any'] = dict(downsizer=dict(_base_.from_area, neighbors='auto'), options=any_factor)
 # Each class of a batch counts, by the root of what it covers, and not each pixel as much as any other.
 balanced = {**distilled, 'model.class_balance': 0.5}
 arms['downsizenet_6x6_area_balanced'] = dict(downsizer=_base_.from_area, options=balanced)
@@ -41,5 +37,11 @@ positions = {
     'param_scheduler.1.end': 2,
 }
 arms['downsizenet_6x6_area_positions'] = dict(downsizer=_base_.from_area, options=positions)
+# The same at all factors of 0.3 to 0.7, drawn for each batch, not at the one that it is tested at.
+any_factor = {**positions, 'model.data_preprocessor.train_scale_factor': (0.3, 0.7)}
+arms['downsizenet_6x6_area_any'] = dict(downsizer=_base_.from_area, options=any_factor)
+arms['downsizenet_6x6_sharp_area_any'] = dict(
+    downsizer=_base_.learned['downsizenet_6x6_sharp_area'], options=any_factor
+)
 # With labels and the model's own loss.
 arms['downsizenet_6x6_area_labels'] = dict(downsizer=_base_.from_area, options=_base_.at_rates)
