@@ -274,9 +274,15 @@ def versions() -> dict[str, str]:
         'torch': torch.__version__,
         'mmengine': mmengine.__version__,
         'python': platform.python_version(),
-        # Another width of vectors is another order of sums, and training may make another model of it.
-        'cpu': torch.backends.cpu.get_cpu_capability(),
+        'cpu': processor(),
     }
+
+
+def processor(about: Path = Path('/proc/cpuinfo')) -> str:
+    """Return the CPU's maker and its vectors: either decides the order of sums, and training makes another model of it."""
+    lines = about.read_text().splitlines() if about.is_file() else []
+    makers = (line.split(':', 1)[1].strip() for line in lines if line.startswith(('vendor_id', 'CPU implementer')))
+    return f'{next(makers, platform.machine())} {torch.backends.cpu.get_cpu_capability()}'
 
 
 def run_all(

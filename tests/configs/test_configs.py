@@ -154,7 +154,7 @@ def test_a_config_of_the_study_takes_a_step_on_real_images(real: Config) -> None
         assert len(model.eval().val_step(next(iter(loader(real.val_dataloader, 1))))) == 1
 
 
-@pytest.mark.parametrize('name', ['_arms', '_arms_det', '_arms_finetuned'])
+@pytest.mark.parametrize('name', ['_arms', '_arms_decay', '_arms_det', '_arms_finetuned'])
 def test_the_arms_of_the_study_build(name: str) -> None:
     arms = load_arms([], ROOT / f'configs/study/{name}.py', 'bilinear')
     assert {arm.downsizer['type'] == 'FixedResizer' for arm in arms} == {True, False}

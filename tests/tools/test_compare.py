@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -321,7 +322,7 @@ def test_a_study_interrupted_and_continued(tmp_path, data):
     assert net['downsizer'] == {'type': 'DownsizeNet'}
     assert twin['training_losses'] == bilinear['training_losses'] and bilinear['training_losses'][1] > 0
     assert twin['versions']['torch'] == torch.__version__
-    assert twin['versions']['cpu'] == torch.backends.cpu.get_cpu_capability()
+    assert twin['versions']['cpu'] == compare.processor()
 
     # Weights behind the preprocessor were the same at the start: one file for all arms of the seed.
     (start,) = (tmp_path / 'work').glob('start_seed5_*.pth')
@@ -334,6 +335,23 @@ def test_a_study_interrupted_and_continued(tmp_path, data):
     assert again.returncode == 0 and log.read_text().count('\n') == 3
     assert 'has runs with cpu another, here it is ' in again.stdout
     assert Path(tmp_path / 'runs.png').is_file()
+
+
+@pytest.mark.parametrize(
+    ('about', 'maker'),
+    [
+        (
+            'processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: A: B\n\nprocessor\t: 1\nvendor_id\t: other\n',
+            'AuthenticAMD',
+        ),
+        ('processor\t: 0\nCPU implementer\t: 0x41\n', '0x41'),
+        (None, platform.machine()),
+    ],
+)
+def test_a_log_says_whose_cpu_it_was(tmp_path, about, maker):
+    if about is not None:
+        (tmp_path / 'cpuinfo').write_text(about)
+    assert compare.processor(tmp_path / 'cpuinfo') == f'{maker} {torch.backends.cpu.get_cpu_capability()}'
 
 
 def test_arms_start_from_a_checkpoint_and_some_are_only_tested(tmp_path, data):

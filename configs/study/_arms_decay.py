@@ -1,0 +1,27 @@
+# Where a fit starts, how fast its fusion learns, in multiples of 1e-3, and how fast what that has learned decays
+# (START_RATE_DECAY): four epochs, with voc2012_frozen_100.py. A decay of 1 takes 0.8 % in a step at eight times the rate.
+_base_ = './_arms.py'
+
+arms = {name: _base_.arms[name] for name in _base_.fixed}
+for start, rate, decay in [
+    ('area', 8, 0),
+    ('area', 8, 1),
+    ('sharp_area', 8, 0),
+    ('sharp_area', 8, 1),
+    ('sharp_area', 8, 4),
+    ('sharp_area', 1, 0),
+]:
+    arms[f'{start}_{rate}_{decay}'] = dict(
+        downsizer=dict(_base_.from_area, start=start),
+        options={
+            **_base_.distilled,
+            'train_cfg.max_epochs': 4,
+            'train_cfg.val_interval': 4,
+            'param_scheduler.1.end': 4,
+            'optim_wrapper.optimizer.weight_decay': 1.0,
+            'optim_wrapper.paramwise_cfg.custom_keys': {
+                'data_preprocessor.downsizer.fusion': dict(lr_mult=float(rate), decay_mult=float(decay)),
+                'data_preprocessor.downsizer.texture': dict(lr_mult=1.0, decay_mult=0.0),
+            },
+        },
+    )
