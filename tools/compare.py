@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 import os
 import platform
@@ -38,7 +37,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
@@ -46,20 +45,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a
 import mmengine
 import torch
 from mmengine.config import Config
-from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
-from mmengine.runner import find_latest_checkpoint, set_random_seed
+from mmengine.runner import find_latest_checkpoint
 from rich.console import Console
 
-from mmdownsize.checkpoints import CheckpointError, read_checkpoint
-from mmdownsize.files import append_line, check_writable, write_whole
-from mmdownsize.registry import MODELS
+from mmdownsize.files import append_line, check_writable
 from mmdownsize.resizers.pretrained import find
 from mmdownsize.version import __version__
 from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
 from tools.compare_arms import Arm, config_of, load_arms, resolve_costs
 from tools.compare_report import plot, print_report, read_log
 from tools.compare_results import last_metrics, training_losses
+from tools.compare_start import checkpoint_of, write_start
 
 ROOT = Path(__file__).resolve().parents[1]
 # Of the trainings, unless the environment says otherwise. Threads spin briefly while they wait: the loader's workers share the
@@ -112,62 +108,6 @@ def fingerprint(cfg: Config, arm: Arm, start: Path | None) -> str:
     if not arm.train:
         content['train'] = False
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()[:12]
-
-
-def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
-    """Write the weights of the model that all arms of a seed start from: those behind the preprocessor.
-
-    Raises:
-        CheckpointError: If the checkpoint is another model's.
-    """
-    if path.is_file():
-        return
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    set_random_seed(cfg.randomness.seed)
-    model = MODELS.build(cfg.model)
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel('WARNING')  # or mmengine says of every weight what was done to it
-    model.init_weights()
-    logger.setLevel(level)
-    state = behind_preprocessor(model.state_dict())
-    if checkpoint is not None:
-        loaded = read_checkpoint(checkpoint)
-        given = behind_preprocessor(loaded.get('state_dict', loaded))
-        wrong = sorted(key for key in state.keys() | given.keys() if shape_of(state, key) != shape_of(given, key))
-        if wrong:
-            raise CheckpointError(
-                f"{checkpoint} does not fit the config's model: {len(wrong)} of {len(state)} weights are missing, "
-                f'unknown or of another shape, such as {", ".join(wrong[:3])}'
-            )
-        state = given
-    content = io.BytesIO()
-    torch.save(dict(state_dict=state, meta={}), content)
-    write_whole(path, content.getvalue())
-
-
-def checkpoint_of(pattern: str | None, seed: int) -> Path | None:
-    """Return a seed's own start.
-
-    Raises:
-        ValueError: If there is no such file.
-    """
-    if pattern is None:
-        return None
-    path = Path(pattern.replace('{seed}', str(seed)))
-    if not path.is_file():
-        raise ValueError(f'--start: no such file: {path}')
-    return path
-
-
-def behind_preprocessor(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the weights that are not the preprocessor's."""
-    return {key: value for key, value in state.items() if not key.startswith('data_preprocessor.')}
-
-
-def shape_of(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | None:
-    """Return the shape of a weight, None if there is no such."""
-    return tuple(state[key].shape) if key in state else None
 
 
 def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: bool) -> float:
@@ -279,7 +219,7 @@ def versions() -> dict[str, str]:
 
 
 def processor(about: Path = Path('/proc/cpuinfo')) -> str:
-    """Return the CPU's maker and its vectors: either decides the order of sums, and training makes another model of it."""
+    """Return the CPU's maker and its vectors: either may decide the order of sums, and training makes another model of it."""
     lines = about.read_text().splitlines() if about.is_file() else []
     makers = (line.split(':', 1)[1].strip() for line in lines if line.startswith(('vendor_id', 'CPU implementer')))
     return f'{next(makers, platform.machine())} {torch.backends.cpu.get_cpu_capability()}'
