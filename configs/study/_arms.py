@@ -49,11 +49,5 @@ decayed = {
 arms['downsizenet_6x6_sharp_area_decayed'] = dict(
     downsizer=_base_.learned['downsizenet_6x6_sharp_area'], options=decayed
 )
-# Each image in five positions, at all factors of 0.3 to 0.7, drawn for each batch, not at the one that it is tested at.
-any_factor = {**positions, 'model.data_preprocessor.train_scale_factor': (0.3, 0.7)}
-arms['downsizenet_6x6_area_any'] = dict(downsizer=_base_.from_area, options=any_factor)
-arms['downsizenet_6x6_sharp_area_any'] = dict(
-    downsizer=_base_.learned['downsizenet_6x6_sharp_area'], options=any_factor
-)
 # With labels and the model's own loss.
 arms['downsizenet_6x6_area_labels'] = dict(downsizer=_base_.from_area, options=_base_.at_rates)

@@ -11,6 +11,7 @@ elsewhere = dict(
         type='DownsizeNet', pretrained=fitted + '/voc2012_distance_only_{seed}.safetensors'
     ),
     positions_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_positions_{seed}.safetensors'),
+    any_factor_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_any_{seed}.safetensors'),
     positions_fitted_to_the_second_segmentor=dict(
         type='DownsizeNet', pretrained=fitted + '/voc2012_fcn_positions_{seed}.safetensors'
     ),

@@ -1,0 +1,129 @@
+"""Draws the summary of the study, docs/images/study_summary.png, and prints it as a table: python docs/study_figure.py.
+
+Both are made of the runs in docs/results/.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # also runs from a clone that is not installed
+
+from tools.compare_report import Difference, by_arm, paired_difference, read_log  # noqa: E402
+
+OURS = 'sharp_area'  # the fixed kernel that no library has
+COLORS = {'bilinear': '#8a8a8a', 'usual': '#1f6fb4', OURS: '#c8501e'}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Fits in front of one model, and where their runs are.
+
+    Attributes:
+        title: What the model is, and what the fits were fitted to.
+        log: Name of the log in docs/results/.
+        config: Config of the runs in it.
+        arm: The fits.
+    """
+
+    title: str
+    log: str
+    config: str
+    arm: str
+
+
+SETTINGS = [
+    Setting('VOC 2012, DeepLabv3+', 'study_positions', 'voc2012_shifted_100', 'downsizenet_6x6_area_positions'),
+    Setting('VOC 2012, FCN', 'study_positions_second', 'voc2012_fcn_shifted_100', 'downsizenet_6x6_area_positions'),
+    Setting('CamVid, DeepLabv3+', 'study_positions_camvid', 'camvid_shifted_108', 'fitted_to_camvid'),
+    Setting('VOC 2012, ATSS: AP at 0.5', 'study_positions_det', 'voc2012_det_shifted_100', 'fitted_to_the_detector'),
+    Setting(
+        'CamVid, fitted to VOC 2012', 'study_positions_camvid', 'camvid_shifted_108', 'positions_fitted_to_voc2012'
+    ),
+    Setting(
+        'ATSS, fitted to the segmentor',
+        'study_positions_det',
+        'voc2012_det_shifted_100',
+        'positions_fitted_to_voc2012',
+    ),
+]
+
+
+def differences(setting: Setting) -> tuple[list[tuple[str, list[float], Difference]], str]:
+    """Return the fits minus bilinear, minus the best library kernel and minus the sharp area, and the second's name."""
+    logged = read_log([ROOT / 'docs' / 'results' / f'{setting.log}.jsonl'])
+    runs = [run for run in logged if run['config'] == setting.config]
+    table = by_arm(runs, runs[0]['metric'])
+    fixed = {run['arm'] for run in runs if run['downsizer'].get('type') == 'FixedResizer'}
+    usual = max(fixed - {OURS}, key=lambda arm: statistics.fmean(table[arm].values()))
+    rows = []
+    for key, rival in {'bilinear': 'bilinear', 'usual': usual, OURS: OURS}.items():
+        # A fixed kernel in front of a given model has one value, whatever the seed.
+        kernel = statistics.fmean(table[rival].values())
+        rows.append((key, [own - kernel for own in table[setting.arm].values()]))
+    return [(key, own, paired_difference(own, [0.0] * len(own))) for key, own in rows], usual
+
+
+def written(difference: Difference) -> str:
+    """Return a difference as the docs give it."""
+    mean, low, high = (round(value, 2) + 0.0 for value in (difference.mean, difference.low, difference.high))  # no -0.00
+    return f'{mean:+.2f} ({low:.2f} to {high:.2f})'
+
+
+def table() -> str:
+    """Return the summary as a table for the docs."""
+    lines = [
+        '| in front of | fits | minus bilinear | minus the best usual kernel | minus the sharp area |',
+        '|---|---|---|---|---|',
+    ]
+    for setting in SETTINGS:
+        (_, own, bilinear), (_, _, best), (_, _, ours) = differences(setting)[0]
+        usual = differences(setting)[1].replace('_', ' ')
+        cells = [setting.title, str(len(own)), written(bilinear), f'{written(best)}, {usual}', written(ours)]
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines)
+
+
+def summary() -> Figure:
+    """Draw every fit as a point, and means with their 95 % intervals (paired t), in points."""
+    figure = Figure(figsize=(9.4, 0.92 * len(SETTINGS) + 1.0), dpi=130, facecolor='white', layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.axvline(0, color='#222222', linewidth=1)
+    labels = []
+    for i, setting in enumerate(SETTINGS):
+        rows, usual = differences(setting)
+        for j, (key, own, difference) in enumerate(rows):
+            y = i + 0.24 * (j - 1)
+            axes.plot(own, [y] * len(own), 'o', color=COLORS[key], markersize=3.5, alpha=0.5)
+            axes.plot([difference.low, difference.high], [y, y], color=COLORS[key], linewidth=2.2)
+            axes.plot(difference.mean, y, 'D', color=COLORS[key], markersize=5)
+            text = f'{difference.mean:+.2f}  ({difference.low:.2f} to {difference.high:.2f})'
+            axes.annotate(
+                text, (1.01, y), xycoords=('axes fraction', 'data'), fontsize=8, va='center', color=COLORS[key]
+            )
+        labels.append(f'{setting.title}\n{len(own)} fits; best usual: {usual.replace("_", " ")}')
+        if i:
+            axes.axhline(i - 0.5, color='#dddddd', linewidth=0.8)
+    axes.set_yticks(range(len(labels)), labels, fontsize=9)
+    axes.set(ylim=(len(labels) - 0.5, -0.5), xlabel='fitted DownsizeNet minus a fixed kernel, points of mIoU or AP')
+    axes.grid(axis='x', alpha=0.3)
+    axes.spines[['top', 'right', 'left']].set_visible(False)
+    axes.tick_params(axis='y', length=0)
+    names = {'bilinear': 'minus bilinear', 'usual': 'minus the best usual kernel', OURS: 'minus the sharp area (ours)'}
+    handles = [axes.plot([], [], 'D', color=COLORS[key], markersize=5, label=name)[0] for key, name in names.items()]
+    figure.legend(handles=handles, loc='outside upper center', ncols=3, fontsize=9, frameon=False)
+    return figure
+
+
+if __name__ == '__main__':
+    path = ROOT / 'docs' / 'images' / 'study_summary.png'
+    summary().savefig(path, metadata={'Software': None})
+    print(f'{path.relative_to(ROOT)}\n\n{table()}')
