@@ -73,7 +73,9 @@ def differences(setting: Setting) -> tuple[list[tuple[str, list[float], Differen
 
 def written(difference: Difference) -> str:
     """Return a difference as the docs give it."""
-    mean, low, high = (round(value, 2) + 0.0 for value in (difference.mean, difference.low, difference.high))  # no -0.00
+    mean, low, high = (
+        round(value, 2) + 0.0 for value in (difference.mean, difference.low, difference.high)
+    )  # no -0.00
     return f'{mean:+.2f} ({low:.2f} to {high:.2f})'
 
 

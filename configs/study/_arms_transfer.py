@@ -12,6 +12,9 @@ elsewhere = dict(
     ),
     positions_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_positions_{seed}.safetensors'),
     any_factor_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_any_{seed}.safetensors'),
+    sharp_area_any_fitted_to_voc2012=dict(
+        type='DownsizeNet', pretrained=fitted + '/voc2012_sharp_area_any_{seed}.safetensors'
+    ),
     positions_fitted_to_the_second_segmentor=dict(
         type='DownsizeNet', pretrained=fitted + '/voc2012_fcn_positions_{seed}.safetensors'
     ),

@@ -1,5 +1,6 @@
 """Every config loads and builds; those on real data take a training step and predict in the image file's coordinates."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -170,7 +171,19 @@ def test_the_arms_of_the_study_build(name: str) -> None:
     [
         (
             '_arms_transfer',
-            ('', '_balanced', '_distance_only', '_positions', '_fcn_positions', 'camvid', '_det', '_paper', '_talebi'),
+            (
+                '',
+                '_balanced',
+                '_distance_only',
+                '_positions',
+                '_any',
+                '_sharp_area_any',
+                '_fcn_positions',
+                'camvid',
+                '_det',
+                '_paper',
+                '_talebi',
+            ),
         ),
         (
             '_arms_retrained',
@@ -243,6 +256,24 @@ def test_a_fit_in_several_positions_sees_none_that_it_is_tested_in_but_the_first
     assert not set(positions) & set(base.val_dataloader.dataset.shifts) - {(0, 0)}
     assert cfg.train_cfg.max_epochs * len(positions) == 10
     assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[-1].end
+
+
+def test_an_arm_of_the_starts_and_rates_is_what_its_name_says() -> None:
+    arms = load_arms([], ROOT / 'configs/study/_arms_decay.py', 'bilinear')
+    named = [(arm, re.fullmatch(r'((?:sharp_)?area)_(\d)_(\d)(?:_(\w+))?', arm.name)) for arm in arms]
+    named = [(arm, match.groups()) for arm, match in named if match]  # the others are those of _arms.py
+    assert len(named) == 18
+    for arm, (start, rate, decay, ending) in named:
+        cfg = config_of(
+            Config.fromfile(ROOT / f'configs/study/voc2012_{"shifted" if ending else "frozen"}_100.py'), arm, seed=0
+        )
+        fusion = cfg.optim_wrapper.paramwise_cfg.custom_keys['data_preprocessor.downsizer.fusion']
+        assert (fusion['lr_mult'], fusion['decay_mult']) == (float(rate), float(decay))
+        assert cfg.model.data_preprocessor.downsizer.start == start
+        epochs = 1 if ending else 4
+        assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[-1].end == epochs
+        assert len(cfg.train_dataloader.dataset.get('shifts', [(0, 0)])) == (5 if ending else 1)
+        assert cfg.model.data_preprocessor.get('train_scale_factor') == ((0.3, 0.7) if ending == 'any' else None)
 
 
 def rates_of(config: str, arms: str) -> tuple[Any, dict[int, float]]:

@@ -70,22 +70,24 @@ FITS = sorted((Path(__file__).parents[2] / 'docs/results/fitted').glob('*.safete
 
 EPOCHS = {
     'camvid': '14',
+    'voc2012_any': '1',  # of five positions
     'voc2012_balanced': '10',
     'voc2012_balanced_middle': '3',
     'voc2012_balanced_short': '1',
     'voc2012_det': '2',
     'voc2012_distance_only': '10',
-    'voc2012_fcn_positions': '2',  # of five positions
-    'voc2012_positions': '2',  # here too
+    'voc2012_fcn_positions': '2',  # of five positions, here and below
+    'voc2012_positions': '2',
+    'voc2012_sharp_area_any': '1',
 }
 
 
 @pytest.mark.parametrize('path', FITS, ids=lambda path: path.stem)
-def test_the_fits_of_the_study_that_are_kept_load_and_say_how_long_and_at_which_factor(path):
+def test_the_fits_of_the_study_that_are_kept_load_and_say_how_long_and_at_which_factors(path):
     saved = files.load(path)
     kind, seed = re.fullmatch(r'(\w+)_(\d)', path.stem).groups()
-    factor = 0.3 if kind == 'camvid' else 0.3333
-    assert saved.scale_factors == (factor, factor)
+    factors = {'camvid': (0.3, 0.3), 'voc2012_any': (0.3, 0.7), 'voc2012_sharp_area_any': (0.3, 0.7)}
+    assert saved.scale_factors == factors.get(kind, (0.3333, 0.3333))
     assert saved.provenance['epoch'] == EPOCHS[kind]
     assert saved.provenance['seed'] == seed
     assert DownsizeNet.from_pretrained(path, frozen=True)(photograph_like(), (20, 22)).shape == (1, 3, 20, 22)
