@@ -42,6 +42,7 @@ class Setting:
 SETTINGS = [
     Setting('VOC 2012, DeepLabv3+', 'study_positions', 'voc2012_shifted_100', 'downsizenet_6x6_area_positions'),
     Setting('VOC 2012, FCN', 'study_positions_second', 'voc2012_fcn_shifted_100', 'downsizenet_6x6_area_positions'),
+    Setting('VOC 2012, another DeepLabv3+', 'study_positions_third', 'voc2012_shifted_100', 'area_8_0_positions'),
     Setting('CamVid, DeepLabv3+', 'study_positions_camvid', 'camvid_shifted_108', 'fitted_to_camvid'),
     Setting('VOC 2012, ATSS: AP at 0.5', 'study_positions_det', 'voc2012_det_shifted_100', 'fitted_to_the_detector'),
     Setting(
@@ -67,15 +68,15 @@ def differences(setting: Setting) -> tuple[list[tuple[str, list[float], Differen
     for key, rival in {'bilinear': 'bilinear', 'usual': usual, OURS: OURS}.items():
         # A fixed kernel in front of a given model has one value, whatever the seed.
         kernel = statistics.fmean(table[rival].values())
-        rows.append((key, [own - kernel for own in table[setting.arm].values()]))
-    return [(key, own, paired_difference(own, [0.0] * len(own))) for key, own in rows], usual
+        own = [value - kernel for value in table[setting.arm].values()]
+        rows.append((key, own, paired_difference(own, [0.0] * len(own))))
+    return rows, usual.replace('lanczos_antialiased', 'antialiased Lanczos').replace('_', ' ')
 
 
 def written(difference: Difference) -> str:
     """Return a difference as the docs give it."""
-    mean, low, high = (
-        round(value, 2) + 0.0 for value in (difference.mean, difference.low, difference.high)
-    )  # no -0.00
+    values = (difference.mean, difference.low, difference.high)
+    mean, low, high = (round(value, 2) + 0.0 for value in values)  # no -0.00
     return f'{mean:+.2f} ({low:.2f} to {high:.2f})'
 
 
@@ -86,9 +87,9 @@ def table() -> str:
         '|---|---|---|---|---|',
     ]
     for setting in SETTINGS:
-        (_, own, bilinear), (_, _, best), (_, _, ours) = differences(setting)[0]
-        usual = differences(setting)[1].replace('_', ' ')
-        cells = [setting.title, str(len(own)), written(bilinear), f'{written(best)}, {usual}', written(ours)]
+        rows, usual = differences(setting)
+        bilinear, best, ours = (written(difference) for _, _, difference in rows)
+        cells = [setting.title, str(rows[0][2].count), bilinear, f'{best}, {usual}', ours]
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
 
@@ -107,11 +108,9 @@ def summary() -> Figure:
             axes.plot(own, [y] * len(own), 'o', color=COLORS[key], markersize=3.5, alpha=0.5)
             axes.plot([difference.low, difference.high], [y, y], color=COLORS[key], linewidth=2.2)
             axes.plot(difference.mean, y, 'D', color=COLORS[key], markersize=5)
-            text = f'{difference.mean:+.2f}  ({difference.low:.2f} to {difference.high:.2f})'
-            axes.annotate(
-                text, (1.01, y), xycoords=('axes fraction', 'data'), fontsize=8, va='center', color=COLORS[key]
-            )
-        labels.append(f'{setting.title}\n{len(own)} fits; best usual: {usual.replace("_", " ")}')
+            beside = dict(xycoords=('axes fraction', 'data'), fontsize=8, va='center', color=COLORS[key])
+            axes.annotate(written(difference), (1.01, y), **beside)
+        labels.append(f'{setting.title}\n{len(own)} fits; best usual: {usual}')
         if i:
             axes.axhline(i - 0.5, color='#dddddd', linewidth=0.8)
     axes.set_yticks(range(len(labels)), labels, fontsize=9)
