@@ -49,6 +49,12 @@ SETTINGS = [
         'CamVid, fitted to VOC 2012', 'study_positions_camvid', 'camvid_shifted_108', 'positions_fitted_to_voc2012'
     ),
     Setting(
+        'another model of CamVid, fitted to VOC 2012',
+        'study_positions_camvid_second',
+        'camvid_shifted_108',
+        'positions_fitted_to_voc2012',
+    ),
+    Setting(
         'ATSS, fitted to the segmentor',
         'study_positions_det',
         'voc2012_det_shifted_100',
