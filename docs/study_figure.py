@@ -10,13 +10,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # also runs from a clone that is not installed
 
-from tools.compare_report import Difference, by_arm, paired_difference, read_log  # noqa: E402
+from tools.compare_report import Difference, by_arm, markdown, paired_difference, read_log  # noqa: E402
 
 OURS = 'sharp_area'  # the fixed kernel that no library has
 COLORS = {'bilinear': '#8a8a8a', 'usual': '#1f6fb4', OURS: '#c8501e'}
@@ -49,7 +48,7 @@ SETTINGS = [
         'CamVid, fitted to VOC 2012', 'study_positions_camvid', 'camvid_shifted_108', 'positions_fitted_to_voc2012'
     ),
     Setting(
-        'another model of CamVid, fitted to VOC 2012',
+        'another CamVid model, fitted to VOC 2012',
         'study_positions_camvid_second',
         'camvid_shifted_108',
         'positions_fitted_to_voc2012',
@@ -88,22 +87,18 @@ def written(difference: Difference) -> str:
 
 def table() -> str:
     """Return the summary as a table for the docs."""
-    lines = [
-        '| in front of | fits | minus bilinear | minus the best usual kernel | minus the sharp area |',
-        '|---|---|---|---|---|',
-    ]
+    lines = []
     for setting in SETTINGS:
         rows, usual = differences(setting)
         bilinear, best, ours = (written(difference) for _, _, difference in rows)
-        cells = [setting.title, str(rows[0][2].count), bilinear, f'{best}, {usual}', ours]
-        lines.append('| ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines)
+        lines.append([setting.title, str(rows[0][2].count), bilinear, f'{best}, {usual}', ours])
+    head = ['in front of', 'fits', 'minus bilinear', 'minus the best usual kernel', 'minus the sharp area']
+    return markdown(head, lines)
 
 
 def summary() -> Figure:
     """Draw every fit as a point, and means with their 95 % intervals (paired t), in points."""
     figure = Figure(figsize=(9.4, 0.92 * len(SETTINGS) + 1.0), dpi=130, facecolor='white', layout='constrained')
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.axvline(0, color='#222222', linewidth=1)
     labels = []
