@@ -27,16 +27,28 @@ averaged = {**distilled, 'param_scheduler.1.eta_min': 1e-3, 'custom_hooks.1.mome
 arms['downsizenet_6x6_area_balanced_near'] = dict(downsizer=_base_.from_area, options={**balanced, **near})
 arms['downsizenet_6x6_area_averaged'] = dict(downsizer=_base_.from_area, options=averaged)
 arms['downsizenet_6x6_area_averaged_near'] = dict(downsizer=_base_.from_area, options={**averaged, **near})
-# Each image in five positions, and ten times in all, as in ten epochs (for the *_shifted_* configs).
-positions = {
-    **distilled,
-    **_base_.in_five_positions,
-    'model.memory_mb': 1200,
-    'train_cfg.max_epochs': 2,
-    'train_cfg.val_interval': 2,
-    'param_scheduler.1.end': 2,
-}
-arms['downsizenet_6x6_area_positions'] = dict(downsizer=_base_.from_area, options=positions)
+# Each image in five positions, ten times in all (as in ten epochs) or five, for the *_shifted_* configs: the recipe, its rivals.
+twice, once = (
+    {
+        **distilled,
+        **_base_.in_five_positions,
+        'model.memory_mb': 1200,
+        'train_cfg.max_epochs': epochs,
+        'train_cfg.val_interval': epochs,
+        'param_scheduler.1.end': epochs,
+    }
+    for epochs in (2, 1)
+)
+for name in ('downsizenet_6x6_area', 'downsizenet_paper', 'talebi', 'talebi_bilinear', 'muller'):
+    arms[f'{name}_positions'] = dict(downsizer=_base_.learned[name], options=twice)
+    arms[f'{name}_positions_once'] = dict(downsizer=_base_.learned[name], options=once)
+arms['downsizenet_6x6_area_balanced_positions_once'] = dict(
+    downsizer=_base_.from_area, options={**once, 'model.class_balance': 0.5}
+)
+# On from the fit that ships, slowly, to keep what it has learned elsewhere.
+slow = {'optim_wrapper.paramwise_cfg.custom_keys': {'data_preprocessor.downsizer': dict(lr_mult=1.0)}}
+shipped = dict(type='DownsizeNet', pretrained='downsizenet_6x6_signed_voc2012')
+arms['shipped_positions_once'] = dict(downsizer=shipped, options={**once, **slow})
 # From the best fixed kernel, and drawn back to it: of what the fusion has learned 0.8 % decay in a step at the full rate.
 decayed = {
     **distilled,

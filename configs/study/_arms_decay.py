@@ -4,12 +4,11 @@ _base_ = './_arms.py'
 
 # With voc2012_frozen_100.py; and about as many steps with voc2012_shifted_100.py: each image once in each of five positions.
 four_epochs = {**_base_.distilled, 'train_cfg.max_epochs': 4, 'train_cfg.val_interval': 4, 'param_scheduler.1.end': 4}
-once = {**_base_.positions, 'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1, 'param_scheduler.1.end': 1}
 schedules = {
     '': four_epochs,
-    '_positions': once,
+    '_positions': _base_.once,
     # At all factors of 0.3 to 0.7, drawn for each batch, not at the one that it is tested at.
-    '_any': {**once, 'model.data_preprocessor.train_scale_factor': (0.3, 0.7)},
+    '_any': {**_base_.once, 'model.data_preprocessor.train_scale_factor': (0.3, 0.7)},
 }
 arms = {name: _base_.arms[name] for name in _base_.fixed}
 for start, rate, decay in [

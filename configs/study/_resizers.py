@@ -21,6 +21,8 @@ learned = dict(
     downsizenet_4x4_area_softmax=dict(type='DownsizeNet', neighbors=4, distance='area', start='area'),
     downsizenet_paper=dict(type='DownsizeNet', start='random', normalize='sigmoid'),
     talebi=dict(type='LearnedResizer'),
+    # Before training it is bilinear resizing: what a finished model can make something of.
+    talebi_bilinear=dict(type='LearnedResizer', start='bilinear'),
     muller=dict(type='MullerResizer'),
 )
 at_rates = {'optim_wrapper.paramwise_cfg.custom_keys': _base_.downsizer_rates}

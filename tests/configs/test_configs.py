@@ -244,18 +244,35 @@ def test_what_was_tried_against_overfitting_changes_what_it_says() -> None:
     [('voc2012_shifted_100', '_arms'), ('camvid_shifted_108', '_arms'), ('voc2012_det_shifted_100', '_arms_det')],
 )
 def test_a_fit_in_several_positions_sees_none_that_it_is_tested_in_but_the_first(config: str, arms: str) -> None:
-    arm = next(
-        arm
-        for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear')
-        if arm.name == 'downsizenet_6x6_area_positions'
-    )
     base = Config.fromfile(ROOT / f'configs/study/{config}.py')
-    cfg = config_of(base, arm, seed=0)
-    positions = cfg.train_dataloader.dataset.shifts
-    assert base.train_dataloader.dataset.shifts == [(0, 0)] and len(set(positions)) == 5
-    assert not set(positions) & set(base.val_dataloader.dataset.shifts) - {(0, 0)}
-    assert cfg.train_cfg.max_epochs * len(positions) == 10
-    assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[-1].end
+    assert base.train_dataloader.dataset.shifts == [(0, 0)]
+    fits = {
+        arm.name: config_of(base, arm, seed=0)
+        for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear')
+        if arm.name.endswith(('_positions', '_positions_once'))
+    }
+    for name, cfg in fits.items():
+        positions = cfg.train_dataloader.dataset.shifts
+        assert len(set(positions)) == 5
+        assert not set(positions) & set(base.val_dataloader.dataset.shifts) - {(0, 0)}
+        assert cfg.train_cfg.max_epochs * len(positions) == (5 if name.endswith('_once') else 10)
+        assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[-1].end
+
+
+def test_the_rivals_are_fitted_as_the_recipe_is() -> None:
+    base = Config.fromfile(ROOT / 'configs/study/camvid_shifted_108.py')
+    fits = {}
+    for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear'):
+        if arm.name.endswith(('_positions', '_positions_once')):
+            fits[arm.name] = config_of(base, arm, seed=0).to_dict()
+            fits[arm.name]['model']['data_preprocessor'].pop('downsizer')
+    assert fits['downsizenet_6x6_area_balanced_positions_once']['model'].pop('class_balance') == 0.5
+    rates = [fits[f'{name}_positions_once']['optim_wrapper'] for name in ('shipped', 'downsizenet_6x6_area')]
+    assert rates[0].pop('paramwise_cfg')['custom_keys'] == {'data_preprocessor.downsizer': {'lr_mult': 1.0}}
+    rates[0]['paramwise_cfg'] = rates[1]['paramwise_cfg']
+    for name, fit in fits.items():
+        ending = '_positions_once' if name.endswith('_once') else '_positions'
+        assert fit == fits['downsizenet_6x6_area' + ending], name
 
 
 def test_an_arm_of_the_starts_and_rates_is_what_its_name_says() -> None:
