@@ -43,6 +43,24 @@ SETTINGS = [
     Setting('VOC 2012, FCN', 'study_positions_second', 'voc2012_fcn_shifted_100', 'downsizenet_6x6_area_positions'),
     Setting('VOC 2012, another DeepLabv3+', 'study_positions_third', 'voc2012_shifted_100', 'area_8_0_positions'),
     Setting('CamVid, DeepLabv3+', 'study_positions_camvid', 'camvid_shifted_108', 'fitted_to_camvid'),
+    Setting(
+        'a third CamVid model',
+        'study_positions_camvid_third',
+        'camvid_shifted_108',
+        'downsizenet_6x6_area_positions_once',
+    ),
+    Setting(
+        'the same, classes half balanced',
+        'study_positions_camvid_third',
+        'camvid_shifted_108',
+        'downsizenet_6x6_area_balanced_positions_once',
+    ),
+    Setting(
+        'the same, classes balanced',
+        'study_positions_camvid_third',
+        'camvid_shifted_108',
+        'downsizenet_6x6_area_balanced_1_positions_once',
+    ),
     Setting('VOC 2012, ATSS: AP at 0.5', 'study_positions_det', 'voc2012_det_shifted_100', 'fitted_to_the_detector'),
     Setting(
         'CamVid, fitted to VOC 2012', 'study_positions_camvid', 'camvid_shifted_108', 'positions_fitted_to_voc2012'
@@ -50,6 +68,12 @@ SETTINGS = [
     Setting(
         'another CamVid model, fitted to VOC 2012',
         'study_positions_camvid_second',
+        'camvid_shifted_108',
+        'positions_fitted_to_voc2012',
+    ),
+    Setting(
+        'a third CamVid model, fitted to VOC 2012',
+        'study_positions_camvid_third',
         'camvid_shifted_108',
         'positions_fitted_to_voc2012',
     ),

@@ -42,9 +42,10 @@ twice, once = (
 for name in ('downsizenet_6x6_area', 'downsizenet_paper', 'talebi', 'talebi_bilinear', 'muller'):
     arms[f'{name}_positions'] = dict(downsizer=_base_.learned[name], options=twice)
     arms[f'{name}_positions_once'] = dict(downsizer=_base_.learned[name], options=once)
-arms['downsizenet_6x6_area_balanced_positions_once'] = dict(
-    downsizer=_base_.from_area, options={**once, 'model.class_balance': 0.5}
-)
+for name, balance in dict(balanced=0.5, balanced_1=1.0).items():
+    arms[f'downsizenet_6x6_area_{name}_positions_once'] = dict(
+        downsizer=_base_.from_area, options={**once, 'model.class_balance': balance}
+    )
 # On from the fit that ships, slowly, to keep what it has learned elsewhere.
 slow = {'optim_wrapper.paramwise_cfg.custom_keys': {'data_preprocessor.downsizer': dict(lr_mult=1.0)}}
 shipped = dict(type='DownsizeNet', pretrained='downsizenet_6x6_signed_voc2012')

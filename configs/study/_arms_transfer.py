@@ -19,6 +19,10 @@ elsewhere = dict(
         type='DownsizeNet', pretrained=fitted + '/voc2012_fcn_positions_{seed}.safetensors'
     ),
     fitted_to_camvid=dict(type='DownsizeNet', pretrained=fitted + '/camvid_{seed}.safetensors'),
+    balanced_fitted_to_camvid=dict(type='DownsizeNet', pretrained=fitted + '/camvid_balanced_{seed}.safetensors'),
+    wholly_balanced_fitted_to_camvid=dict(
+        type='DownsizeNet', pretrained=fitted + '/camvid_wholly_balanced_{seed}.safetensors'
+    ),
     fitted_to_the_detector=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_det_{seed}.safetensors'),
     paper_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_paper_{seed}.safetensors'),
     talebi_fitted_to_voc2012=dict(type='LearnedResizer', pretrained=fitted + '/voc2012_talebi_{seed}.safetensors'),

@@ -180,6 +180,8 @@ def test_the_arms_of_the_study_build(name: str) -> None:
                 '_sharp_area_any',
                 '_fcn_positions',
                 'camvid',
+                'camvid_balanced',
+                'camvid_wholly_balanced',
                 '_det',
                 '_paper',
                 '_talebi',
@@ -207,7 +209,7 @@ def test_the_arms_of_the_study_that_were_fitted_elsewhere_name_their_files(
     arms = load_arms([], ROOT / f'configs/study/{name}.py', 'bilinear')
     fixed, fitted = arms[:7], arms[7:]
     assert [arm.downsizer['pretrained'] for arm in fitted] == [
-        f'{tmp_path}/{file if file == "camvid" else "voc2012" + file}_{{seed}}.safetensors' for file in files
+        f'{tmp_path}/{file if file.startswith("camvid") else "voc2012" + file}_{{seed}}.safetensors' for file in files
     ]
     assert all(arm.depends_on_seed for arm in fitted)
     assert {arm.downsizer['type'] for arm in fixed} == {'FixedResizer'}
@@ -266,7 +268,8 @@ def test_the_rivals_are_fitted_as_the_recipe_is() -> None:
         if arm.name.endswith(('_positions', '_positions_once')):
             fits[arm.name] = config_of(base, arm, seed=0).to_dict()
             fits[arm.name]['model']['data_preprocessor'].pop('downsizer')
-    assert fits['downsizenet_6x6_area_balanced_positions_once']['model'].pop('class_balance') == 0.5
+    for balanced, share in dict(balanced=0.5, balanced_1=1.0).items():
+        assert fits[f'downsizenet_6x6_area_{balanced}_positions_once']['model'].pop('class_balance') == share
     rates = [fits[f'{name}_positions_once']['optim_wrapper'] for name in ('shipped', 'downsizenet_6x6_area')]
     assert rates[0].pop('paramwise_cfg')['custom_keys'] == {'data_preprocessor.downsizer': {'lr_mult': 1.0}}
     rates[0]['paramwise_cfg'] = rates[1]['paramwise_cfg']
