@@ -253,6 +253,7 @@ def test_a_fit_in_several_positions_sees_none_that_it_is_tested_in_but_the_first
         for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear')
         if arm.name.endswith(('_positions', '_positions_once'))
     }
+    assert 'downsizenet_6x6_area_positions' in fits
     for name, cfg in fits.items():
         positions = cfg.train_dataloader.dataset.shifts
         assert len(set(positions)) == 5
