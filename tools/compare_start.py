@@ -37,7 +37,9 @@ def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
     if checkpoint is not None:
         loaded = read_checkpoint(checkpoint)
         given = behind_preprocessor(loaded.get('state_dict', loaded))
-        wrong = sorted(key for key in state.keys() | given.keys() if shape_of(state, key) != shape_of(given, key))
+        fitting = {key: value for key, value in given.items() if shape_of(state, key) == shape_of(given, key)}
+        missing = model.load_state_dict(fitting, strict=False).missing_keys  # the model says what it can do without
+        wrong = sorted((given.keys() - fitting.keys()) | set(filter(is_behind_preprocessor, missing)))
         if wrong:
             raise CheckpointError(
                 f"{checkpoint} does not fit the config's model: {len(wrong)} of {len(state)} weights are missing, "
@@ -65,7 +67,12 @@ def checkpoint_of(pattern: str | None, seed: int) -> Path | None:
 
 def behind_preprocessor(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the weights that are not the preprocessor's."""
-    return {key: value for key, value in state.items() if not key.startswith('data_preprocessor.')}
+    return {key: value for key, value in state.items() if is_behind_preprocessor(key)}
+
+
+def is_behind_preprocessor(key: str) -> bool:
+    """Tell whether a weight is not the preprocessor's."""
+    return not key.startswith('data_preprocessor.')
 
 
 def shape_of(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | None:

@@ -39,8 +39,11 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             Several models may share a folder; what others have said is not taken for this one's. There is no bound but the
             disk's, and ``memory_mb`` may be 0.
         class_balance: How classes share in the loss. 0: each pixel counts as much as any other, so that what covers the
-            images decides. 1: each class of a batch does, whatever part of it the full resolution's prediction gives it.
-            Between them, a class that has the share s of a batch weighs s ** (1 - class_balance).
+            images decides. 1: each class does, whatever part of the images the full resolution's prediction gives it.
+            Between them, a class that has the share s of them weighs s ** (1 - class_balance). The shares are those of all
+            images of this training up to now: in a batch most classes may be absent, and what little probability they have
+            there is noise. They are counted in the buffer ``class_pixels``, which ``EncoderDecoder`` does not have and a
+            checkpoint need not.
         **kwargs: ``EncoderDecoder``'s.
 
     Raises:
@@ -66,6 +69,8 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         remembers = memory_mb or memory_folder is not None
         self.memory = PredictionMemory(memory_mb * MEBIBYTE, memory_folder) if remembers else None
         self.class_balance = float(class_balance)
+        if class_balance:
+            self.register_buffer('class_pixels', torch.zeros(self.out_channels, dtype=torch.float64))
 
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor', full: Tensor | None = None
@@ -91,7 +96,18 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         hw = inputs.shape[-2:]
         wanted = _log_probability(self._wanted(full), hw)
         found = _log_probability(self._forward(inputs), hw)
-        return {'loss_kl': _divergence(wanted, found, self.class_balance)}
+        probability = wanted.exp()
+        by_pixel = (probability * (wanted - found)).sum(1)
+        if not self.class_balance:
+            return {'loss_kl': by_pixel.mean()}
+        weight = self._weight(probability)
+        return {'loss_kl': (weight * by_pixel).sum() / weight.sum()}
+
+    def _weight(self, probability: Tensor) -> Tensor:
+        self.class_pixels += probability.sum((0, 2, 3), dtype=torch.float64)
+        shares = (self.class_pixels / self.class_pixels.sum()).to(probability)
+        by_class = shares.clamp(min=torch.finfo(shares.dtype).tiny).pow(-self.class_balance)  # finite, if never seen
+        return torch.einsum('nchw,c->nhw', probability, by_class)
 
     def _wanted(self, full: Tensor) -> Tensor:
         if self.memory is None:
@@ -110,24 +126,16 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         # The same for softmax, before and after interpolation, and fine in float16 however high all of them are.
         return logits - logits.amax(1, keepdim=True)
 
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        if self.class_balance:  # nothing has been counted yet where EncoderDecoder was trained
+            state_dict.setdefault(f'{prefix}class_pixels', torch.zeros_like(self.class_pixels))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         if self.memory is not None:  # another model from here on
             self.memory.clear()
 
 
 def _log_probability(logits: Tensor, hw: torch.Size) -> Tensor:
     return F.interpolate(logits.float(), size=hw, mode='bilinear', antialias=True).log_softmax(1)
-
-
-def _divergence(wanted: Tensor, found: Tensor, class_balance: float) -> Tensor:
-    probability = wanted.exp()
-    by_pixel = (probability * (wanted - found)).sum(1)
-    if not class_balance:
-        return by_pixel.mean()
-    shares = probability.mean((0, 2, 3))
-    weight = torch.einsum('nchw,c->nhw', probability, shares.pow(-class_balance))
-    return (weight * by_pixel).sum() / weight.sum()
 
 
 def _is_moving(part: nn.Module) -> bool:

@@ -75,23 +75,58 @@ def test_the_loss_is_the_divergence_pixel_by_pixel(model):
 
 
 @pytest.mark.parametrize('balance', [0.5, 1.0])
-def test_balanced_classes_weigh_by_a_power_of_their_share(tmp_path, balance):
+def test_balanced_classes_weigh_by_a_power_of_their_share_of_all_images_so_far(tmp_path, balance):
     model = build(tmp_path, class_balance=balance)
-    model.decode_head.conv_seg.bias.data[0] += 1  # one class is seen more often
-    data = model.data_preprocessor(batch(), True)
-    with torch.no_grad():
-        loss = model(**data, mode='loss')['loss_kl'].item()
-        full, small = (model._forward(data[key]).double() for key in ('full', 'inputs'))
-    full, small = (
-        interpolate(x, (12, 16), mode='bilinear', antialias=True).softmax(1).movedim(1, -1).flatten(0, 2).numpy()
-        for x in (full, small)
-    )
-    share = full.mean(0)
-    assert share[0] > 0.6
-    by_class = [sum(p[c] * (p * np.log(p / q)).sum() for p, q in zip(full, small)) for c in range(len(share))]
-    means = by_class / (share * len(full))
-    assert loss == pytest.approx((share ** (1 - balance) * means).sum() / (share ** (1 - balance)).sum(), rel=1e-4)
-    assert loss != pytest.approx((share * means).sum(), rel=1e-3)
+    pixels = np.zeros(model.out_channels)
+    for step, bias in enumerate((1.0, 3.0)):  # the first class is seen more often, and then still more
+        model.decode_head.conv_seg.bias.data[0] = bias
+        data = model.data_preprocessor(batch(), True)
+        with torch.no_grad():
+            loss = model(**data, mode='loss')['loss_kl'].item()
+            full, small = (model._forward(data[key]).double() for key in ('full', 'inputs'))
+        full, small = (
+            interpolate(x, (12, 16), mode='bilinear', antialias=True).softmax(1).movedim(1, -1).flatten(0, 2).numpy()
+            for x in (full, small)
+        )
+        pixels += full.sum(0)
+        in_batch, so_far = full.mean(0), pixels / pixels.sum()
+        expected = weighted_divergence(full, small, so_far**-balance)
+        assert loss == pytest.approx(expected, rel=1e-4)
+        assert loss != pytest.approx(weighted_divergence(full, small, np.ones_like(so_far)), rel=1e-3)
+        if step:
+            assert loss != pytest.approx(weighted_divergence(full, small, in_batch**-balance), rel=1e-3)
+
+
+def weighted_divergence(full, small, by_class):
+    """Return what pixels diverge, as much of each as its classes weigh."""
+    total = weights = 0.0
+    for p, q in zip(full, small):
+        weight = (p * by_class).sum()
+        total += weight * (p * np.log(p / q)).sum()
+        weights += weight
+    return total / weights
+
+
+def test_a_class_that_is_never_seen_weighs_nothing(tmp_path):
+    model = build(tmp_path, class_balance=1.0)
+    model.decode_head.conv_seg.bias.data[0] = -1e4  # its probability is 0, and so is its share
+    loss = model(**model.data_preprocessor(batch(), True), mode='loss')['loss_kl']
+    loss.backward()
+    moved = [p.grad for p in model.data_preprocessor.parameters() if p.grad is not None]
+    assert loss.isfinite() and moved and all(grad.isfinite().all() for grad in moved)
+
+
+def test_what_was_counted_is_kept_and_not_asked_of_others(tmp_path):
+    model = build(tmp_path, class_balance=0.5)
+    plain = build(tmp_path).state_dict()
+    assert model.state_dict().keys() - plain.keys() == {'class_pixels'}
+    model(**model.data_preprocessor(batch(), True), mode='loss')
+    assert model.class_pixels.sum().item() == pytest.approx(2 * 12 * 16)
+    again = build(tmp_path, class_balance=0.5)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again.class_pixels, model.class_pixels)
+    model.load_state_dict(plain)  # strictly
+    assert not model.class_pixels.any() and 'class_pixels' not in plain
 
 
 def test_the_full_image_itself_costs_nothing(model):
