@@ -39,11 +39,12 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             Several models may share a folder; what others have said is not taken for this one's. There is no bound but the
             disk's, and ``memory_mb`` may be 0.
         class_balance: How classes share in the loss. 0: each pixel counts as much as any other, so that what covers the
-            images decides. 1: each class does, whatever part of the images the full resolution's prediction gives it.
-            Between them, a class that has the share s of them weighs s ** (1 - class_balance). The shares are those of all
-            images of this training up to now: in a batch most classes may be absent, and what little probability they have
-            there is noise. They are counted in the buffer ``class_pixels``, which ``EncoderDecoder`` does not have and a
-            checkpoint need not.
+            images decides. 1: each class does, whatever part of the images is its own. Between them, a class that has the
+            share s of them weighs s ** (1 - class_balance). As in an intersection over union, a pixel is of a class as far
+            as either prediction says so: what is missed counts, and what is claimed in vain. The shares are those of all
+            images of this training so far: in a batch alone most classes may be absent, and what little probability they
+            have there is noise. They are counted in the buffer ``class_pixels``, which is in this model's checkpoints and
+            need not be in those that it reads.
         **kwargs: ``EncoderDecoder``'s.
 
     Raises:
@@ -100,14 +101,15 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         by_pixel = (probability * (wanted - found)).sum(1)
         if not self.class_balance:
             return {'loss_kl': by_pixel.mean()}
-        weight = self._weight(probability)
+        weight = self._weight(probability, found.detach().exp())
         return {'loss_kl': (weight * by_pixel).sum() / weight.sum()}
 
-    def _weight(self, probability: Tensor) -> Tensor:
-        self.class_pixels += probability.sum((0, 2, 3), dtype=torch.float64)
-        shares = (self.class_pixels / self.class_pixels.sum()).to(probability)
+    def _weight(self, wanted: Tensor, found: Tensor) -> Tensor:
+        either = wanted + found
+        self.class_pixels += either.sum((0, 2, 3), dtype=torch.float64)
+        shares = (self.class_pixels / self.class_pixels.sum()).to(either)
         by_class = shares.clamp(min=torch.finfo(shares.dtype).tiny).pow(-self.class_balance)  # finite, if never seen
-        return torch.einsum('nchw,c->nhw', probability, by_class)
+        return torch.einsum('nchw,c->nhw', either, by_class)
 
     def _wanted(self, full: Tensor) -> Tensor:
         if self.memory is None:

@@ -88,8 +88,9 @@ def test_balanced_classes_weigh_by_a_power_of_their_share_of_all_images_so_far(t
             interpolate(x, (12, 16), mode='bilinear', antialias=True).softmax(1).movedim(1, -1).flatten(0, 2).numpy()
             for x in (full, small)
         )
-        pixels += full.sum(0)
-        in_batch, so_far = full.mean(0), pixels / pixels.sum()
+        either = full.sum(0) + small.sum(0)
+        pixels += either
+        in_batch, so_far = either / either.sum(), pixels / pixels.sum()
         expected = weighted_divergence(full, small, so_far**-balance)
         assert loss == pytest.approx(expected, rel=1e-4)
         assert loss != pytest.approx(weighted_divergence(full, small, np.ones_like(so_far)), rel=1e-3)
@@ -98,13 +99,29 @@ def test_balanced_classes_weigh_by_a_power_of_their_share_of_all_images_so_far(t
 
 
 def weighted_divergence(full, small, by_class):
-    """Return what pixels diverge, as much of each as its classes weigh."""
+    """Return what pixels diverge, as much of each as the classes weigh that it is said to be of, by either."""
     total = weights = 0.0
     for p, q in zip(full, small):
-        weight = (p * by_class).sum()
+        weight = ((p + q) * by_class).sum()
         total += weight * (p * np.log(p / q)).sum()
         weights += weight
     return total / weights
+
+
+def test_what_a_pixel_weighs_is_not_learned(tmp_path):
+    model = build(tmp_path, class_balance=1.0)
+    model.decode_head.conv_seg.weight.data *= 5
+    data = dict(inputs=torch.randn(2, 3, 12, 16), full=3 * torch.randn(2, 3, *HW))  # which have little in common
+    model(**data, mode='loss')['loss_kl'].backward()
+    found = model.decode_head.conv_seg.bias.grad.clone()
+    model.zero_grad()
+    with torch.no_grad():
+        full = interpolate(model._forward(data['full']), (12, 16), mode='bilinear', antialias=True).softmax(1)
+    small = interpolate(model._forward(data['inputs']), (12, 16), mode='bilinear', antialias=True).log_softmax(1)
+    either = (full + small.exp()).detach()
+    weight = (either / either.sum((0, 2, 3), keepdim=True)).sum(1)
+    ((weight * (full * (full.log() - small)).sum(1)).sum() / weight.sum()).backward()
+    torch.testing.assert_close(found, model.decode_head.conv_seg.bias.grad, rtol=1e-3, atol=1e-7)
 
 
 def test_a_class_that_is_never_seen_weighs_nothing(tmp_path):
@@ -121,7 +138,7 @@ def test_what_was_counted_is_kept_and_not_asked_of_others(tmp_path):
     plain = build(tmp_path).state_dict()
     assert model.state_dict().keys() - plain.keys() == {'class_pixels'}
     model(**model.data_preprocessor(batch(), True), mode='loss')
-    assert model.class_pixels.sum().item() == pytest.approx(2 * 12 * 16)
+    assert model.class_pixels.sum().item() == pytest.approx(2 * (2 * 12 * 16))  # by both predictions
     again = build(tmp_path, class_balance=0.5)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again.class_pixels, model.class_pixels)
