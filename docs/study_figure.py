@@ -40,9 +40,21 @@ class Setting:
 
 SETTINGS = [
     Setting('VOC 2012, DeepLabv3+', 'study_positions', 'voc2012_shifted_100', 'downsizenet_6x6_area_positions'),
+    Setting(
+        'the same, once, classes balanced',
+        'study_positions',
+        'voc2012_shifted_100',
+        'downsizenet_6x6_area_balanced_1_positions_once',
+    ),
     Setting('VOC 2012, FCN', 'study_positions_second', 'voc2012_fcn_shifted_100', 'downsizenet_6x6_area_positions'),
     Setting('VOC 2012, another DeepLabv3+', 'study_positions_third', 'voc2012_shifted_100', 'area_8_0_positions'),
     Setting('CamVid, DeepLabv3+', 'study_positions_camvid', 'camvid_shifted_108', 'fitted_to_camvid'),
+    Setting(
+        'the same model, classes balanced',
+        'study_positions_camvid',
+        'camvid_shifted_108',
+        'downsizenet_6x6_area_balanced_1_positions_once',
+    ),
     Setting(
         'a third CamVid model',
         'study_positions_camvid_third',
@@ -50,13 +62,13 @@ SETTINGS = [
         'downsizenet_6x6_area_positions_once',
     ),
     Setting(
-        'the same, classes half balanced',
+        'the same, half balanced, by batch',
         'study_positions_camvid_third',
         'camvid_shifted_108',
         'downsizenet_6x6_area_balanced_positions_once',
     ),
     Setting(
-        'the same, classes balanced',
+        'the same, balanced, by batch',
         'study_positions_camvid_third',
         'camvid_shifted_108',
         'downsizenet_6x6_area_balanced_1_positions_once',

@@ -11,6 +11,9 @@ elsewhere = dict(
         type='DownsizeNet', pretrained=fitted + '/voc2012_distance_only_{seed}.safetensors'
     ),
     positions_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_positions_{seed}.safetensors'),
+    positions_balanced_fitted_to_voc2012=dict(
+        type='DownsizeNet', pretrained=fitted + '/voc2012_positions_balanced_{seed}.safetensors'
+    ),
     any_factor_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_any_{seed}.safetensors'),
     sharp_area_any_fitted_to_voc2012=dict(
         type='DownsizeNet', pretrained=fitted + '/voc2012_sharp_area_any_{seed}.safetensors'

@@ -176,6 +176,7 @@ def test_the_arms_of_the_study_build(name: str) -> None:
                 '_balanced',
                 '_distance_only',
                 '_positions',
+                '_positions_balanced',
                 '_any',
                 '_sharp_area_any',
                 '_fcn_positions',

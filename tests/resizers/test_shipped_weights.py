@@ -80,6 +80,7 @@ EPOCHS = {
     'voc2012_distance_only': '10',
     'voc2012_fcn_positions': '2',  # of five positions, here and below
     'voc2012_positions': '2',
+    'voc2012_positions_balanced': '1',
     'voc2012_sharp_area_any': '1',
 }
 

@@ -109,7 +109,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         self.class_pixels += either.sum((0, 2, 3), dtype=torch.float64)
         shares = (self.class_pixels / self.class_pixels.sum()).to(either)
         by_class = shares.clamp(min=torch.finfo(shares.dtype).tiny).pow(-self.class_balance)  # finite, if never seen
-        return torch.einsum('nchw,c->nhw', either, by_class)
+        return (either * by_class[:, None, None]).sum(1)  # autocast would take a product of matrices in float16
 
     def _wanted(self, full: Tensor) -> Tensor:
         if self.memory is None:

@@ -124,6 +124,18 @@ def test_what_a_pixel_weighs_is_not_learned(tmp_path):
     torch.testing.assert_close(found, model.decode_head.conv_seg.bias.grad, rtol=1e-3, atol=1e-7)
 
 
+def test_autocast_leaves_the_weights_of_classes_alone(tmp_path, monkeypatch):
+    full, small = (torch.tensor([0.0, -15.0])[:, None, None] + torch.randn(2, 2, 12, 16) for _ in range(2))
+    losses = []
+    for autocast in (False, True):
+        model = build(tmp_path, class_balance=1.0)
+        said = iter((full, small))
+        monkeypatch.setattr(model, '_forward', lambda _, said=said: next(said))
+        with torch.autocast('cpu', torch.float16, enabled=autocast):
+            losses.append(model(torch.zeros(2, 3, 12, 16), full=torch.zeros(2, 3, *HW), mode='loss')['loss_kl'].item())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
 def test_a_class_that_is_never_seen_weighs_nothing(tmp_path):
     model = build(tmp_path, class_balance=1.0)
     model.decode_head.conv_seg.bias.data[0] = -1e4  # its probability is 0, and so is its share
