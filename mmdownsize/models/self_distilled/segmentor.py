@@ -23,7 +23,8 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
     Where the labels of a few images would have the downsizer favour frequent classes, the model's own prediction at full
     resolution says, pixel by pixel and class by class, what is lost by downsizing; no label is read. The loss is the
     Kullback-Leibler divergence of the prediction on the downsized image from it, both brought to the downsized image's
-    size (bilinear, antialiased), averaged over pixels.
+    size (bilinear, antialiased), averaged over pixels. A head of one channel (``out_channels=1``) says by its sigmoid which
+    of two classes it is; the divergence is that of both.
 
     Combine it with :class:`mmdownsize.hooks.train_only.TrainOnlyHook`, so that nothing but the downsizer is trained, and
     with ``data_preprocessor=dict(type='mmdownsize.SegPairDownsizePreprocessor', ...)``. Weights have the names of
@@ -71,7 +72,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         self.memory = PredictionMemory(memory_mb * MEBIBYTE, memory_folder) if remembers else None
         self.class_balance = float(class_balance)
         if class_balance:
-            self.register_buffer('class_pixels', torch.zeros(self.out_channels, dtype=torch.float64))
+            self.register_buffer('class_pixels', torch.zeros(max(self.out_channels, 2), dtype=torch.float64))
 
     def forward(
         self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor', full: Tensor | None = None
@@ -96,7 +97,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             )
         hw = inputs.shape[-2:]
         wanted = _log_probability(self._wanted(full), hw)
-        found = _log_probability(self._forward(inputs), hw)
+        found = _log_probability(self._logits(inputs), hw)
         probability = wanted.exp()
         by_pixel = (probability * (wanted - found)).sum(1)
         if not self.class_balance:
@@ -114,7 +115,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
     def _wanted(self, full: Tensor) -> Tensor:
         if self.memory is None:
             with torch.no_grad():
-                return self._forward(full)
+                return self._logits(full)
         moving = [name for name, part in self.named_children() if name != 'data_preprocessor' and _is_moving(part)]
         if moving:
             raise ValueError(
@@ -123,8 +124,13 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             )
         return self.memory.recall(full, self._logits_from_highest)
 
-    def _logits_from_highest(self, images: Tensor) -> Tensor:
+    def _logits(self, images: Tensor) -> Tensor:
         logits = self._forward(images)
+        # A sigmoid is the softmax beside a class whose logit is 0; alone, one channel would have no divergence at all.
+        return F.pad(logits, (0, 0, 0, 0, 1, 0)) if self.out_channels == 1 else logits
+
+    def _logits_from_highest(self, images: Tensor) -> Tensor:
+        logits = self._logits(images)
         # The same for softmax, before and after interpolation, and fine in float16 however high all of them are.
         return logits - logits.amax(1, keepdim=True)
 

@@ -29,12 +29,12 @@ def model(tmp_path) -> SelfDistilledEncoderDecoder:
     return build(tmp_path)
 
 
-def build(tmp_path, **settings) -> SelfDistilledEncoderDecoder:
+def build(tmp_path, out_channels=2, **settings) -> SelfDistilledEncoderDecoder:
     cfg = Config.fromfile(write_config(tmp_path / 'small.py', tmp_path, by_epoch=True, seed=0, workers=0))
     init_default_scope('mmseg')
     cfg.model.type = 'mmdownsize.SelfDistilledEncoderDecoder'
     cfg.model.data_preprocessor.type = 'mmdownsize.SegPairDownsizePreprocessor'
-    cfg.model.decode_head.dropout_ratio = 0.0
+    cfg.model.decode_head.update(dropout_ratio=0.0, out_channels=out_channels)
     torch.manual_seed(0)
     model = MODELS.build({**cfg.model, **settings})
     model.init_weights()
@@ -143,6 +143,20 @@ def test_a_class_that_is_never_seen_weighs_nothing(tmp_path):
     loss.backward()
     moved = [p.grad for p in model.data_preprocessor.parameters() if p.grad is not None]
     assert loss.isfinite() and moved and all(grad.isfinite().all() for grad in moved)
+
+
+@pytest.mark.parametrize('settings', [{}, dict(class_balance=0.5), dict(memory_mb=1)])
+def test_a_sigmoid_is_the_softmax_of_two_classes(tmp_path, settings):
+    two = build(tmp_path, **settings).requires_grad_(False)
+    one = build(tmp_path, out_channels=1, **settings).requires_grad_(False)
+    one.load_state_dict({k: v for k, v in two.state_dict().items() if 'conv_seg' not in k}, strict=False)
+    of_one, of_two = one.decode_head.conv_seg, two.decode_head.conv_seg
+    of_one.weight.copy_(of_two.weight[1:] - of_two.weight[:1])
+    of_one.bias.copy_(of_two.bias[1:] - of_two.bias[:1])
+    for _ in range(2):
+        expected, found = (m(**m.data_preprocessor(batch(), True), mode='loss')['loss_kl'].item() for m in (two, one))
+        assert found == pytest.approx(expected, rel=2e-2 if 'memory_mb' in settings else 1e-4)
+        assert expected > 1e-4
 
 
 def test_what_was_counted_is_kept_and_not_asked_of_others(tmp_path):
