@@ -155,7 +155,7 @@ def test_a_config_of_the_study_takes_a_step_on_real_images(real: Config) -> None
         assert len(model.eval().val_step(next(iter(loader(real.val_dataloader, 1))))) == 1
 
 
-@pytest.mark.parametrize('name', ['_arms', '_arms_decay', '_arms_det', '_arms_finetuned'])
+@pytest.mark.parametrize('name', ['_arms', '_arms_decay', '_arms_det', '_arms_finetuned', '_arms_head'])
 def test_the_arms_of_the_study_build(name: str) -> None:
     arms = load_arms([], ROOT / f'configs/study/{name}.py', 'bilinear')
     assert {arm.downsizer['type'] == 'FixedResizer' for arm in arms} == {True, False}
@@ -163,7 +163,8 @@ def test_the_arms_of_the_study_build(name: str) -> None:
         learned = any(parameter.requires_grad for parameter in build_resizer(arm.downsizer).parameters())
         assert learned == (arm.downsizer['type'] != 'FixedResizer')
         trained = learned and not arm.name.endswith('_untrained')
-        assert arm.train == (trained or name == '_arms_finetuned')  # there the model is trained behind fixed ones too
+        # In these two the model is trained behind fixed ones, too.
+        assert arm.train == (trained or name in ('_arms_finetuned', '_arms_head'))
 
 
 @pytest.mark.parametrize(
@@ -328,6 +329,19 @@ def test_a_downsizer_fitted_to_a_finished_model_learns_at_the_same_rates() -> No
     downsizer = model.data_preprocessor.downsizer
     assert {rates[id(parameter)] for parameter in downsizer.fusion.parameters()} == {8e-3}
     assert {rates[id(parameter)] for parameter in downsizer.texture.parameters()} == {1e-3}
+
+
+def test_a_downsizer_is_trained_with_the_head_alone_at_the_rates_of_a_fit() -> None:
+    base = Config.fromfile(ROOT / 'configs/study/voc2012_head_shifted_100.py')
+    arms = {arm.name: arm for arm in load_arms([], ROOT / 'configs/study/_arms_head.py', 'bilinear')}
+    fixed, learned = (config_of(base, arms[name], seed=0) for name in ('sharp_area', 'downsizenet_6x6_sharp_area'))
+    assert fixed.custom_hooks[0].parts == ['decode_head']
+    assert learned.custom_hooks[0].parts == ['decode_head', 'data_preprocessor']
+    assert learned.model.type == fixed.model.type == 'EncoderDecoder'
+    model, rates = rates_of('voc2012_head_shifted_100', '_arms_head')
+    downsizer = model.data_preprocessor.downsizer
+    for part, rate in ((downsizer.fusion, 8e-3), (downsizer.texture, 1e-3), (model.decode_head, 1e-3)):
+        assert {rates[id(parameter)] for parameter in part.parameters()} == {rate}
 
 
 def test_a_fine_tuned_downsizer_learns_fast_where_it_fuses_and_as_the_head_where_it_convolves() -> None:
