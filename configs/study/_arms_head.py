@@ -1,5 +1,6 @@
-# The arms of the study where a finished segmentor's head is trained on behind a resizer (voc2012_head_*), for tools/compare.py --arms:
-# fixed ones, and downsizers that are trained with the head, on the labels and with the model's own loss. The backbone stays.
+# The arms of the study where a finished segmentor's head is trained on behind a resizer (voc2012_head_*), for
+# tools/compare.py --arms: fixed ones, and downsizers that are trained with the head, on the labels and with the model's own
+# loss. The backbone stays.
 _base_ = './_resizers.py'
 
 with_the_head = {**_base_.at_rates, 'custom_hooks.0.parts': ['decode_head', 'data_preprocessor']}

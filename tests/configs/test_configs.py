@@ -266,11 +266,11 @@ def test_a_fit_in_several_positions_sees_none_that_it_is_tested_in_but_the_first
 
 def test_a_head_is_trained_as_before_and_tested_in_six_positions() -> None:
     shifted, base = (Config.fromfile(ROOT / f'configs/study/voc2012_head_{name}100.py') for name in ('shifted_', ''))
-    for loader in ('val_dataloader', 'test_dataloader'):
-        dataset = shifted[loader].dataset
+    for part in ('val_dataloader', 'test_dataloader'):
+        dataset = shifted[part].dataset
         assert (dataset.type, len(set(dataset.shifts))) == ('mmdownsize.ShiftedDataset', 6)
-        assert dataset.dataset == base[loader].dataset
-        shifted[loader].dataset = base[loader].dataset
+        assert dataset.dataset == base[part].dataset
+        shifted[part].dataset = base[loader].dataset
     assert {**shifted, 'in_six_positions': None} == {**base, 'in_six_positions': None}
 
 
