@@ -270,7 +270,7 @@ def test_a_head_is_trained_as_before_and_tested_in_six_positions() -> None:
         dataset = shifted[part].dataset
         assert (dataset.type, len(set(dataset.shifts))) == ('mmdownsize.ShiftedDataset', 6)
         assert dataset.dataset == base[part].dataset
-        shifted[part].dataset = base[loader].dataset
+        shifted[part].dataset = base[part].dataset
     assert {**shifted, 'in_six_positions': None} == {**base, 'in_six_positions': None}
 
 
