@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # also runs from a clone that is not installed
 
-from tools.compare_report import Difference, by_arm, markdown, paired_difference, read_log  # noqa: E402
+from tools.compare_report import Difference, by_arm, in_every_seed, markdown, paired_difference, read_log  # noqa: E402
 
 OURS = 'sharp_area'  # the fixed kernel that no library has
 COLORS = {'bilinear': '#8a8a8a', 'usual': '#1f6fb4', OURS: '#c8501e'}
@@ -102,14 +102,12 @@ def differences(setting: Setting) -> tuple[list[tuple[str, list[float], Differen
     """Return the fits minus bilinear, minus the best library kernel and minus the sharp area, and the second's name."""
     logged = read_log([ROOT / 'docs' / 'results' / f'{setting.log}.jsonl'])
     runs = [run for run in logged if run['config'] == setting.config]
-    table = by_arm(runs, runs[0]['metric'])
+    table = in_every_seed(runs, by_arm(runs, runs[0]['metric']))
     fixed = {run['arm'] for run in runs if run['downsizer'].get('type') == 'FixedResizer'}
     usual = max(fixed - {OURS}, key=lambda arm: statistics.fmean(table[arm].values()))
     rows = []
     for key, rival in {'bilinear': 'bilinear', 'usual': usual, OURS: OURS}.items():
-        # A fixed kernel in front of a given model has one value, whatever the seed.
-        kernel = statistics.fmean(table[rival].values())
-        own = [value - kernel for value in table[setting.arm].values()]
+        own = [value - table[rival][seed] for seed, value in table[setting.arm].items()]
         rows.append((key, own, paired_difference(own, [0.0] * len(own))))
     return rows, usual.replace('lanczos_antialiased', 'antialiased Lanczos').replace('_', ' ')
 

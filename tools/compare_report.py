@@ -110,6 +110,20 @@ def by_arm(runs: Sequence[dict[str, Any]], metric: str) -> dict[str, dict[int, f
     return table
 
 
+def in_every_seed(runs: Sequence[dict[str, Any]], table: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
+    """Return the table with fixed kernels in front of one finished model, which have one value, in the seeds of all arms."""
+    seeds = {run['seed'] for run in runs}
+    filled = dict(table)
+    for arm, own in table.items():
+        of_arm = [run for run in runs if run['arm'] == arm]
+        fixed = all(run['downsizer'].get('type') == 'FixedResizer' and run.get('trained') is False for run in of_arm)
+        starts = {run.get('start') for run in runs}
+        one_model = len(starts) == 1 and '{seed}' not in (starts.pop() or '{seed}')
+        if fixed and one_model and len(set(own.values())) == 1:
+            filled[arm] = dict.fromkeys(seeds, next(iter(own.values())))
+    return filled
+
+
 def compare(table: dict[str, dict[int, float]], arm: str, other: str) -> Difference | None:
     """Return the paired difference of two arms, or None if no seed has both."""
     seeds = sorted(table[arm].keys() & table[other].keys())
@@ -129,6 +143,7 @@ def rows_of(runs: Sequence[dict[str, Any]], metric: str, baseline: str) -> tuple
     table = by_arm(runs, metric)
     if baseline not in table:
         raise ValueError(f'no finished run of the baseline {baseline!r}; arms: {", ".join(table)}')
+    whatever_the_seed = in_every_seed(runs, table)
     rivals = list(dict.fromkeys(filter(None, (baseline, best_fixed(runs, table)))))
     head = ['arm', 'seeds', metric, 'spread']
     for rival in rivals:
@@ -141,7 +156,7 @@ def rows_of(runs: Sequence[dict[str, Any]], metric: str, baseline: str) -> tuple
         spread = f'{statistics.stdev(values):.2f}' if len(values) > 1 else '-'
         row = [arm, str(len(values)), f'{statistics.fmean(values):.2f}', spread]
         for rival in rivals:
-            difference = compare(table, arm, rival)
+            difference = compare({arm: own, rival: whatever_the_seed[rival]}, arm, rival)
             if arm == rival or difference is None:
                 row += ['', '', '']
             elif difference.count == 1:

@@ -90,6 +90,28 @@ def test_rows_compare_with_the_baseline_and_the_best_fixed_one_over_common_seeds
     assert text.splitlines()[1] == '|' + ' --- |' * len(head)
 
 
+@pytest.mark.parametrize(
+    ('trained', 'start', 'values', 'seeds'),
+    [
+        (False, 'model.pth', [50.0], 3),  # one finished model: a fixed kernel has one value in front of it
+        (False, 'model_{seed}.pth', [50.0], 1),
+        (False, None, [50.0], 1),
+        (True, 'model.pth', [50.0], 1),
+        (False, 'model.pth', [50.0, 50.5], 2),
+    ],
+)
+def test_a_fixed_kernel_in_front_of_one_finished_model_is_compared_in_every_seed(trained, start, values, seeds):
+    fixed = [dict(run_line('bilinear', s, v), trained=trained, start=start) for s, v in enumerate(values)]
+    ours = [dict(run_line('ours', s, 51.0 + s, 'DownsizeNet'), trained=True, start=start) for s in range(3)]
+    _, rows = compare_report.rows_of(fixed + ours, 'mIoU', 'bilinear')
+    kernel, own = rows
+    assert kernel[1] == str(len(values)) and own[1] == '3'  # as many as were run
+    expected = [51.0 + s - values[min(s, len(values) - 1)] for s in range(seeds)]
+    assert own[4] == f'{sum(expected) / seeds:+.2f}'
+    low, high = compare_report.paired_difference(expected, [0.0] * seeds).low, own[5]
+    assert high == ('one seed' if seeds == 1 else f'{low:+.2f} to {2 * sum(expected) / seeds - low:+.2f}')
+
+
 def test_a_baseline_that_is_the_best_fixed_one_is_named_once():
     head, _ = compare_report.rows_of(
         [run_line('bilinear', 0, 50.0), run_line('ours', 0, 51.0, 'X')], 'mIoU', 'bilinear'
