@@ -47,9 +47,8 @@ for name, balance in dict(balanced=0.5, balanced_1=1.0).items():
         downsizer=_base_.from_area, options={**once, 'model.class_balance': balance}
     )
 # On from the fit that ships, slowly, to keep what it has learned elsewhere.
-slow = {'optim_wrapper.paramwise_cfg.custom_keys': {'data_preprocessor.downsizer': dict(lr_mult=1.0)}}
 shipped = dict(type='DownsizeNet', pretrained='downsizenet_6x6_signed_voc2012')
-arms['shipped_positions_once'] = dict(downsizer=shipped, options={**once, **slow})
+arms['shipped_positions_once'] = dict(downsizer=shipped, options={**once, **_base_.slowly})
 # From the best fixed kernel, and drawn back to it: of what the fusion has learned 0.8 % decay in a step at the full rate.
 decayed = {
     **distilled,

@@ -26,5 +26,6 @@ learned = dict(
     muller=dict(type='MullerResizer'),
 )
 at_rates = {'optim_wrapper.paramwise_cfg.custom_keys': _base_.downsizer_rates}
+slowly = {'optim_wrapper.paramwise_cfg.custom_keys': {'data_preprocessor.downsizer': dict(lr_mult=1.0)}}
 # Each image in five positions, other ones than it is tested in (_shifts.py) but for the first: for the *_shifted_* configs.
 in_five_positions = {'train_dataloader.dataset.shifts': [(0, 0), (5, 9), (-9, 4), (-4, -8), (8, -6)]}
