@@ -42,6 +42,18 @@ twice, once = (
 for name in ('downsizenet_6x6_area', 'downsizenet_paper', 'talebi', 'talebi_bilinear', 'muller'):
     arms[f'{name}_positions'] = dict(downsizer=_base_.learned[name], options=twice)
     arms[f'{name}_positions_once'] = dict(downsizer=_base_.learned[name], options=once)
+# What the recipe's DownsizeNet is made of, one thing at a time.
+for name, setting in {
+    '4x4': dict(neighbors=4),
+    '8x8': dict(neighbors=8),
+    '1_conv': dict(num_convs=1),
+    '4_convs': dict(num_convs=4),
+    '8_channels': dict(channels=8),
+    '32_channels': dict(channels=32),
+    'softmax': dict(normalize='softmax'),
+    'distance_only': dict(texture=False),
+}.items():
+    arms[f'downsizenet_{name}_positions_once'] = dict(downsizer=dict(_base_.from_area, **setting), options=once)
 for name, balance in dict(balanced=0.5, balanced_1=1.0).items():
     arms[f'downsizenet_6x6_area_{name}_positions_once'] = dict(
         downsizer=_base_.from_area, options={**once, 'model.class_balance': balance}
