@@ -112,15 +112,18 @@ def by_arm(runs: Sequence[dict[str, Any]], metric: str) -> dict[str, dict[int, f
 
 def in_every_seed(runs: Sequence[dict[str, Any]], table: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
     """Return the table with fixed kernels in front of one finished model, which have one value, in the seeds of all arms."""
+    start, *others = {run.get('start') for run in runs}
+    if others or start is None or '{seed}' in start:
+        return table  # each seed may have a model of its own
     seeds = {run['seed'] for run in runs}
+    may_scatter = {
+        run['arm'] for run in runs if run['downsizer'].get('type') != 'FixedResizer' or run.get('trained') is not False
+    }
     filled = dict(table)
-    for arm, own in table.items():
-        of_arm = [run for run in runs if run['arm'] == arm]
-        fixed = all(run['downsizer'].get('type') == 'FixedResizer' and run.get('trained') is False for run in of_arm)
-        starts = {run.get('start') for run in runs}
-        one_model = len(starts) == 1 and '{seed}' not in (starts.pop() or '{seed}')
-        if fixed and one_model and len(set(own.values())) == 1:
-            filled[arm] = dict.fromkeys(seeds, next(iter(own.values())))
+    for arm in table.keys() - may_scatter:
+        values = set(table[arm].values())
+        if len(values) == 1:
+            filled[arm] = dict.fromkeys(seeds, values.pop())
     return filled
 
 

@@ -309,14 +309,10 @@ def test_an_arm_of_the_starts_and_rates_is_what_its_name_says() -> None:
         assert cfg.model.data_preprocessor.get('train_scale_factor') == ((0.3, 0.7) if ending == 'any' else None)
 
 
-def rates_of(config: str, arms: str) -> tuple[Any, dict[int, float]]:
+def rates_of(config: str, arms: str, name: str = 'downsizenet_6x6_area') -> tuple[Any, dict[int, float]]:
     """Return the model of a study with its downsizer, and the learning rates of its parameters, by id."""
     cfg = Config.fromfile(ROOT / f'configs/study/{config}.py')
-    arm = next(
-        arm
-        for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear')
-        if arm.name == 'downsizenet_6x6_area'
-    )
+    arm = next(arm for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear') if arm.name == name)
     cfg = config_of(cfg, arm, seed=0)
     init_default_scope('mmseg')
     model = MODELS.build(cfg.model)
@@ -342,6 +338,30 @@ def test_a_downsizer_is_trained_with_the_head_alone_at_the_rates_of_a_fit() -> N
     downsizer = model.data_preprocessor.downsizer
     for part, rate in ((downsizer.fusion, 8e-3), (downsizer.texture, 1e-3), (model.decode_head, 1e-3)):
         assert {rates[id(parameter)] for parameter in part.parameters()} == {rate}
+
+
+@pytest.mark.parametrize(
+    ('config', 'arms'),
+    [('voc2012_head_shifted_100', '_arms_head'), ('voc2012_finetuned_shifted_100', '_arms_finetuned')],
+)
+def test_a_slow_downsizer_learns_at_the_rate_of_the_head(config: str, arms: str) -> None:
+    model, rates = rates_of(config, arms, 'downsizenet_6x6_sharp_area_slow')
+    for part in (model.data_preprocessor.downsizer, model.decode_head):
+        got = {rates[id(parameter)] for parameter in part.parameters()}
+        assert got and all(rate == pytest.approx(1e-3) for rate in got)
+
+
+def test_arms_that_vary_what_a_downsizer_is_made_of_vary_one_thing() -> None:
+    arms = {arm.name: arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')}
+    recipe = arms['downsizenet_6x6_area_positions_once']
+    varied = {}
+    for name in ('4x4', '8x8', '1_conv', '4_convs', '8_channels', '32_channels', 'softmax', 'distance_only'):
+        arm = arms[f'downsizenet_{name}_positions_once']
+        assert arm.options == recipe.options
+        changed = {key: value for key, value in arm.downsizer.items() if recipe.downsizer.get(key) != value}
+        assert len(changed) == 1 and recipe.downsizer.keys() <= arm.downsizer.keys()
+        varied[name] = changed
+    assert varied['8x8'] == {'neighbors': 8} and varied['4_convs'] == {'num_convs': 4}
 
 
 def test_a_fine_tuned_downsizer_learns_fast_where_it_fuses_and_as_the_head_where_it_convolves() -> None:
