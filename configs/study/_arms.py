@@ -44,6 +44,7 @@ for name in ('downsizenet_6x6_area', 'downsizenet_paper', 'talebi', 'talebi_bili
     arms[f'{name}_positions_once'] = dict(downsizer=_base_.learned[name], options=once)
 # What the recipe's DownsizeNet is made of, one thing at a time.
 for name, setting in {
+    '2x2': dict(neighbors=2),
     '4x4': dict(neighbors=4),
     '8x8': dict(neighbors=8),
     '1_conv': dict(num_convs=1),
@@ -52,6 +53,10 @@ for name, setting in {
     '32_channels': dict(channels=32),
     'softmax': dict(normalize='softmax'),
     'distance_only': dict(texture=False),
+    'random_start': dict(start='random'),
+    'bilinear_start': dict(start='bilinear'),
+    'antialiased_start': dict(start='triangle'),
+    'sharp_area_start': dict(start='sharp_area'),
 }.items():
     arms[f'downsizenet_{name}_positions_once'] = dict(downsizer=dict(_base_.from_area, **setting), options=once)
 for name, balance in dict(balanced=0.5, balanced_1=1.0).items():

@@ -17,7 +17,7 @@ from mmdownsize.resizers import pretrained as files
 from mmdownsize.resizers.base import BaseResizer
 
 # By how much a scale factor may leave those that a downsizer was trained at before that is said. At 0.9 times (CamVid,
-# docs/study.md) one was as good as where it came from, at 1.6 times it was worse than every fixed kernel.
+# docs/study/one_position.md) one was as good as where it came from, at 1.6 times it was worse than every fixed kernel.
 TOLERANCE = 1.25
 
 Resizer = TypeVar('Resizer', bound='TrainableResizer')

@@ -355,13 +355,17 @@ def test_arms_that_vary_what_a_downsizer_is_made_of_vary_one_thing() -> None:
     arms = {arm.name: arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')}
     recipe = arms['downsizenet_6x6_area_positions_once']
     varied = {}
-    for name in ('4x4', '8x8', '1_conv', '4_convs', '8_channels', '32_channels', 'softmax', 'distance_only'):
+    shapes = ('2x2', '4x4', '8x8', '1_conv', '4_convs', '8_channels', '32_channels', 'softmax', 'distance_only')
+    starts = ('random_start', 'bilinear_start', 'antialiased_start', 'sharp_area_start')
+    for name in shapes + starts:
         arm = arms[f'downsizenet_{name}_positions_once']
         assert arm.options == recipe.options
         changed = {key: value for key, value in arm.downsizer.items() if recipe.downsizer.get(key) != value}
         assert len(changed) == 1 and recipe.downsizer.keys() <= arm.downsizer.keys()
         varied[name] = changed
     assert varied['8x8'] == {'neighbors': 8} and varied['4_convs'] == {'num_convs': 4}
+    assert varied['antialiased_start'] == {'start': 'triangle'}
+    assert len({str(changed) for changed in varied.values()}) == len(shapes + starts)
 
 
 def test_a_fine_tuned_downsizer_learns_fast_where_it_fuses_and_as_the_head_where_it_convolves() -> None:

@@ -53,8 +53,9 @@ def test_every_page_is_reached_from_the_first(site: Path) -> None:
     pages = {path.relative_to(ROOT / 'docs').with_suffix('.html') for path in (ROOT / 'docs').rglob('*.md')}
     pages = {page for page in pages if page.parts[0] != '_build'}
     linked = set(re.findall(r'href="([\w./]+\.html)', (site / 'index.html').read_text()))
-    top = {str(page) for page in pages if page.parent == Path('.')} - {'index.html'}
-    assert top <= linked and 'api/index.html' in linked
+    first = {str(page) for page in pages if page.parts[0] != 'api'} - {'index.html'}
+    assert 'study/rivals.html' in first
+    assert first <= linked and 'api/index.html' in linked
     reference = (site / 'api' / 'index.html').read_text()
     assert all(
         f'href="{page.name}' in reference for page in pages if page.parent == Path('api') and page.stem != 'index'
