@@ -63,6 +63,24 @@ for name, balance in dict(balanced=0.5, balanced_1=1.0).items():
     arms[f'downsizenet_6x6_area_{name}_positions_once'] = dict(
         downsizer=_base_.from_area, options={**once, 'model.class_balance': balance}
     )
+# As many steps as once, on images that never recur: of other sizes, cut elsewhere, mirrored. Nothing can be remembered of them.
+for suffix, (width, height), epochs in [('', (300, 300), 5), ('_camvid', (480, 360), 14)]:
+    varied_images = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations'),
+        dict(type='RandomResize', scale=(width, height), ratio_range=(1.0, 1.5), keep_ratio=False),
+        dict(type='RandomCrop', crop_size=(height, width)),
+        dict(type='RandomFlip', prob=0.5),
+        dict(type='PackSegInputs'),
+    ]
+    varied = {
+        **{name: value for name, value in distilled.items() if 'memory' not in name},
+        'train_dataloader.dataset.dataset.pipeline': varied_images,
+        'train_cfg.max_epochs': epochs,
+        'train_cfg.val_interval': epochs,
+        'param_scheduler.1.end': epochs,
+    }
+    arms[f'downsizenet_6x6_area_varied_images{suffix}'] = dict(downsizer=_base_.from_area, options=varied)
 # On from the fit that ships, slowly, to keep what it has learned elsewhere.
 shipped = dict(type='DownsizeNet', pretrained='downsizenet_6x6_signed_voc2012')
 arms['shipped_positions_once'] = dict(downsizer=shipped, options={**once, **_base_.slowly})

@@ -1,10 +1,12 @@
 """Every config loads and builds; those on real data take a training step and predict in the image file's coordinates."""
 
+import random
 import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -17,6 +19,7 @@ pytest.importorskip('mmseg')
 
 
 from mmdownsize.preprocessors.resizers import build_resizer
+from mmdownsize.registry import DATASETS
 from mmdownsize.resizers import DownsizeNet
 from tests.configs.catalogue import CONFIGS, FRAGMENTS, OF_THE_STUDY, PLAIN, REAL, ROOT, SIBLINGS, load, loader, stem
 from tools.compare_arms import config_of, load_arms
@@ -366,6 +369,31 @@ def test_arms_that_vary_what_a_downsizer_is_made_of_vary_one_thing() -> None:
     assert varied['8x8'] == {'neighbors': 8} and varied['4_convs'] == {'num_convs': 4}
     assert varied['antialiased_start'] == {'start': 'triangle'}
     assert len({str(changed) for changed in varied.values()}) == len(shapes + starts)
+
+
+@pytest.mark.parametrize(
+    ('real', 'arms', 'suffix', 'hw'),
+    [
+        (ROOT / 'configs/study/voc2012_shifted_100.py', '_arms', '', (300, 300)),
+        (ROOT / 'configs/study/camvid_shifted_108.py', '_arms', '_camvid', (360, 480)),
+        (ROOT / 'configs/study/voc2012_det_shifted_100.py', '_arms_det', '', (300, 300)),
+    ],
+    indirect=['real'],
+    ids=['voc2012', 'camvid', 'voc2012_det'],
+)
+def test_varied_images_are_other_ones_each_time_and_nothing_is_remembered_of_them(
+    real: Config, arms: str, suffix: str, hw: tuple[int, int]
+) -> None:
+    name = f'downsizenet_6x6_area_varied_images{suffix}'
+    (arm,) = (arm for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear') if arm.name == name)
+    cfg = config_of(real, arm, seed=0)
+    assert not {'memory_mb', 'memory_folder'} & cfg.model.keys()
+    assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[1].end
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    random.seed(0)
+    np.random.seed(0)
+    first, again = (dataset[1]['inputs'] for _ in range(2))
+    assert first.shape == again.shape == (3, *hw) and not torch.equal(first, again)
 
 
 def test_a_fine_tuned_downsizer_learns_fast_where_it_fuses_and_as_the_head_where_it_convolves() -> None:
