@@ -41,6 +41,12 @@ class Setting:
 SETTINGS = [
     Setting('VOC 2012, DeepLabv3+', 'study_positions', 'voc2012_shifted_100', 'downsizenet_6x6_area_positions'),
     Setting(
+        'the same, images that never recur',
+        'study_positions',
+        'voc2012_shifted_100',
+        'downsizenet_6x6_area_varied_images',
+    ),
+    Setting(
         'the same, once, classes balanced',
         'study_positions',
         'voc2012_shifted_100',

@@ -64,6 +64,7 @@ for name, balance in dict(balanced=0.5, balanced_1=1.0).items():
         downsizer=_base_.from_area, options={**once, 'model.class_balance': balance}
     )
 # As many steps as once, on images that never recur: of other sizes, cut elsewhere, mirrored. Nothing can be remembered of them.
+varied = {}
 for suffix, (width, height), epochs in [('', (300, 300), 5), ('_camvid', (480, 360), 14)]:
     varied_images = [
         dict(type='LoadImageFromFile'),
@@ -73,14 +74,19 @@ for suffix, (width, height), epochs in [('', (300, 300), 5), ('_camvid', (480, 3
         dict(type='RandomFlip', prob=0.5),
         dict(type='PackSegInputs'),
     ]
-    varied = {
+    varied[suffix] = {
         **{name: value for name, value in distilled.items() if 'memory' not in name},
         'train_dataloader.dataset.dataset.pipeline': varied_images,
         'train_cfg.max_epochs': epochs,
         'train_cfg.val_interval': epochs,
         'param_scheduler.1.end': epochs,
     }
-    arms[f'downsizenet_6x6_area_varied_images{suffix}'] = dict(downsizer=_base_.from_area, options=varied)
+    for name in ('downsizenet_6x6_area', 'downsizenet_6x6_area_distance_only', 'downsizenet_paper', 'talebi_bilinear'):
+        arms[f'{name}_varied_images{suffix}'] = dict(downsizer=_base_.learned[name], options=varied[suffix])
+# From an area mean that lies 2 source pixels further down and right, as fits come to lie: docs/study/recipe.md makes the file.
+displaced = dict(type='DownsizeNet', pretrained='work_dirs/study/area_displaced_2.safetensors')
+arms['downsizenet_displaced_varied_images'] = dict(downsizer=displaced, options=varied[''])
+arms['downsizenet_displaced_positions_once'] = dict(downsizer=displaced, options=once)
 # On from the fit that ships, slowly, to keep what it has learned elsewhere.
 shipped = dict(type='DownsizeNet', pretrained='downsizenet_6x6_signed_voc2012')
 arms['shipped_positions_once'] = dict(downsizer=shipped, options={**once, **_base_.slowly})

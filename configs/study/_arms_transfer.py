@@ -14,6 +14,9 @@ elsewhere = dict(
     positions_balanced_fitted_to_voc2012=dict(
         type='DownsizeNet', pretrained=fitted + '/voc2012_positions_balanced_{seed}.safetensors'
     ),
+    varied_images_fitted_to_voc2012=dict(
+        type='DownsizeNet', pretrained=fitted + '/voc2012_varied_images_{seed}.safetensors'
+    ),
     any_factor_fitted_to_voc2012=dict(type='DownsizeNet', pretrained=fitted + '/voc2012_any_{seed}.safetensors'),
     sharp_area_any_fitted_to_voc2012=dict(
         type='DownsizeNet', pretrained=fitted + '/voc2012_sharp_area_any_{seed}.safetensors'

@@ -181,6 +181,7 @@ def test_the_arms_of_the_study_build(name: str) -> None:
                 '_distance_only',
                 '_positions',
                 '_positions_balanced',
+                '_varied_images',
                 '_any',
                 '_sharp_area_any',
                 '_fcn_positions',

@@ -82,6 +82,7 @@ EPOCHS = {
     'voc2012_positions': '2',
     'voc2012_positions_balanced': '1',
     'voc2012_sharp_area_any': '1',
+    'voc2012_varied_images': '5',  # of images that never recur
 }
 
 
