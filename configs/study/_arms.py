@@ -83,10 +83,9 @@ for suffix, (width, height), epochs in [('', (300, 300), 5), ('_camvid', (480, 3
     }
     for name in ('downsizenet_6x6_area', 'downsizenet_6x6_area_distance_only', 'downsizenet_paper', 'talebi_bilinear'):
         arms[f'{name}_varied_images{suffix}'] = dict(downsizer=_base_.learned[name], options=varied[suffix])
-# From an area mean that lies 2 source pixels further down and right, as fits come to lie: docs/study/recipe.md makes the file.
-displaced = dict(type='DownsizeNet', pretrained='work_dirs/study/area_displaced_2.safetensors')
+# From an area mean that lies 2 source pixels further down and right, as fits come to lie (docs/study/recipe.md).
+displaced = dict(type='DownsizeNet', pretrained='docs/results/area_displaced_2.safetensors')
 arms['downsizenet_displaced_varied_images'] = dict(downsizer=displaced, options=varied[''])
-arms['downsizenet_displaced_positions_once'] = dict(downsizer=displaced, options=once)
 # On from the fit that ships, slowly, to keep what it has learned elsewhere.
 shipped = dict(type='DownsizeNet', pretrained='downsizenet_6x6_signed_voc2012')
 arms['shipped_positions_once'] = dict(downsizer=shipped, options={**once, **_base_.slowly})

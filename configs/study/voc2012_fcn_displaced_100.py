@@ -1,12 +1,7 @@
-# As voc2012_fcn_shifted_100.py, for fixed kernels that are displaced: the image alone lies 3 pixels further up and left in each
-# position, so that they read from 3 pixels further down and right, as downsizers that were fitted to this model do.
+# As voc2012_fcn_shifted_100.py, for fixed kernels that lie 3 source pixels
+# further down and right, as fits to this model do: see _shifts.py.
 _base_ = './voc2012_fcn_shifted_100.py'
 
-displaced = dict(
-    type='mmdownsize.ShiftedDataset',
-    dataset=_base_.val_dataloader.dataset.dataset,
-    shifts=[(-3, -3)],
-    move_labels=False,
-)
-val_dataloader = dict(dataset=dict(dataset=dict(_delete_=True, **displaced)))
+shown = _base_.val_dataloader.dataset.dataset
+val_dataloader = dict(dataset=dict(dataset=dict(_delete_=True, dataset=shown, shifts=[(-3, -3)], **_base_.image_alone)))
 test_dataloader = val_dataloader

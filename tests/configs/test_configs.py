@@ -2,6 +2,7 @@
 
 import random
 import re
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -393,8 +394,40 @@ def test_varied_images_are_other_ones_each_time_and_nothing_is_remembered_of_the
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     random.seed(0)
     np.random.seed(0)
-    first, again = (dataset[1]['inputs'] for _ in range(2))
-    assert first.shape == again.shape == (3, *hw) and not torch.equal(first, again)
+    shown = [dataset[1]['inputs'] for _ in range(4)]
+    assert {image.shape for image in shown} == {(3, *hw)}
+    for first, again in combinations(shown, 2):
+        assert not torch.equal(first, again) and not torch.equal(first, again.flip(2))
+
+
+@pytest.mark.parametrize(
+    ('real', 'by'),
+    [
+        (ROOT / f'configs/study/{name}.py', by)
+        for name, by in {
+            'voc2012_displaced_100': 2,
+            'voc2012_det_displaced_100': 2,
+            'camvid_displaced_108': 2,
+            'voc2012_fcn_displaced_100': 3,
+        }.items()
+    ],
+    indirect=['real'],
+    ids=['voc2012', 'voc2012_det', 'camvid', 'voc2012_fcn'],
+)
+def test_a_displaced_config_moves_the_image_and_not_its_labels(real: Config, by: int) -> None:
+    usual = Config.fromfile(str(real.filename).replace('displaced', 'shifted'))
+    there, here = (DATASETS.build(cfg.test_dataloader.dataset) for cfg in (real, usual))
+    assert len(there) == len(here) == 6 * len(here.dataset)
+    for position in (0, 1):
+        moved, still = (data[position * len(here.dataset)] for data in (there, here))
+        # What has lain there for a position's sake repeats the edge: look inside.
+        image = still['inputs'][:, 20:-20, 20:-20]
+        assert torch.equal(moved['inputs'][:, 20 - by : -20 - by, 20 - by : -20 - by], image)
+        if 'det' in real.filename:
+            boxes = [sample['data_samples'].gt_instances.bboxes for sample in (moved, still)]
+            torch.testing.assert_close(*[getattr(value, 'tensor', value) for value in boxes])
+        else:
+            assert torch.equal(*[sample['data_samples'].gt_sem_seg.data for sample in (moved, still)])
 
 
 def test_a_fine_tuned_downsizer_learns_fast_where_it_fuses_and_as_the_head_where_it_convolves() -> None:
