@@ -52,7 +52,7 @@ from mmdownsize.files import append_line, check_writable
 from mmdownsize.resizers.pretrained import find
 from mmdownsize.version import __version__
 from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
-from tools.compare_arms import Arm, config_of, load_arms, resolve_costs
+from tools.compare_arms import Arm, config_of, load_arms, only, resolve_costs
 from tools.compare_report import plot, print_report, read_log
 from tools.compare_results import last_metrics, training_losses
 from tools.compare_start import checkpoint_of, write_start
@@ -174,10 +174,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
         ValueError: If one of them is wrong.
     """
     arms = load_arms(args.arm, args.arms, args.baseline)
-    if args.only is not None:
-        unknown = set(args.only) - {arm.name for arm in arms}
-        if unknown:
-            raise ValueError(f'--only: no arm {", ".join(sorted(unknown))} among {", ".join(a.name for a in arms)}')
+    only(arms, args.only)
     cfg = read_config(args.config, args.cfg_options)
     if 'downsizer' not in cfg.get('model', {}).get('data_preprocessor', {}):
         raise ValueError(f'{args.config} has no model.data_preprocessor.downsizer to replace')
@@ -240,7 +237,7 @@ def run_all(
                 soft_wrap=True,
             )
     baseline = next(arm for arm in arms if arm.name == args.baseline)
-    wanted = [arm for arm in arms if args.only is None or arm.name in args.only]
+    wanted = only(arms, args.only)
     todo = []
     for seed in args.seeds:  # seed by seed: pairs are complete early
         checkpoint = checkpoint_of(args.start, seed)

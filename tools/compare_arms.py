@@ -55,7 +55,7 @@ def read_fragment(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return fragment.downsizer.to_dict(), fragment.get('downsizer_rates', Config()).to_dict()
 
 
-def load_arms(names: Sequence[str], path: Path | None, baseline: str) -> list[Arm]:
+def load_arms(names: Sequence[str], path: Path | None, baseline: str | None) -> list[Arm]:
     """Return the arms of the command line.
 
     Raises:
@@ -83,10 +83,22 @@ def load_arms(names: Sequence[str], path: Path | None, baseline: str) -> list[Ar
         raise ValueError(f'an arm is named twice: {", ".join(known_arms)}')
     if not arms:
         raise ValueError('no arms: give --arm or --arms')
-    for wanted in (baseline, *(arm.equal_cost_to for arm in arms if arm.equal_cost_to)):
+    for wanted in (*([baseline] if baseline else []), *(arm.equal_cost_to for arm in arms if arm.equal_cost_to)):
         if wanted not in known_arms:
             raise ValueError(f'no arm {wanted!r} among {", ".join(known_arms)}')
     return arms
+
+
+def only(arms: Sequence[Arm], names: Sequence[str] | None) -> list[Arm]:
+    """Return the arms of these names, in their own order; None: all.
+
+    Raises:
+        ValueError: If there is none of a name.
+    """
+    unknown = set(names or ()) - {arm.name for arm in arms}
+    if unknown:
+        raise ValueError(f'--only: no arm {", ".join(sorted(unknown))} among {", ".join(arm.name for arm in arms)}')
+    return [arm for arm in arms if names is None or arm.name in names]
 
 
 def downsizer_of(arm: Arm, seed: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
+from torch import nn
 
 from mmdownsize.checkpoints import CheckpointError, read_checkpoint
 from mmdownsize.files import write_whole
@@ -33,22 +34,31 @@ def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
     logger.setLevel('WARNING')  # or mmengine says of every weight what was done to it
     model.init_weights()
     logger.setLevel(level)
-    state = behind_preprocessor(model.state_dict())
     if checkpoint is not None:
-        loaded = read_checkpoint(checkpoint)
-        given = behind_preprocessor(loaded.get('state_dict', loaded))
-        fitting = {key: value for key, value in given.items() if shape_of(state, key) == shape_of(given, key)}
-        missing = model.load_state_dict(fitting, strict=False).missing_keys  # the model says what it can do without
-        wrong = sorted((given.keys() - fitting.keys()) | set(filter(is_behind_preprocessor, missing)))
-        if wrong:
-            raise CheckpointError(
-                f"{checkpoint} does not fit the config's model: {len(wrong)} of {len(state)} weights are missing, "
-                f'unknown or of another shape, such as {", ".join(wrong[:3])}'
-            )
-        state = given
+        load_behind_preprocessor(model, checkpoint)
+    state = behind_preprocessor(model.state_dict())
     content = io.BytesIO()
     torch.save(dict(state_dict=state, meta={}), content)
     write_whole(path, content.getvalue())
+
+
+def load_behind_preprocessor(model: nn.Module, checkpoint: Path) -> None:
+    """Load a checkpoint's weights, but for those of its preprocessor.
+
+    Raises:
+        CheckpointError: If the checkpoint is another model's.
+    """
+    state = behind_preprocessor(model.state_dict())
+    loaded = read_checkpoint(checkpoint)
+    given = behind_preprocessor(loaded.get('state_dict', loaded))
+    fitting = {key: value for key, value in given.items() if shape_of(state, key) == shape_of(given, key)}
+    missing = model.load_state_dict(fitting, strict=False).missing_keys  # the model says what it can do without
+    wrong = sorted((given.keys() - fitting.keys()) | set(filter(is_behind_preprocessor, missing)))
+    if wrong:
+        raise CheckpointError(
+            f"{checkpoint} does not fit the config's model: {len(wrong)} of {len(state)} weights are missing, "
+            f'unknown or of another shape, such as {", ".join(wrong[:3])}'
+        )
 
 
 def checkpoint_of(pattern: str | None, seed: int) -> Path | None:

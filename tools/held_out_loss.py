@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,17 +77,17 @@ def loaders(cfg: Config, images: int | None) -> dict[str, DataLoader[Any]]:
     return found
 
 
-def mean_loss(model: nn.Module, loader: DataLoader[Any], label: str) -> float:
-    """Return the mean over images of the model's loss, with the same random numbers every time."""
+def losses(model: nn.Module, loader: DataLoader[Any], label: str) -> tuple[list[float], list[int]]:
+    """Return the model's loss of every batch and how many images are in it, with the same random numbers every time."""
     set_random_seed(0)
-    total, count = 0.0, 0
+    found, counts = [], []
     with torch.no_grad():
         for batch in track(loader, label, transient=True):
             data = model.data_preprocessor(batch, True)
             loss, _ = model.parse_losses(model(**data, mode='loss'))
-            number = len(data['data_samples'])
-            total, count = total + float(loss) * number, count + number
-    return total / count
+            found.append(float(loss))
+            counts.append(len(data['data_samples']))
+    return found, counts
 
 
 def measure(cfg: Config, checkpoint: Path, images: int | None) -> dict[str, dict[str, float]]:
@@ -115,9 +116,10 @@ def measure(cfg: Config, checkpoint: Path, images: int | None) -> dict[str, dict
             raise ValueError(
                 f"{checkpoint} does not fit the config's model: {str(error).splitlines()[1].strip()}"
             ) from error
-        found[name] = {
-            kind: mean_loss(model, loader, f'{name}, {kind}') for kind, loader in loaders(cfg, images).items()
-        }
+        found[name] = {}
+        for kind, loader in loaders(cfg, images).items():
+            by_batch, counts = losses(model, loader, f'{name}, {kind}')
+            found[name][kind] = statistics.fmean(by_batch, counts)
     return found
 
 

@@ -28,6 +28,23 @@ def integer(name: str, value: Any, lowest: int, highest: int | None = None, othe
     return int(value)
 
 
+def integers(name: str, value: Any, of: str) -> tuple[int, int]:
+    """Return a pair of whole numbers, of either sign.
+
+    Args:
+        name: Of the argument.
+        value: What was given.
+        of: What the two are, for the message.
+
+    Raises:
+        ValueError: If it is none; True and 2.0 are no whole numbers either.
+    """
+    pair = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    if len(pair) != 2 or any(not isinstance(part, Integral) or isinstance(part, bool) for part in pair):
+        raise ValueError(f'{name} must be {of}, two whole numbers, got {value!r}')
+    return int(pair[0]), int(pair[1])
+
+
 def positive(name: str, value: Any) -> float:
     """Return a finite number above 0.
 

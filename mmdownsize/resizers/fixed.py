@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -44,6 +45,16 @@ def _resample(images: Tensor, dim: int, weights: Tensor, indices: Tensor) -> Ten
     return out
 
 
+def _moved(images: Tensor, shift: Sequence[int]) -> Tensor:
+    for dim, by in zip((2, 3), shift):
+        if by:
+            side = images.shape[dim]
+            if are_known(side) and abs(by) >= side:
+                raise ValueError(f'shift={tuple(shift)} leaves nothing of images of {tuple(images.shape[2:])}')
+            images = images.index_select(dim, (torch.arange(side, device=images.device) + by).clamp(0, side - 1))
+    return images
+
+
 class FixedResizer(BaseResizer):
     """Resize with a kernel that does not depend on the image.
 
@@ -56,14 +67,24 @@ class FixedResizer(BaseResizer):
         kernel: ``'nearest'``, ``'bilinear'``, ``'bicubic'``, ``'area'``, ``'sharp_area'`` or ``'lanczos'``.
         antialias: Stretch the kernel by the scale when downsizing. Only for bilinear, bicubic and lanczos: area and
             sharp_area cover all that an output pixel stands for as they are, and nearest has nothing to stretch.
+        shift: (down, right) in source px, integers: how much further in either direction every output pixel is read than where
+            it stands, the edge being repeated. Boxes and labels stay where they are. A finished model whose strides do not
+            divide its input says at one size what it says at another some pixels off, and a kernel that is moved as far
+            makes up for it; no label is needed to find out how far (``tools/rank_resizers.py``).
         init_cfg: Accepted for uniformity; there are no parameters.
 
     Raises:
-        ValueError: If there is no such kernel, or none with antialiasing, or ``antialias`` is not True or False.
+        ValueError: If there is no such kernel, or none with antialiasing, ``antialias`` is not True or False, or ``shift`` no
+            pair of integers; when an image is resized, if it is no longer than the shift.
     """
 
     def __init__(
-        self, *, kernel: str = 'bilinear', antialias: bool = False, init_cfg: dict[str, Any] | None = None
+        self,
+        *,
+        kernel: str = 'bilinear',
+        antialias: bool = False,
+        shift: Sequence[int] = (0, 0),
+        init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         modes = {**_TORCH, **_OURS}
@@ -72,9 +93,11 @@ class FixedResizer(BaseResizer):
             raise ValueError(f'antialias=True has no meaning for kernel={kernel!r}: leave it out')
         self.kernel = kernel
         self.antialias = antialias
+        self.shift = arguments.integers('shift', shift, '(down, right)')
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Resize checked images: see :meth:`forward`."""
+        images = _moved(images, self.shift)
         # Half precision holds 0..255 in steps of 1: sums are made in float32.
         source = images.float() if images.element_size() < 4 else images
         key = (self.kernel, self.antialias)
@@ -94,4 +117,6 @@ class FixedResizer(BaseResizer):
 
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""
-        return f'kernel={self.kernel!r}, antialias={self.antialias}'
+        return f'kernel={self.kernel!r}, antialias={self.antialias}' + (
+            f', shift={self.shift}' if any(self.shift) else ''
+        )

@@ -276,7 +276,9 @@ def test_a_head_is_trained_as_before_and_tested_in_six_positions() -> None:
         assert (dataset.type, len(set(dataset.shifts))) == ('mmdownsize.ShiftedDataset', 6)
         assert dataset.dataset == base[part].dataset
         shifted[part].dataset = base[part].dataset
-    assert {key: shifted[key] for key in shifted.keys() - Config.fromfile(ROOT / 'configs/study/_shifts.py').keys()} == dict(base)
+    assert {
+        key: shifted[key] for key in shifted.keys() - Config.fromfile(ROOT / 'configs/study/_shifts.py').keys()
+    } == dict(base)
 
 
 def test_the_rivals_are_fitted_as_the_recipe_is() -> None:

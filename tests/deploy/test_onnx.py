@@ -101,6 +101,7 @@ def test_downsizers_equal_the_preprocessor_at_other_sizes(name, target):
             for kernel in ('nearest', 'bilinear', 'bicubic', 'area', 'sharp_area', 'lanczos')
         ),
         *(FixedResizer(kernel=kernel, antialias=True) for kernel in ('bilinear', 'bicubic', 'lanczos')),
+        FixedResizer(kernel='sharp_area', shift=(2, -1)),
         disturbed(LearnedResizer(channels=4), 0.1),
         disturbed(MullerResizer()),
     ],

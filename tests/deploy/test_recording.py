@@ -76,6 +76,7 @@ def test_a_trace_holds_for_every_size(name, target):
             for kernel in ('nearest', 'bilinear', 'bicubic', 'area', 'sharp_area', 'lanczos')
         ),
         *(FixedResizer(kernel=kernel, antialias=True) for kernel in ('bilinear', 'bicubic', 'lanczos')),
+        FixedResizer(kernel='sharp_area', shift=(2, -1)),
         LearnedResizer(channels=4),
         MullerResizer(),
     ],

@@ -182,6 +182,40 @@ def test_gradcheck(mode):
     assert torch.autograd.gradcheck(lambda x: resizer(x, (7, 8)), (source,))
 
 
+@given(modes, sizes, sizes, st.integers(-6, 6), st.integers(-6, 6))
+def test_a_shift_reads_as_far_further_down_and_right(mode, src_hw, dst_hw, down, right):
+    kernel, antialias = mode
+    assume(abs(down) < src_hw[0] and abs(right) < src_hw[1])
+    source = images(src_hw)
+    rows = np.clip(np.arange(src_hw[0]) + down, 0, src_hw[0] - 1)
+    columns = np.clip(np.arange(src_hw[1]) + right, 0, src_hw[1] - 1)
+    moved = torch.from_numpy(source.numpy()[..., rows[:, None], columns])
+    out = FixedResizer(kernel=kernel, antialias=antialias, shift=(down, right))(source, dst_hw)
+    assert torch.equal(out, FixedResizer(kernel=kernel, antialias=antialias)(moved, dst_hw))
+
+
+def test_golden_shift():
+    ramp = torch.arange(9, dtype=torch.uint8).expand(1, 1, 9, 9)  # 0 .. 8 from left to right
+    resizer = FixedResizer(kernel='area', shift=(0, 2))
+    assert resizer(ramp.float(), (3, 3))[0, 0, 0].tolist() == pytest.approx([3, 6, 8])
+    assert resizer(ramp.mT.float(), (3, 3))[0, 0, :, 0].tolist() == pytest.approx(
+        [1, 4, 7]
+    )  # along the other axis: nothing
+    assert 'shift=(0, 2)' in repr(resizer) and 'shift' not in repr(FixedResizer())
+
+
+@pytest.mark.parametrize('shift', [2, (1,), (1, 2, 3), (1.0, 2), (True, 0), '12', None])
+def test_a_shift_that_is_no_pair_of_whole_numbers_is_refused(shift):
+    with pytest.raises(ValueError, match=r'shift must be \(down, right\), two whole numbers, got '):
+        FixedResizer(shift=shift)
+
+
+@pytest.mark.parametrize('shift', [(9, 0), (-9, 0), (0, 7), (0, -8)])
+def test_a_shift_as_long_as_the_image_is_refused(shift):
+    with pytest.raises(ValueError, match=r'shift=\(.*leaves nothing of images of \(9, 7\)'):
+        FixedResizer(shift=shift)(images((9, 7)), (4, 3))
+
+
 def test_unknown_kernels_are_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"'linear'.*nearest, bilinear, bicubic, area, sharp_area, lanczos"):
         FixedResizer(kernel='linear')
