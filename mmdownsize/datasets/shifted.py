@@ -38,8 +38,6 @@ class ShiftedDataset:
         dataset: The other data set, or its config. Its pipeline ends with packing: samples are dicts of ``inputs``, a tensor
             (C, H, W), and ``data_samples``.
         shifts: Pairs (down, right) in pixels of ``inputs``, integers, shorter than its sides.
-        move_labels: False: the image alone moves. It asks how far what a model says lies from where it should: a model that is
-            best with an image that is moved by some pixels says it so many pixels too far on the other side.
         ignore_index: What labels of classes have where the image has nothing.
         indices: Use only these samples of the other data set, or its first so many, each in every position: mmengine's
             ``BaseDataset`` has the same argument.
@@ -56,7 +54,6 @@ class ShiftedDataset:
         dataset: Any,
         shifts: Sequence[Sequence[int]],
         *,
-        move_labels: bool = True,
         ignore_index: int = 255,
         indices: int | Sequence[int] | None = None,
         lazy_init: bool = False,
@@ -74,7 +71,6 @@ class ShiftedDataset:
         if indices is not None:
             self.get_subset_(indices)
         self.shifts = pairs
-        self.move_labels = move_labels
         self.ignore_index = ignore_index
         if not lazy_init:
             self.full_init()
@@ -112,7 +108,7 @@ class ShiftedDataset:
         shift, hw = self.shifts[position], inputs.shape[1:]
         if any(abs(s) >= side for s, side in zip(shift, hw)):
             raise ValueError(f'shift {shift} leaves nothing of an image of {hw[0]}x{hw[1]} (height x width)')
-        labels = self._moved_labels(labels, shift, hw) if self.move_labels else labels.clone()
+        labels = self._moved_labels(labels, shift, hw)
         if 'img_id' in labels.metainfo_keys():
             labels.set_metainfo({'img_id': -1 - idx})  # no file of annotations has it
         return {**sample, 'inputs': _moved(inputs, shift), 'data_samples': labels}
