@@ -81,6 +81,18 @@ SETTINGS = [
     ),
     Setting('VOC 2012, ATSS: AP at 0.5', 'study_positions_det', 'voc2012_det_shifted_100', 'fitted_to_the_detector'),
     Setting(
+        'VOC 2012, DeepLabv3+, half the size',
+        'study_positions_half',
+        'voc2012_shifted_160',
+        'downsizenet_6x6_area_positions_once',
+    ),
+    Setting(
+        'CamVid, DeepLabv3+, half the size',
+        'study_positions_half_camvid',
+        'camvid_shifted_192',
+        'downsizenet_6x6_area_positions_once',
+    ),
+    Setting(
         'CamVid, fitted to VOC 2012', 'study_positions_camvid', 'camvid_shifted_108', 'positions_fitted_to_voc2012'
     ),
     Setting(
