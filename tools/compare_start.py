@@ -34,16 +34,17 @@ def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
     logger.setLevel('WARNING')  # or mmengine says of every weight what was done to it
     model.init_weights()
     logger.setLevel(level)
-    if checkpoint is not None:
-        load_behind_preprocessor(model, checkpoint)
-    state = behind_preprocessor(model.state_dict())
+    if checkpoint is None:
+        state = behind_preprocessor(model.state_dict())
+    else:
+        state = load_behind_preprocessor(model, checkpoint)
     content = io.BytesIO()
     torch.save(dict(state_dict=state, meta={}), content)
     write_whole(path, content.getvalue())
 
 
-def load_behind_preprocessor(model: nn.Module, checkpoint: Path) -> None:
-    """Load a checkpoint's weights, but for those of its preprocessor.
+def load_behind_preprocessor(model: nn.Module, checkpoint: Path) -> dict[str, torch.Tensor]:
+    """Load a checkpoint's weights, but for those of its preprocessor, and return them.
 
     Raises:
         CheckpointError: If the checkpoint is another model's.
@@ -59,6 +60,7 @@ def load_behind_preprocessor(model: nn.Module, checkpoint: Path) -> None:
             f"{checkpoint} does not fit the config's model: {len(wrong)} of {len(state)} weights are missing, "
             f'unknown or of another shape, such as {", ".join(wrong[:3])}'
         )
+    return given
 
 
 def checkpoint_of(pattern: str | None, seed: int) -> Path | None:
