@@ -34,9 +34,8 @@ def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
     logger.setLevel('WARNING')  # or mmengine says of every weight what was done to it
     model.init_weights()
     logger.setLevel(level)
-    if checkpoint is None:
-        state = behind_preprocessor(model.state_dict())
-    else:
+    state = behind_preprocessor(model.state_dict())
+    if checkpoint is not None:
         state = load_behind_preprocessor(model, checkpoint)
     content = io.BytesIO()
     torch.save(dict(state_dict=state, meta={}), content)
