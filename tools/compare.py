@@ -52,7 +52,7 @@ from mmdownsize.files import append_line, check_writable
 from mmdownsize.resizers.pretrained import find
 from mmdownsize.version import __version__
 from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
-from tools.compare_arms import Arm, config_of, load_arms, only, resolve_costs
+from tools.compare_arms import Arm, check_replaceable, config_of, load_arms, only, resolve_costs
 from tools.compare_report import plot, print_report, read_log
 from tools.compare_results import last_metrics, training_losses
 from tools.compare_start import checkpoint_of, write_start
@@ -176,8 +176,7 @@ def run(args: argparse.Namespace, console: Console) -> None:
     arms = load_arms(args.arm, args.arms, args.baseline)
     only(arms, args.only)
     cfg = read_config(args.config, args.cfg_options)
-    if 'downsizer' not in cfg.get('model', {}).get('data_preprocessor', {}):
-        raise ValueError(f'{args.config} has no model.data_preprocessor.downsizer to replace')
+    check_replaceable(cfg, args.config)
     if args.subset is not None and args.subset < 1:
         raise ValueError(f'--subset must be at least 1, got {args.subset}')
     if args.workers is not None and args.workers < 0:

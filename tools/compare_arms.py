@@ -101,6 +101,16 @@ def only(arms: Sequence[Arm], names: Sequence[str] | None) -> list[Arm]:
     return [arm for arm in arms if names is None or arm.name in names]
 
 
+def check_replaceable(cfg: Config, path: Path) -> None:
+    """Check that there is a downsizer that those of the arms take the place of.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if 'downsizer' not in cfg.get('model', {}).get('data_preprocessor', {}):
+        raise ValueError(f'{path} has no model.data_preprocessor.downsizer to replace')
+
+
 def downsizer_of(arm: Arm, seed: int) -> dict[str, Any]:
     """Return an arm's downsizer, with the seed in the place of '{seed}' in the name of a trained one."""
     if not isinstance(arm.downsizer.get('pretrained'), str):

@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     args = parse_args(argv)
     MMLogger.get_current_instance().setLevel('ERROR')
-    with in_one_line(*WRONG_SETTINGS, FileNotFoundError):
+    with in_one_line(*WRONG_SETTINGS):
         if args.images is not None and args.images < 1:
             raise ValueError(f'--images must be at least 1, got {args.images}')
         found = measure(read_config(args.config, args.cfg_options), args.checkpoint, args.images)

@@ -27,7 +27,7 @@ from rich.table import Table
 
 from mmdownsize.registry import MODELS
 from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
-from tools.compare_arms import Arm, config_of, load_arms, only
+from tools.compare_arms import Arm, check_replaceable, config_of, load_arms, only
 from tools.compare_report import paired_difference
 from tools.compare_start import load_behind_preprocessor
 from tools.held_out_loss import loaders, losses
@@ -77,10 +77,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     args = parse_args(argv)
     MMLogger.get_current_instance().setLevel('ERROR')
-    with in_one_line(*WRONG_SETTINGS, FileNotFoundError):
+    with in_one_line(*WRONG_SETTINGS):
         if args.images is not None and args.images < 2:
             raise ValueError(f'--images must be at least 2, or there is no interval, got {args.images}')
         cfg = read_config(args.config, args.cfg_options)
+        check_replaceable(cfg, args.config)
         arms = only(load_arms(args.arm, args.arms, baseline=None), args.only)
         raised = [arm.name for arm in arms if arm.equal_cost_to]
         if raised:

@@ -67,6 +67,13 @@ def write_data(root: Path) -> Path:
     return root
 
 
+def write_training(folder: Path) -> tuple[Path, Path]:
+    """Write the images and a config that trains on them by epochs; return the config's path and the images' folder."""
+    data = folder / 'data'
+    data.mkdir()
+    return write_config(folder / 'config.py', write_data(data), by_epoch=True, seed=0, workers=0), data
+
+
 def write_config(path: Path, data: Path, *, by_epoch: bool, seed: int | None, workers: int) -> Path:
     """Write a config for them."""
     epoch = IMAGES // BATCH

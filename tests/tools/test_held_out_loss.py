@@ -14,7 +14,7 @@ pytest.importorskip('mmseg')
 from mmseg.structures import SegDataSample
 
 from mmdownsize.registry import MODELS
-from tests.tools.small_training import IMAGES, write_config, write_data
+from tests.tools.small_training import IMAGES, write_training
 from tools import held_out_loss
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
@@ -24,9 +24,7 @@ TRAINED_ON = [0, 2, 4, 5]
 @pytest.fixture
 def training(tmp_path: Path) -> tuple[Config, Path, Path]:
     """A config that trains on some of the images, a checkpoint of it with a downsizer that has moved, and the images."""
-    data = tmp_path / 'data'
-    data.mkdir()
-    path = write_config(tmp_path / 'config.py', write_data(data), by_epoch=True, seed=0, workers=0)
+    path, data = write_training(tmp_path)
     cfg = Config.fromfile(path)
     cfg.train_dataloader.dataset = dict(
         type='RepeatDataset', times=2, dataset=dict(cfg.train_dataloader.dataset, pipeline=PIPELINE, indices=TRAINED_ON)

@@ -12,7 +12,7 @@ from scipy import stats
 pytest.importorskip('mmseg')
 
 from mmdownsize.registry import MODELS
-from tests.tools.small_training import IMAGES, write_config, write_data
+from tests.tools.small_training import IMAGES, write_training
 from tests.tools.test_held_out_loss import PIPELINE, loss_of
 from tools import rank_resizers
 from tools.compare_arms import load_arms
@@ -27,9 +27,7 @@ ARMS = {
 @pytest.fixture
 def finished(tmp_path: Path) -> tuple[Config, Path, Path]:
     """A config, a checkpoint of its model behind another downsizer than any arm's, and the folder of the images."""
-    data = tmp_path / 'data'
-    data.mkdir()
-    path = write_config(tmp_path / 'config.py', write_data(data), by_epoch=True, seed=0, workers=0)
+    path, data = write_training(tmp_path)
     cfg = Config.fromfile(path)
     cfg.train_dataloader.dataset.pipeline = PIPELINE
     cfg.dump(path)
@@ -80,7 +78,7 @@ def test_from_the_command_line(finished: tuple[Config, Path, Path], capsys: pyte
 
 
 def test_bad_input(finished: tuple[Config, Path, Path]) -> None:
-    _, checkpoint, _ = finished
+    cfg, checkpoint, _ = finished
     folder = checkpoint.parent
     config, arms = str(folder / 'config.py'), str(folder / 'arms.py')
     with pytest.raises(SystemExit, match=r'--images must be at least 2.*got 1'):
@@ -93,6 +91,10 @@ def test_bad_input(finished: tuple[Config, Path, Path]) -> None:
         rank_resizers.main([config, 'nowhere.pth', '--arms', arms])
     with pytest.raises(SystemExit, match=r"does not fit the config's model: .* such as decode_head"):
         rank_resizers.main([config, str(checkpoint), '--arms', arms, '--cfg-options', 'model.decode_head.channels=5'])
+    with pytest.raises(SystemExit, match=r'plain\.py has no model\.data_preprocessor\.downsizer to replace'):
+        cfg.model.data_preprocessor.pop('downsizer')
+        cfg.dump(folder / 'plain.py')
+        rank_resizers.main([str(folder / 'plain.py'), str(checkpoint), '--arms', arms])
     (folder / 'raised.py').write_text("arms = dict(a=dict(downsizer=dict(type='FixedResizer'), equal_cost_to='a'))\n")
     with pytest.raises(SystemExit, match=r'equal_cost_to has no meaning here.*leave out a'):
         rank_resizers.main([config, str(checkpoint), '--arms', str(folder / 'raised.py')])
