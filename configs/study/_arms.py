@@ -17,8 +17,7 @@ arms['downsizenet_paper_untrained'] = dict(downsizer=_base_.learned['downsizenet
 balanced = {**distilled, 'model.class_balance': 0.5}
 arms['downsizenet_6x6_area_balanced'] = dict(downsizer=_base_.from_area, options=balanced)
 # Short and middle schedules, for the transfer (_arms_retrained.py); the long one has ten epochs.
-for name, epochs in dict(short=1, middle=3).items():
-    schedule = {'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': epochs, 'param_scheduler.1.end': epochs}
+for name, schedule in dict(short=_base_.epochs.one, middle=_base_.epochs.three).items():
     arms[f'downsizenet_6x6_area_balanced_{name}'] = dict(downsizer=_base_.from_area, options={**balanced, **schedule})
 # Tried against what a fit learns of its images alone: target sizes that vary a little, and a longer average of weights that
 # keep moving.
@@ -28,17 +27,9 @@ arms['downsizenet_6x6_area_balanced_near'] = dict(downsizer=_base_.from_area, op
 arms['downsizenet_6x6_area_averaged'] = dict(downsizer=_base_.from_area, options=averaged)
 arms['downsizenet_6x6_area_averaged_near'] = dict(downsizer=_base_.from_area, options={**averaged, **near})
 # Each image in five positions, ten times in all (as in ten epochs) or five, for the *_shifted_* configs: the recipe, its rivals.
-twice, once = (
-    {
-        **distilled,
-        **_base_.in_five_positions,
-        'model.memory_mb': 1200,
-        'train_cfg.max_epochs': epochs,
-        'train_cfg.val_interval': epochs,
-        'param_scheduler.1.end': epochs,
-    }
-    for epochs in (2, 1)
-)
+positions = {**distilled, **_base_.in_five_positions, 'model.memory_mb': 1200}
+twice = {**positions, **_base_.epochs.two}
+once = {**positions, **_base_.epochs.one}
 for name in ('downsizenet_6x6_area', 'downsizenet_paper', 'talebi', 'talebi_bilinear', 'muller'):
     arms[f'{name}_positions'] = dict(downsizer=_base_.learned[name], options=twice)
     arms[f'{name}_positions_once'] = dict(downsizer=_base_.learned[name], options=once)
@@ -65,7 +56,10 @@ for name, balance in dict(balanced=0.5, balanced_1=1.0).items():
     )
 # As many steps as once, on images that never recur: of other sizes, cut elsewhere, mirrored. Nothing can be remembered of them.
 varied = {}
-for suffix, (width, height), epochs in [('', (300, 300), 5), ('_camvid', (480, 360), 14)]:
+for suffix, (width, height), schedule in [
+    ('', (300, 300), _base_.epochs.five),
+    ('_camvid', (480, 360), _base_.epochs.fourteen),
+]:
     varied_images = [
         dict(type='LoadImageFromFile'),
         dict(type='LoadAnnotations'),
@@ -77,9 +71,7 @@ for suffix, (width, height), epochs in [('', (300, 300), 5), ('_camvid', (480, 3
     varied[suffix] = {
         **{name: value for name, value in distilled.items() if 'memory' not in name},
         'train_dataloader.dataset.dataset.pipeline': varied_images,
-        'train_cfg.max_epochs': epochs,
-        'train_cfg.val_interval': epochs,
-        'param_scheduler.1.end': epochs,
+        **schedule,
     }
     for name in ('downsizenet_6x6_area', 'downsizenet_6x6_area_distance_only', 'downsizenet_paper', 'talebi_bilinear'):
         arms[f'{name}_varied_images{suffix}'] = dict(downsizer=_base_.learned[name], options=varied[suffix])

@@ -3,9 +3,8 @@
 _base_ = './_arms.py'
 
 # With voc2012_frozen_100.py; and about as many steps with voc2012_shifted_100.py: each image once in each of five positions.
-four_epochs = {**_base_.distilled, 'train_cfg.max_epochs': 4, 'train_cfg.val_interval': 4, 'param_scheduler.1.end': 4}
 schedules = {
-    '': four_epochs,
+    '': {**_base_.distilled, **_base_.epochs.four},
     '_positions': _base_.once,
     # At all factors of 0.3 to 0.7, drawn for each batch, not at the one that it is tested at.
     '_any': {**_base_.once, 'model.data_preprocessor.train_scale_factor': (0.3, 0.7)},

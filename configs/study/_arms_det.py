@@ -16,11 +16,5 @@ varied_images = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
 ]
-varied = {
-    **_base_.at_rates,
-    'train_dataloader.dataset.dataset.pipeline': varied_images,
-    'train_cfg.max_epochs': 5,
-    'train_cfg.val_interval': 5,
-    'param_scheduler.1.end': 5,
-}
+varied = {**_base_.at_rates, 'train_dataloader.dataset.dataset.pipeline': varied_images, **_base_.epochs.five}
 arms['downsizenet_6x6_area_varied_images'] = dict(downsizer=_base_.from_area, options=varied)

@@ -27,5 +27,10 @@ learned = dict(
 )
 at_rates = {'optim_wrapper.paramwise_cfg.custom_keys': _base_.downsizer_rates}
 slowly = {'optim_wrapper.paramwise_cfg.custom_keys': {'data_preprocessor.downsizer': dict(lr_mult=1.0)}}
+# As many epochs as the name says, with one validation at their end; the rate falls from the first to the last of them.
+epochs = {
+    name: {'train_cfg.max_epochs': number, 'train_cfg.val_interval': number, 'param_scheduler.1.end': number}
+    for name, number in dict(one=1, two=2, three=3, four=4, five=5, fourteen=14).items()
+}
 # Each image in five positions, other ones than it is tested in (_shifts.py) but for the first: for the *_shifted_* configs.
 in_five_positions = {'train_dataloader.dataset.shifts': [(0, 0), (5, 9), (-9, 4), (-4, -8), (8, -6)]}
