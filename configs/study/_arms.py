@@ -30,7 +30,7 @@ arms['downsizenet_6x6_area_averaged_near'] = dict(downsizer=_base_.from_area, op
 positions = {**distilled, **_base_.in_five_positions, 'model.memory_mb': 1200}
 twice = {**positions, **_base_.epochs.two}
 once = {**positions, **_base_.epochs.one}
-for name in ('downsizenet_6x6_area', 'downsizenet_paper', 'talebi', 'talebi_bilinear', 'muller'):
+for name in ('downsizenet_6x6_area', 'downsizenet_6x6_bicubic', 'downsizenet_paper', 'talebi', 'talebi_bilinear', 'muller'):
     arms[f'{name}_positions'] = dict(downsizer=_base_.learned[name], options=twice)
     arms[f'{name}_positions_once'] = dict(downsizer=_base_.learned[name], options=once)
 # What the recipe's DownsizeNet is made of, one thing at a time.
@@ -51,9 +51,10 @@ for name, setting in {
 }.items():
     arms[f'downsizenet_{name}_positions_once'] = dict(downsizer=dict(_base_.from_area, **setting), options=once)
 for name, balance in dict(balanced=0.5, balanced_1=1.0).items():
-    arms[f'downsizenet_6x6_area_{name}_positions_once'] = dict(
-        downsizer=_base_.from_area, options={**once, 'model.class_balance': balance}
-    )
+    for start in ('area', 'bicubic'):
+        arms[f'downsizenet_6x6_{start}_{name}_positions_once'] = dict(
+            downsizer=_base_.learned[f'downsizenet_6x6_{start}'], options={**once, 'model.class_balance': balance}
+        )
 # As many steps as once, on images that never recur: of other sizes, cut elsewhere, mirrored. Nothing can be remembered of them.
 varied = {}
 for suffix, (width, height), schedule in [
