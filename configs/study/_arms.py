@@ -30,7 +30,14 @@ arms['downsizenet_6x6_area_averaged_near'] = dict(downsizer=_base_.from_area, op
 positions = {**distilled, **_base_.in_five_positions, 'model.memory_mb': 1200}
 twice = {**positions, **_base_.epochs.two}
 once = {**positions, **_base_.epochs.one}
-for name in ('downsizenet_6x6_area', 'downsizenet_6x6_bicubic', 'downsizenet_paper', 'talebi', 'talebi_bilinear', 'muller'):
+for name in (
+    'downsizenet_6x6_area',
+    'downsizenet_6x6_bicubic',
+    'downsizenet_paper',
+    'talebi',
+    'talebi_bilinear',
+    'muller',
+):
     arms[f'{name}_positions'] = dict(downsizer=_base_.learned[name], options=twice)
     arms[f'{name}_positions_once'] = dict(downsizer=_base_.learned[name], options=once)
 # What the recipe's DownsizeNet is made of, one thing at a time.
