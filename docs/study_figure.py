@@ -68,13 +68,7 @@ SETTINGS = [
         'downsizenet_6x6_area_positions_once',
     ),
     Setting(
-        'the same, half balanced, by batch',
-        'study_positions_camvid_third',
-        'camvid_shifted_108',
-        'downsizenet_6x6_area_balanced_positions_once',
-    ),
-    Setting(
-        'the same, balanced, by batch',
+        'the same third model, classes balanced',
         'study_positions_camvid_third',
         'camvid_shifted_108',
         'downsizenet_6x6_area_balanced_1_positions_once',
@@ -91,6 +85,12 @@ SETTINGS = [
         'study_positions_half_camvid',
         'camvid_shifted_192',
         'downsizenet_6x6_area_positions_once',
+    ),
+    Setting(
+        'CamVid, third model, half, balanced',
+        'study_positions_half_camvid_third',
+        'camvid_shifted_192',
+        'downsizenet_6x6_area_balanced_1_positions_once',
     ),
     Setting(
         'CamVid, fitted to VOC 2012', 'study_positions_camvid', 'camvid_shifted_108', 'positions_fitted_to_voc2012'

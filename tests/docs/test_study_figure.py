@@ -9,8 +9,6 @@ from docs import study_figure
 from docs.study_figure import ROOT, SETTINGS, Setting, differences, written
 from tools.compare_report import paired_difference
 
-OF_THREE_FITS = ('a third CamVid model', 'the same, balanced, by batch')  # of all others there are five
-
 
 def test_the_page_has_the_table_of_the_runs() -> None:
     assert study_figure.table() in (ROOT / 'docs' / 'study.md').read_text()
@@ -23,7 +21,7 @@ def test_a_fixed_kernel_has_one_value_and_the_best_usual_one_is_in_front_of_the_
     assert [key for key, _, _ in rows] == ['bilinear', 'usual', 'sharp_area'] and usual != 'sharp_area'
     assert best <= bilinear  # the better the rival, the less there is between
     for _, own, difference in rows:
-        assert len(own) == difference.count >= (3 if setting.title in OF_THREE_FITS else 5)
+        assert len(own) == difference.count >= 5
         low, high = stats.t.interval(0.95, len(own) - 1, difference.mean, stats.sem(own))
         assert (difference.mean, difference.low, difference.high) == pytest.approx((statistics.fmean(own), low, high))
 
