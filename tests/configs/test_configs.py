@@ -287,8 +287,9 @@ def test_the_rivals_are_fitted_as_the_recipe_is() -> None:
         if arm.name.endswith(('_positions', '_positions_once')):
             fits[arm.name] = config_of(base, arm, seed=0).to_dict()
             fits[arm.name]['model']['data_preprocessor'].pop('downsizer')
-    for balanced, share in dict(balanced=0.5, balanced_1=1.0).items():
-        assert fits[f'downsizenet_6x6_area_{balanced}_positions_once']['model'].pop('class_balance') == share
+    for start in ('area', 'bicubic'):
+        for balanced, share in dict(balanced=0.5, balanced_1=1.0).items():
+            assert fits[f'downsizenet_6x6_{start}_{balanced}_positions_once']['model'].pop('class_balance') == share
     rates = [fits[f'{name}_positions_once']['optim_wrapper'] for name in ('shipped', 'downsizenet_6x6_area')]
     assert rates[0].pop('paramwise_cfg')['custom_keys'] == {'data_preprocessor.downsizer': {'lr_mult': 1.0}}
     rates[0]['paramwise_cfg'] = rates[1]['paramwise_cfg']
