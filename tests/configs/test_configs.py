@@ -402,6 +402,20 @@ def test_varied_images_are_other_ones_each_time_and_nothing_is_remembered_of_the
         assert not torch.equal(first, again) and not torch.equal(first, again.flip(2))
 
 
+@pytest.mark.parametrize(
+    ('arms', 'name', 'epochs'),
+    [
+        ('_arms', 'downsizenet_6x6_area_varied_images', 5),
+        ('_arms', 'downsizenet_6x6_area_varied_images_camvid', 14),
+        ('_arms_det', 'downsizenet_6x6_area_varied_images', 5),
+    ],
+)
+def test_images_that_never_recur_are_as_many_as_those_in_five_positions(arms: str, name: str, epochs: int) -> None:
+    (arm,) = [arm for arm in load_arms([], ROOT / f'configs/study/{arms}.py', None) if arm.name == name]
+    ends = ('train_cfg.max_epochs', 'train_cfg.val_interval', 'param_scheduler.1.end')
+    assert [arm.options[end] for end in ends] == [epochs] * 3
+
+
 def test_the_moved_kernels_are_the_fixed_ones_and_lie_elsewhere() -> None:
     fixed = {arm.name: arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')}
     moved = load_arms([], ROOT / 'configs/study/_arms_moved.py', None)
