@@ -71,3 +71,9 @@ def in_words(error: Exception) -> str:
     said = lines[-1].strip() if 'Traceback' in str(error) else ' '.join(line.strip() for line in lines)
     # A KeyError of Python's is the bare key, and an AssertionError may be nothing.
     return said if isinstance(error, ValueError | OSError) else f'{type(error).__name__}: {said}'
+
+
+def name_of(settings: dict[str, Any]) -> str:
+    """Return the name of the class that a config is of, without a registry's scope."""
+    kind = settings['type']
+    return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]

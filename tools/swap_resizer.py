@@ -1,16 +1,19 @@
 """Put a downsizer into a config of mmdet or mmsegmentation, and explain every edit.
 
-python tools/swap_resizer.py CONFIG [--out FILE] [--downsizer FRAGMENT] [--scale-factor F | --scale W H | --take-resize] [--check]
+python tools/swap_resizer.py CONFIG [--out FILE] [--downsizer FRAGMENT] [--scale-factor F | --scale W H | --take-resize]
+    [--fit CHECKPOINT] [--check]
 
 CONFIG is a file or a name such as mmdet::detr/detr_r50_8xb2-150e_coco.py. The edited config is a few lines over it,
 printed or written to --out. --take-resize moves the last Resize of the pipelines into the preprocessor, which then
-downsizes straight from the image file's resolution. --check builds the result and computes losses, gradients and a
+downsizes straight from the image file's resolution. --fit writes how a downsizer is fitted to a finished model, of which
+nothing is trained: the study's recipe. --check builds the result and computes losses, gradients and a
 prediction on made-up data.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,14 +29,16 @@ from rich.console import Console
 
 from mmdownsize.files import write_whole
 from mmdownsize.geometry import TargetSize
-from tools.command_line import WRONG_SETTINGS, in_one_line, in_words, read_config
+from tools.command_line import WRONG_SETTINGS, in_one_line, in_words, name_of, read_config
 from tools.compare_arms import read_fragment
 from tools.swap_check import check
+from tools.swap_fit import check_fit, fit_changes
 
 SWAPS = {
     'DetDataPreprocessor': ('mmdownsize.DetDownsizePreprocessor', 'mmdet'),
     'SegDataPreProcessor': ('mmdownsize.SegDownsizePreprocessor', 'mmseg'),
 }
+DOWNSIZER, FITTED = 'downsizenet_2x2', 'downsizenet_6x6_signed'
 DRAWN = ('RandomResize', 'RandomChoiceResize', 'ResizeShortestEdge')
 SIZED = (
     'RandomCrop',
@@ -65,8 +70,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('config', help='config file, or PACKAGE::NAME of one that mmdet or mmsegmentation ships')
     parser.add_argument('--out', type=Path, help='write the edited config there instead of printing it')
     parser.add_argument(
-        '--downsizer', default='downsizenet_2x2', metavar='FRAGMENT', help='one of configs/_base_/downsize'
+        '--downsizer',
+        metavar='FRAGMENT',
+        help=f'one of configs/_base_/downsize (default: {DOWNSIZER}, with --fit {FITTED})',
     )
+    parser.add_argument('--fit', metavar='CHECKPOINT', help='train nothing but the downsizer, to this finished model')
     target = parser.add_mutually_exclusive_group()
     target.add_argument('--scale-factor', type=float, help='relative to what the pipeline delivers (default: 0.5)')
     target.add_argument('--scale', type=int, nargs=2, metavar=('W', 'H'), help='size in px')
@@ -168,12 +176,6 @@ def draw_in_the_downsizer(
     return dict(batch_augments=[a for a in augments if a not in drawing], train_scale_factor=(low, high))
 
 
-def name_of(settings: dict[str, Any]) -> str:
-    """Return the name of the class that a config is of, without a registry's scope."""
-    kind = settings['type']
-    return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
-
-
 def delivered_height(cfg: Config) -> int | None:
     """Return the height in px of the images to train on, as the outermost Resize sets it; None if there is none."""
     node = cfg.get('train_dataloader') or {}
@@ -227,19 +229,37 @@ def swap_resizer(
     described = ', '.join(f'{key}={value}' for key, value in target.items())
     swap.notes = [
         f'model.data_preprocessor.type: {kind} -> {SWAPS[name][0]}; it keeps all its other settings',
-        f'downsizer={downsizer["type"]}, trained with the model and part of its checkpoints; {described}',
+        f'downsizer={downsizer["type"]}, a part of the model and of its checkpoints; {described}',
         *swap.notes,
     ]
     if rates:
         swap.changes['optim_wrapper'] = {'paramwise_cfg': {'custom_keys': rates}}
         multiples = ', '.join(f'{key.rpartition(".")[2]} {rate["lr_mult"]:g}' for key, rate in rates.items())
         swap.notes.append(f'the downsizer learns at multiples of the learning rate: {multiples}')
+    cut = any(name_of(step) == 'RandomCrop' for path, steps in pipelines(cfg) if 'train' in path[0] for step in steps)
+    if cut and 'scale' in target:
+        swap.notes.append(
+            f'RandomCrop in the training pipeline: what it cuts out is resized to scale={target["scale"]}, as whole images are, '
+            'by another factor; --scale-factor would be the same for both'
+        )
     divisor = preprocessor.get('pad_size_divisor', 1)
     if divisor > 1:
         swap.notes.append(f'pad_size_divisor={divisor} now pads the downsized image: lower it where that is much')
     if isinstance(preprocessor.get('size'), Sequence):
         swap.notes.append(f'size={tuple(preprocessor["size"])} stays the size before downsizing and is scaled with it')
     return swap
+
+
+def add_fit(swap: Swap, cfg: Config, checkpoint: str, rates: dict[str, Any]) -> None:
+    """Have nothing but the downsizer trained, in front of a finished model."""
+    swapped = copy.deepcopy(cfg)
+    swapped.merge_from_dict(copy.deepcopy(swap.changes))
+    changes, notes = fit_changes(swapped, checkpoint, rates)
+    model = changes.pop('model', {})
+    swap.changes['model']['data_preprocessor'].update(model.pop('data_preprocessor', {}))
+    swap.changes['model'].update(model)
+    swap.changes.update(changes)
+    swap.notes += notes
 
 
 def text_of(base: str, swap: Swap) -> str:
@@ -279,12 +299,16 @@ def edit(args: argparse.Namespace, console: Console) -> None:
     Raises:
         ValueError: If an option or the config is not what it should be, or the check fails.
     """
-    downsizer, rates = read_fragment(args.downsizer)
+    downsizer, rates = read_fragment(args.downsizer or (FITTED if args.fit else DOWNSIZER))
     target = target_of(args)
+    if args.fit:
+        check_fit(args.fit, downsizer)
     cfg, base = load(args.config)
     if args.out and args.out.resolve() == Path(base):
         raise ValueError(f'--out {args.out} is the config itself, which the edited one needs: name another file')
     swap = swap_resizer(cfg, downsizer, target, rates)
+    if args.fit:
+        add_fit(swap, cfg, args.fit, rates)
     text = text_of(base, swap)
     if args.check:
         with tempfile.TemporaryDirectory() as folder:

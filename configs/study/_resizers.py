@@ -1,6 +1,6 @@
 # The resizers of the study, and the rates and positions that the learned ones are trained at; what is trained with them, the
 # arms say.
-_base_ = '../_base_/downsize/downsizenet_6x6_signed.py'
+_base_ = '../_base_/fits/finished_model.py'
 
 fixed = dict(
     bilinear=dict(kernel='bilinear'),
@@ -33,4 +33,4 @@ epochs = {
     for name, number in dict(one=1, two=2, three=3, four=4, five=5, fourteen=14).items()
 }
 # Each image in five positions, other ones than it is tested in (_shifts.py) but for the first: for the *_shifted_* configs.
-in_five_positions = {'train_dataloader.dataset.shifts': [(0, 0), (5, 9), (-9, 4), (-4, -8), (8, -6)]}
+in_five_positions = {'train_dataloader.dataset.shifts': _base_.fit_positions}

@@ -17,7 +17,18 @@ class PairDownsizePreprocessor(DownsizeMixin, ImgDataPreprocessor):
     """mmengine's ``ImgDataPreprocessor`` that gives the downsized images as ``inputs`` and the source as ``full``.
 
     For :class:`mmdownsize.models.feature_matching.FeatureMatching`. Arguments are those of :class:`DownsizeMixin`.
+
+    Raises:
+        ValueError: If ``pad_size_divisor`` is above 1: both versions would be padded, and by different parts of their size.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.pad_size_divisor != 1:
+            raise ValueError(
+                f'PairDownsizePreprocessor compares two versions of an image place by place, and pad_size_divisor='
+                f'{self.pad_size_divisor!r} would pad them by different parts of their size: leave it out'
+            )
 
     def map_sample(self, sample: Any, resize_map: ResizeMap, training: bool) -> Any:
         """Return the sample as it is: nobody reads its annotations."""

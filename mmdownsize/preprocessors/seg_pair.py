@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 
-from mmdownsize.preprocessors.boundary import check_one_size
 from mmdownsize.preprocessors.seg import SegDownsizePreprocessor
 from mmdownsize.registry import MODELS
 
@@ -15,7 +15,8 @@ from mmdownsize.registry import MODELS
 class SegPairDownsizePreprocessor(SegDownsizePreprocessor):
     """:class:`SegDownsizePreprocessor` that, in training, also gives the images at full resolution, as ``full``.
 
-    For :class:`mmdownsize.models.self_distilled.SelfDistilledEncoderDecoder`.
+    For :class:`mmdownsize.models.self_distilled.SelfDistilledEncoderDecoder`. ``size`` and ``size_divisor`` pad downsized images
+    only: those at full resolution are as the pipeline delivers them, and the model leaves out what was padded.
 
     Raises:
         ValueError: If there is a ``test_cfg`` (it pads at test time what is not padded in training).
@@ -30,17 +31,15 @@ class SegPairDownsizePreprocessor(SegDownsizePreprocessor):
         """Downsize and normalise a batch.
 
         Args:
-            data: See :meth:`DownsizeMixin.forward`; in training all images of one size.
+            data: See :meth:`DownsizeMixin.forward`.
             training: Whether to give the images at full resolution too.
 
         Returns:
-            The parent's result, in training with ``full``, (N, C, H, W), normalised.
-
-        Raises:
-            ValueError: If the images of a training batch differ in size.
+            The parent's result, in training with ``full``, normalised: (N, C, H, W), or where images differ in size a list of
+            (C, H, W).
         """
         out = super().forward(data, training)
         if training:
-            check_one_size(data['inputs'])
-            out['full'] = SegDataPreProcessor.forward(self, dict(inputs=list(data['inputs'])))['inputs']
+            full = [SegDataPreProcessor.forward(self, dict(inputs=[image]))['inputs'][0] for image in data['inputs']]
+            out['full'] = torch.stack(full) if len({image.shape for image in full}) == 1 else full
         return out

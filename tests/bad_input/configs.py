@@ -231,6 +231,13 @@ CASES = [
         'does not take test_cfg',
     ),
     Case(
+        'pad_size_divisor for pairs',
+        partial(build, 'pair', dict(pad_size_divisor=32)),
+        ValueError,
+        'pad_size_divisor=32',
+        'leave it out',
+    ),
+    Case(
         'batch_augments of mmseg as configs',
         partial(build, 'seg', dict(batch_augments=[dict(type='MixUp')])),
         ValueError,

@@ -144,6 +144,14 @@ def test_what_stays_in_source_pixels_is_explained():
     assert any('pad_size_divisor=32 now pads the downsized image' in note for note in notes)
 
 
+def test_what_is_cut_out_and_resized_to_a_fixed_size_is_explained():
+    cfg = config([LOAD, dict(type='RandomCrop', crop_size=(20, 20)), PACK])
+    for target, explained in ((dict(scale=(50, 20)), True), (dict(scale_factor=0.5), False)):
+        notes = swap_resizer.swap_resizer(cfg, DOWNSIZER, target).notes
+        assert explained == any('RandomCrop in the training pipeline' in note for note in notes)
+    assert not any('RandomCrop' in note for note in swap_resizer.swap_resizer(config(), DOWNSIZER, dict(scale=9)).notes)
+
+
 def test_a_shipped_detector_taken_at_full_resolution_sees_images_of_the_same_size(tmp_path, capsys):
     out = tmp_path / 'deep/swapped.py'
     swap_resizer.main([RETINANET, '--take-resize', '--out', str(out), '--downsizer', 'bilinear'])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -23,8 +24,8 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
     Where the labels of a few images would have the downsizer favour frequent classes, the model's own prediction at full
     resolution says, pixel by pixel and class by class, what is lost by downsizing; no label is read. The loss is the
     Kullback-Leibler divergence of the prediction on the downsized image from it, both brought to the downsized image's
-    size (bilinear, antialiased), averaged over pixels. A head of one channel (``out_channels=1``) says by its sigmoid which
-    of two classes it is; the divergence is that of both.
+    size (bilinear, antialiased), averaged over pixels, without those of padding. A head of one channel (``out_channels=1``)
+    says by its sigmoid which of two classes it is; the divergence is that of both.
 
     Combine it with :class:`mmdownsize.hooks.train_only.TrainOnlyHook`, so that nothing but the downsizer is trained, and
     with ``data_preprocessor=dict(type='mmdownsize.SegPairDownsizePreprocessor', ...)``. Weights have the names of
@@ -75,15 +76,19 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             self.register_buffer('class_pixels', torch.zeros(max(self.out_channels, 2), dtype=torch.float64))
 
     def forward(
-        self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor', full: Tensor | None = None
+        self,
+        inputs: Tensor,
+        data_samples: Any = None,
+        mode: str = 'tensor',
+        full: Tensor | Sequence[Tensor] | None = None,
     ) -> Any:
         """Return the loss, or what ``EncoderDecoder`` returns in the other modes.
 
         Args:
             inputs: Downsized images (N, C, h, w), normalised.
-            data_samples: Read in the other modes only.
+            data_samples: In mode ``'loss'`` only ``img_shape`` is read: what of an image is not padding; None: all of it.
             mode: ``'loss'``, ``'predict'`` or ``'tensor'``.
-            full: The same images at full resolution (N, C, H, W), in mode ``'loss'``.
+            full: In mode ``'loss'`` the same images at full resolution, not padded: (N, C, H, W), or a list of (C, H, W).
 
         Raises:
             ValueError: If ``full`` is missing in mode ``'loss'``.
@@ -95,15 +100,36 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
                 'SelfDistilledEncoderDecoder compares with the full image, which data_preprocessor does not give: '
                 "its type must be 'mmdownsize.SegPairDownsizePreprocessor'"
             )
-        hw = inputs.shape[-2:]
-        wanted = _log_probability(self._wanted(full), hw)
+        hw = tuple(inputs.shape[-2:])
+        sizes = [tuple(sample.img_shape[:2]) for sample in data_samples] if data_samples else [hw] * len(inputs)
+        if isinstance(full, Tensor) and all(size == hw for size in sizes):
+            wanted, inside = _log_probability(self._wanted(full), hw), None
+        else:
+            wanted, inside = self._wanted_inside(full, sizes, hw)
         found = _log_probability(self._logits(inputs), hw)
-        probability = wanted.exp()
+        probability = wanted.exp() if inside is None else wanted.exp() * inside
         by_pixel = (probability * (wanted - found)).sum(1)
         if not self.class_balance:
-            return {'loss_kl': by_pixel.mean()}
-        weight = self._weight(probability, found.detach().exp())
+            return {'loss_kl': by_pixel.mean() if inside is None else by_pixel.sum() / inside.sum()}
+        said = found.detach().exp()
+        weight = self._weight(probability, said if inside is None else said * inside)
         return {'loss_kl': (weight * by_pixel).sum() / weight.sum()}
+
+    def _wanted_inside(
+        self, full: Tensor | Sequence[Tensor], sizes: Sequence[tuple[int, int]], hw: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Return log probabilities (N, classes, h, w) and where they are of an image (N, 1, h, w): 1, and 0 where padded.
+
+        Each image is compared at its own size: padded as well it would be shown to the model as it never is, and would no
+        longer lie pixel by pixel on the downsized one, whose size was rounded.
+        """
+        wanted, inside = [], []
+        for image, (h, w) in zip(full, sizes, strict=True):
+            rest = (0, hw[1] - w, 0, hw[0] - h)
+            own = _log_probability(self._wanted(image[None]), (h, w))
+            wanted.append(F.pad(own, rest))
+            inside.append(F.pad(own.new_ones(1, 1, h, w), rest))
+        return torch.cat(wanted), torch.cat(inside)
 
     def _weight(self, wanted: Tensor, found: Tensor) -> Tensor:
         either = wanted + found
@@ -142,8 +168,8 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             self.memory.clear()
 
 
-def _log_probability(logits: Tensor, hw: torch.Size) -> Tensor:
-    return F.interpolate(logits.float(), size=hw, mode='bilinear', antialias=True).log_softmax(1)
+def _log_probability(logits: Tensor, hw: Sequence[int]) -> Tensor:
+    return F.interpolate(logits.float(), size=tuple(hw), mode='bilinear', antialias=True).log_softmax(1)
 
 
 def _is_moving(part: nn.Module) -> bool:

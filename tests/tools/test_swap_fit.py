@@ -1,0 +1,166 @@
+"""tools/swap_resizer.py --fit: what is written is the study's recipe and trains nothing but the downsizer."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+
+pytest.importorskip('mmdet')
+pytest.importorskip('mmseg')
+
+from mmengine.runner import Runner
+
+from mmdownsize.datasets.shifted import ShiftedDataset
+from tests.tools.small_training import BATCH, ROOT, write_config
+from tools import swap_fit, swap_resizer
+from tools import train as train_tool
+
+RETINANET = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+FCN = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'
+RECIPE = Config.fromfile(swap_fit.RECIPE)
+
+
+@pytest.fixture
+def finished(data: Path, tmp_path: Path, single_thread: None) -> tuple[Path, Path]:
+    """A segmentor without a downsizer, whose training cuts nothing, and a checkpoint of it."""
+    cfg = Config.fromfile(write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0))
+    settings = {k: v for k, v in cfg.model.data_preprocessor.items() if k not in ('downsizer', 'scale_factor')}
+    cfg.model.data_preprocessor = dict(settings, type='SegDataPreProcessor')
+    cfg.custom_hooks = [dict(type='EmptyCacheHook')]
+    cfg.dump(tmp_path / 'finished.py')
+    init_default_scope('mmseg')
+    torch.manual_seed(1)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    torch.nn.init.normal_(model.decode_head.conv_seg.weight)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'finished.pth')
+    return tmp_path / 'finished.py', tmp_path / 'finished.pth'
+
+
+def swapped(config: Path | str, checkpoint: Path, *options: str) -> Config:
+    out = checkpoint.parent / 'fit.py'
+    swap_resizer.main([str(config), '--fit', str(checkpoint), '--out', str(out), *options])
+    return Config.fromfile(out)
+
+
+def test_what_is_written_trains_nothing_but_the_downsizer(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    config, checkpoint = finished
+    cfg = swapped(config, checkpoint, '--scale-factor', '0.4')
+    assert cfg.model.type == 'mmdownsize.SelfDistilledEncoderDecoder' and cfg.model.class_balance == 1.0
+    steps = RECIPE.fit_steps * 8 // BATCH
+    assert cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == cfg.param_scheduler[1].end == steps
+    options = {'train_cfg.max_iters': 12, 'train_cfg.val_interval': 12, 'default_hooks.checkpoint.interval': 12}
+    work_dir = tmp_path / 'run'
+    settings = [f'{key}={value}' for key, value in options.items()]
+    settings += ['experiment_name=fit', 'visualizer.name=fit']
+    train_tool.main([str(tmp_path / 'fit.py'), '--work-dir', str(work_dir), '--cfg-options', *settings])
+    before = torch.load(checkpoint)['state_dict']
+    after = torch.load(work_dir / 'iter_12.pth', weights_only=False)['state_dict']
+    assert after.keys() - before.keys() == {key for key in after if 'downsizer' in key} | {'class_pixels'}
+    assert all(torch.equal(after[key], before[key]) for key in before)
+    fusion = after['data_preprocessor.downsizer.fusion.weight']
+    assert fusion.shape[0] == 36 and fusion[:, :16].any()  # 0 at the start
+    assert after['class_pixels'].sum() > 0
+
+
+def test_images_that_are_not_cut_are_seen_in_five_positions_and_others_as_before(finished: tuple[Path, Path]) -> None:
+    cfg = swapped(*finished)
+    init_default_scope('mmseg')
+    dataset = Runner.build_dataloader(cfg.train_dataloader, seed=0).dataset
+    assert isinstance(dataset, ShiftedDataset) and dataset.shifts == RECIPE.fit_positions
+    assert len(dataset) == 5 * len(dataset.dataset)
+    checkpoint = finished[1]
+    swapped(FCN, checkpoint)
+    assert '\ntrain_dataloader =' not in (checkpoint.parent / 'fit.py').read_text()
+    stock = swap_resizer.load(FCN)[0]
+    wrapped = dict(
+        type='ConcatDataset', datasets=[dict(type='A', dataset=dict(pipeline=[dict(type='mmseg.RandomCrop')]))]
+    )
+    stock.train_dataloader.dataset = wrapped
+    stock.model.data_preprocessor.downsizer = dict(type='DownsizeNet')
+    assert 'train_dataloader' not in swap_fit.fit_changes(stock, 'x.pth', {})[0]
+    stock.train_dataloader.dataset.datasets[0].dataset.pipeline = []
+    moved = swap_fit.fit_changes(stock, 'x.pth', {})[0]['train_dataloader']['dataset']
+    assert moved['_delete_'] and moved['dataset'] == stock.train_dataloader.dataset.to_dict()
+
+
+def test_a_resize_that_was_taken_out_stays_out_of_what_is_moved(finished: tuple[Path, Path]) -> None:
+    config, checkpoint = finished
+    cfg = Config.fromfile(config)
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        cfg[loader].dataset.pipeline.insert(1, dict(type='Resize', scale=(16, 12)))
+    cfg.dump(config)
+    fit = swapped(config, checkpoint, '--take-resize')
+    assert fit.model.data_preprocessor.scale == (16, 12)
+    left = [step['type'] for step in fit.train_dataloader.dataset.dataset.pipeline]
+    assert left == [step['type'] for step in cfg.train_dataloader.dataset.pipeline if step['type'] != 'Resize']
+
+
+def test_a_detector_learns_with_its_own_loss(finished: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    fit, stock = swapped(RETINANET, finished[1], '--downsizer', 'downsizenet_4x4_area'), swap_resizer.load(RETINANET)[0]
+    said = ' '.join(capsys.readouterr().err.split())
+    assert 'RetinaNet learns with its own loss, with labels' in said
+    assert fit.model.type == 'RetinaNet' and fit.model.data_preprocessor.type == 'mmdownsize.DetDownsizePreprocessor'
+    assert '\ntrain_dataloader =' not in (finished[1].parent / 'fit.py').read_text()
+    assert fit.load_from == str(finished[1])
+    assert fit.train_cfg.max_iters == RECIPE.fit_steps_with_labels * 8 / stock.train_dataloader.batch_size
+    assert fit.model.data_preprocessor.downsizer.neighbors == 4
+    assert fit.optim_wrapper.paramwise_cfg.custom_keys == {}  # that fragment has no rates
+
+
+@pytest.mark.parametrize(
+    ('config', 'arms', 'name', 'steps'),
+    [
+        ('voc2012_shifted_100', '_arms', 'downsizenet_6x6_area_balanced_1_positions_once', 'fit_steps'),
+        ('voc2012_det_shifted_100', '_arms_det', 'downsizenet_6x6_area', 'fit_steps_with_labels'),
+    ],
+)
+def test_the_recipe_is_what_the_study_has_measured(config: str, arms: str, name: str, steps: str) -> None:
+    from tools.compare_arms import config_of, load_arms
+
+    arm = next(arm for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear') if arm.name == name)
+    cfg = config_of(Config.fromfile(ROOT / f'configs/study/{config}.py'), arm, seed=0)
+    fit = RECIPE.fit
+    for key in ('type', 'optimizer', 'clip_grad', 'paramwise_cfg'):
+        ours, theirs = (copy.deepcopy(wrapper[key]) for wrapper in (fit.optim_wrapper, cfg.optim_wrapper))
+        if key == 'paramwise_cfg':
+            ours, theirs = ours.custom_keys, theirs.custom_keys
+        assert ours == theirs, key
+    assert fit.custom_hooks == cfg.custom_hooks
+    assert cfg.model.data_preprocessor.downsizer == RECIPE.downsizer
+    for ours, theirs in zip(fit.param_scheduler, cfg.param_scheduler, strict=True):
+        same = {'begin', 'type', 'start_factor', 'power', 'eta_min'} & theirs.keys()
+        assert {key: ours[key] for key in same} == {key: theirs[key] for key in same}
+    assert cfg.param_scheduler[0].end == fit.param_scheduler[0].end
+    assert cfg.train_dataloader.batch_size == swap_fit.BATCH
+    if steps == 'fit_steps':
+        assert cfg.train_dataloader.dataset.shifts == RECIPE.fit_positions
+        assert {key: cfg.model[key] for key in RECIPE.fit_without_labels} == RECIPE.fit_without_labels
+    images = {'voc2012_shifted_100': 5 * 1050, 'voc2012_det_shifted_100': 2 * 1050}[config]
+    assert RECIPE[steps] == pytest.approx(images / swap_fit.BATCH, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--fit', 'nowhere.pth'], '--fit: no such checkpoint: nowhere.pth'),
+        (['--fit', 'CHECKPOINT', '--downsizer', 'area'], '--fit: FixedResizer has nothing to train'),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(finished: tuple[Path, Path], options: list[str], message: str) -> None:
+    config, checkpoint = finished
+    options = [str(checkpoint) if option == 'CHECKPOINT' else option for option in options]
+    with pytest.raises(SystemExit, match=message):
+        swap_resizer.main([str(config), *options])
+
+
+def test_padding_at_test_time_is_refused(finished: tuple[Path, Path]) -> None:
+    config, checkpoint = finished
+    cfg = Config.fromfile(config)
+    cfg.model.data_preprocessor.test_cfg = dict(size_divisor=32)
+    cfg.dump(config)
+    with pytest.raises(SystemExit, match=r"test_cfg=\{'size_divisor': 32\} pads at test time, .* say test_cfg=None"):
+        swap_resizer.main([str(config), '--fit', str(checkpoint)])
