@@ -53,6 +53,12 @@ SETTINGS = [
         'downsizenet_6x6_area_balanced_1_positions_once',
     ),
     Setting('VOC 2012, FCN', 'study_positions_second', 'voc2012_fcn_shifted_100', 'downsizenet_6x6_area_positions'),
+    Setting(
+        'the same FCN, once, classes balanced',
+        'study_positions_second',
+        'voc2012_fcn_shifted_100',
+        'downsizenet_6x6_area_balanced_1_positions_once',
+    ),
     Setting('VOC 2012, another DeepLabv3+', 'study_positions_third', 'voc2012_shifted_100', 'area_8_0_positions'),
     Setting('CamVid, DeepLabv3+', 'study_positions_camvid', 'camvid_shifted_108', 'fitted_to_camvid'),
     Setting(
