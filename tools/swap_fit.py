@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from tools.command_line import name_of
 
 RECIPE = Path(__file__).resolve().parents[1] / 'configs/_base_/fits/finished_model.py'
 BATCH = 8  # of the recipe
+SEGMENTORS = 'mmdownsize.SegDownsizePreprocessor'
 PAIRED = 'mmdownsize.SegPairDownsizePreprocessor'
 
 
@@ -40,61 +42,86 @@ def fit_changes(cfg: Config, checkpoint: str, rates: Mapping[str, Any]) -> tuple
         rates: What the downsizer learns at, as ``custom_keys`` of the optimizer's ``paramwise_cfg``.
 
     Raises:
-        ValueError: If the preprocessor pads at test time what a segmentor that learns from itself does not pad in training.
+        ValueError: If it is a segmentor that cannot learn from itself, or whose data cannot be read as they are tested.
     """
     recipe = Config.fromfile(RECIPE).to_dict()
-    alone = name_of(cfg.model) == 'EncoderDecoder'
-    batch = cfg.train_dataloader.get('batch_size', 1)
-    steps = math.ceil(recipe['fit_steps' if alone else 'fit_steps_with_labels'] * BATCH / batch)
     fit = recipe['fit']
     fit['optim_wrapper']['paramwise_cfg']['custom_keys'] = dict(rates)
+    if cfg.model.data_preprocessor.type == SEGMENTORS:
+        changes, notes = _without_labels(cfg, recipe)
+        steps, shown = recipe['fit_steps'] * BATCH, f'one image a step, {BATCH} an update'
+        fit['optim_wrapper']['accumulative_counts'] = BATCH
+        fit['param_scheduler'][0]['end'] *= BATCH
+        fit['custom_hooks'][-1]['interval'] = BATCH
+    else:
+        batch = cfg.train_dataloader.get('batch_size', 1)
+        changes, notes = {}, [f'{name_of(cfg.model)} learns with its own loss, with labels, on images as before']
+        steps, shown = math.ceil(recipe['fit_steps_with_labels'] * BATCH / batch), f'{batch} images a step'
     fit['param_scheduler'][-1]['end'] = steps
     fit['train_cfg'].update(max_iters=steps, val_interval=steps)
     hooks = ', '.join(name_of(hook) for hook in cfg.get('custom_hooks') or [])
-    changes: dict[str, Any] = {
-        **fit,
-        'optim_wrapper': dict(_delete_=True, **fit['optim_wrapper']),
-        'train_cfg': dict(_delete_=True, **fit['train_cfg']),
-        'default_hooks': dict(
+    changes.update(
+        fit,
+        optim_wrapper=dict(_delete_=True, **fit['optim_wrapper']),
+        train_cfg=dict(_delete_=True, **fit['train_cfg']),
+        default_hooks=dict(
             logger=dict(interval=20, log_metric_by_epoch=False),
             checkpoint=dict(by_epoch=False, interval=steps, max_keep_ckpts=1),
         ),
-        'log_processor': dict(by_epoch=False),
-        'load_from': checkpoint,
-    }
-    notes = [
+        log_processor=dict(by_epoch=False),
+        load_from=checkpoint,
+    )
+    return changes, [
         f'load_from={checkpoint}: this finished model stays as it is, and only the downsizer is trained',
-        f'optim_wrapper, param_scheduler and train_cfg: {steps} steps of {batch} images at a rate of their own',
+        *notes,
+        f'optim_wrapper, param_scheduler and train_cfg: {steps} steps, {shown}, at a rate of their own',
         f'custom_hooks{f" ({hooks}: left out)" if hooks else ""}: TrainOnlyHook, and an average of what is learned',
     ]
-    if not alone:
-        notes.append(
-            f"{name_of(cfg.model)} learns with its own loss, with labels; without them only mmseg's EncoderDecoder does"
-        )
-        return changes, notes
-    if cfg.model.data_preprocessor.get('test_cfg'):
+
+
+def _without_labels(cfg: Config, recipe: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    preprocessor, kind = cfg.model.data_preprocessor, name_of(cfg.model)
+    if kind != 'EncoderDecoder':
         raise ValueError(
-            f'--fit: model.data_preprocessor.test_cfg={cfg.model.data_preprocessor.test_cfg} pads at test time, and a segmentor '
-            'that learns from itself compares images that are not padded: say test_cfg=None in the config'
+            f"--fit: {kind} does not learn from itself, as mmseg's EncoderDecoder does: leave out --fit, and add TrainOnlyHook "
+            'and load_from by hand (docs/recipes.md)'
         )
-    changes['model'] = {**recipe['fit_without_labels'], 'data_preprocessor': dict(type=PAIRED)}
-    notes.append(
+    if preprocessor.get('test_cfg'):
+        raise ValueError(
+            f'--fit: model.data_preprocessor.test_cfg={preprocessor.test_cfg} pads at test time, and a segmentor that learns '
+            'from itself compares images that are not padded: say test_cfg=None in the config'
+        )
+    if 'pipeline' not in cfg.get('val_dataloader', {}).get('dataset', {}):
+        raise ValueError('--fit: val_dataloader.dataset.pipeline says how images are tested, and the config has none')
+    steps = [dict(step) for step in cfg.val_dataloader.dataset.pipeline if name_of(step) != 'LoadAnnotations']
+    shifts = recipe['fit_positions']
+    dataset = _with_pipeline(cfg.train_dataloader.dataset.to_dict(), steps)
+    moved = dict(_delete_=True, type='mmdownsize.ShiftedDataset', dataset=dataset, shifts=shifts)
+    changes = {
+        'model': {
+            **recipe['fit_without_labels'],
+            'data_preprocessor': dict(type=PAIRED, size=None, size_divisor=1),
+        },
+        'train_dataloader': dict(batch_size=1, dataset=moved),
+    }
+    return changes, [
         'model.type: EncoderDecoder -> SelfDistilledEncoderDecoder, which reads no label: what the model says at full '
-        'resolution is the target; class_balance=1.0 has every class count alike'
-    )
-    dataset = cfg.train_dataloader.dataset
-    if 'RandomCrop' in _steps(dataset):
-        notes.append('train_dataloader: images are cut at random, as before')
-    else:
-        shifts = recipe['fit_positions']
-        moved = dict(_delete_=True, type='mmdownsize.ShiftedDataset', dataset=dataset.to_dict(), shifts=shifts)
-        changes['train_dataloader'] = dict(dataset=moved)
-        notes.append(f'train_dataloader: every image in {len(shifts)} positions, so that none is learned by heart')
-    return changes, notes
+        'resolution is the target; class_balance=1.0 has every class count alike',
+        # What is cut out is another image to a network whose strides do not divide it, and so is what is padded.
+        f'train_dataloader: images are whole, by the pipeline of val_dataloader, one at a time, in {len(shifts)} positions each: '
+        'a downsizer that learns from images of another size than those it is tested with can do worse than bilinear',
+    ]
 
 
-def _steps(dataset: Mapping[str, Any]) -> list[str]:
-    """Return the types of all steps of a data set's pipelines, also below wrappers."""
-    found = [name_of(step) for step in dataset.get('pipeline') or []]
-    inner = [*(dataset.get('datasets') or []), *([dataset['dataset']] if 'dataset' in dataset else [])]
-    return found + [name for one in inner for name in _steps(one)]
+def _with_pipeline(dataset: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a data set's config with another pipeline, below wrappers."""
+    inner = 'dataset' in dataset or 'datasets' in dataset
+    if inner and 'pipeline' in dataset:
+        raise ValueError(
+            f'--fit: {name_of(dataset)} mixes images: put the data set inside it into the config, without it'
+        )
+    if 'datasets' in dataset:
+        return dict(dataset, datasets=[_with_pipeline(one, steps) for one in dataset['datasets']])
+    if 'dataset' in dataset:
+        return dict(dataset, dataset=_with_pipeline(dataset['dataset'], steps))
+    return dict(dataset, pipeline=copy.deepcopy(steps))

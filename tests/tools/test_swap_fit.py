@@ -14,7 +14,7 @@ pytest.importorskip('mmseg')
 from mmengine.runner import Runner
 
 from mmdownsize.datasets.shifted import ShiftedDataset
-from tests.tools.small_training import BATCH, ROOT, write_config
+from tests.tools.small_training import HW, ROOT, write_config
 from tools import swap_fit, swap_resizer
 from tools import train as train_tool
 
@@ -50,15 +50,17 @@ def test_what_is_written_trains_nothing_but_the_downsizer(finished: tuple[Path, 
     config, checkpoint = finished
     cfg = swapped(config, checkpoint, '--scale-factor', '0.4')
     assert cfg.model.type == 'mmdownsize.SelfDistilledEncoderDecoder' and cfg.model.class_balance == 1.0
-    steps = RECIPE.fit_steps * 8 // BATCH
+    steps = RECIPE.fit_steps * 8
     assert cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == cfg.param_scheduler[1].end == steps
-    options = {'train_cfg.max_iters': 12, 'train_cfg.val_interval': 12, 'default_hooks.checkpoint.interval': 12}
+    assert cfg.train_dataloader.batch_size == 1 and cfg.optim_wrapper.accumulative_counts == 8
+    assert (cfg.param_scheduler[0].end, cfg.custom_hooks[1].interval) == (50 * 8, 8)
+    options = {'train_cfg.max_iters': 24, 'train_cfg.val_interval': 24, 'default_hooks.checkpoint.interval': 24}
     work_dir = tmp_path / 'run'
     settings = [f'{key}={value}' for key, value in options.items()]
     settings += ['experiment_name=fit', 'visualizer.name=fit']
     train_tool.main([str(tmp_path / 'fit.py'), '--work-dir', str(work_dir), '--cfg-options', *settings])
     before = torch.load(checkpoint)['state_dict']
-    after = torch.load(work_dir / 'iter_12.pth', weights_only=False)['state_dict']
+    after = torch.load(work_dir / 'iter_24.pth', weights_only=False)['state_dict']
     assert after.keys() - before.keys() == {key for key in after if 'downsizer' in key} | {'class_pixels'}
     assert all(torch.equal(after[key], before[key]) for key in before)
     fusion = after['data_preprocessor.downsizer.fusion.weight']
@@ -66,25 +68,46 @@ def test_what_is_written_trains_nothing_but_the_downsizer(finished: tuple[Path, 
     assert after['class_pixels'].sum() > 0
 
 
-def test_images_that_are_not_cut_are_seen_in_five_positions_and_others_as_before(finished: tuple[Path, Path]) -> None:
-    cfg = swapped(*finished)
+def test_images_are_whole_as_they_are_tested_and_in_five_positions(finished: tuple[Path, Path]) -> None:
+    config, checkpoint = finished
+    cfg = Config.fromfile(config)
+    cfg.train_dataloader.dataset.pipeline.insert(2, dict(type='RandomCrop', crop_size=(8, 8)))
+    cfg.model.data_preprocessor.size = (8, 8)
+    cfg.dump(config)
+    cfg = swapped(config, checkpoint)
     init_default_scope('mmseg')
-    dataset = Runner.build_dataloader(cfg.train_dataloader, seed=0).dataset
-    assert isinstance(dataset, ShiftedDataset) and dataset.shifts == RECIPE.fit_positions
-    assert len(dataset) == 5 * len(dataset.dataset)
-    checkpoint = finished[1]
-    swapped(FCN, checkpoint)
-    assert '\ntrain_dataloader =' not in (checkpoint.parent / 'fit.py').read_text()
-    stock = swap_resizer.load(FCN)[0]
+    loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+    assert isinstance(loader.dataset, ShiftedDataset) and loader.dataset.shifts == RECIPE.fit_positions
+    assert len(loader.dataset) == 5 * len(loader.dataset.dataset)
+    tested = Runner.build_dataloader(cfg.val_dataloader, seed=0).dataset
+    for ours, theirs in zip((loader.dataset[i] for i in range(3)), tested, strict=False):
+        assert torch.equal(ours['inputs'], theirs['inputs']) and 'gt_sem_seg' not in ours['data_samples']
+    data = MODELS.build(cfg.model).data_preprocessor(next(iter(loader)), True)
+    assert data['full'].shape == (1, 3, *HW) and data['inputs'].shape == (1, 3, HW[0] // 2, HW[1] // 2)
+
+
+def test_data_sets_inside_others_are_found() -> None:
+    inner = dict(type='A', pipeline=[dict(type='RandomCrop')], data_root='a')
     wrapped = dict(
-        type='ConcatDataset', datasets=[dict(type='A', dataset=dict(pipeline=[dict(type='mmseg.RandomCrop')]))]
+        type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=[inner, dict(inner, data_root='b')])
     )
+    stock = swap_resizer.load(FCN)[0]
+    stock.model.data_preprocessor.type = swap_fit.SEGMENTORS
     stock.train_dataloader.dataset = wrapped
-    stock.model.data_preprocessor.downsizer = dict(type='DownsizeNet')
-    assert 'train_dataloader' not in swap_fit.fit_changes(stock, 'x.pth', {})[0]
-    stock.train_dataloader.dataset.datasets[0].dataset.pipeline = []
     moved = swap_fit.fit_changes(stock, 'x.pth', {})[0]['train_dataloader']['dataset']
-    assert moved['_delete_'] and moved['dataset'] == stock.train_dataloader.dataset.to_dict()
+    assert moved['_delete_'] and moved['dataset']['times'] == 2
+    steps = [step for step in stock.val_dataloader.dataset.pipeline if step.type != 'LoadAnnotations']
+    assert len(steps) == len(stock.val_dataloader.dataset.pipeline) - 1
+    for one, root in zip(moved['dataset']['dataset']['datasets'], 'ab', strict=True):
+        assert one == dict(type='A', pipeline=steps, data_root=root)
+    stock.train_dataloader.dataset = dict(
+        type='MultiImageMixDataset', dataset=inner, pipeline=[dict(type='RandomMosaic')]
+    )
+    with pytest.raises(ValueError, match='--fit: MultiImageMixDataset mixes images: put the data set inside it'):
+        swap_fit.fit_changes(stock, 'x.pth', {})
+    stock.pop('val_dataloader')
+    with pytest.raises(ValueError, match=r'--fit: val_dataloader\.dataset\.pipeline says how images are tested'):
+        swap_fit.fit_changes(stock, 'x.pth', {})
 
 
 def test_a_resize_that_was_taken_out_stays_out_of_what_is_moved(finished: tuple[Path, Path]) -> None:
@@ -96,7 +119,7 @@ def test_a_resize_that_was_taken_out_stays_out_of_what_is_moved(finished: tuple[
     fit = swapped(config, checkpoint, '--take-resize')
     assert fit.model.data_preprocessor.scale == (16, 12)
     left = [step['type'] for step in fit.train_dataloader.dataset.dataset.pipeline]
-    assert left == [step['type'] for step in cfg.train_dataloader.dataset.pipeline if step['type'] != 'Resize']
+    assert left == ['LoadImageFromFile', 'PackSegInputs']
 
 
 def test_a_detector_learns_with_its_own_loss(finished: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,6 +178,15 @@ def test_what_cannot_be_fitted_is_refused(finished: tuple[Path, Path], options: 
     options = [str(checkpoint) if option == 'CHECKPOINT' else option for option in options]
     with pytest.raises(SystemExit, match=message):
         swap_resizer.main([str(config), *options])
+
+
+def test_segmentors_that_do_not_learn_from_themselves_are_refused(finished: tuple[Path, Path]) -> None:
+    config, checkpoint = finished
+    cfg = Config.fromfile(config)
+    cfg.model.type = 'CascadeEncoderDecoder'
+    cfg.dump(config)
+    with pytest.raises(SystemExit, match='--fit: CascadeEncoderDecoder does not learn from itself'):
+        swap_resizer.main([str(config), '--fit', str(checkpoint)])
 
 
 def test_padding_at_test_time_is_refused(finished: tuple[Path, Path]) -> None:

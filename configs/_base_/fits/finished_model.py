@@ -25,5 +25,5 @@ fit = dict(
 )
 # A segmentor learns from itself, every class counting alike.
 fit_without_labels = dict(type='mmdownsize.SelfDistilledEncoderDecoder', class_balance=1.0)
-# Where images are not cut at random each is seen in five positions: pixels down and right, for mmdownsize.ShiftedDataset.
+# Each image, whole and of the size that is tested, is seen in five positions (pixels down and right).
 fit_positions = [(0, 0), (5, 9), (-9, 4), (-4, -8), (8, -6)]
