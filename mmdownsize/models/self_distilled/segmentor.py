@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -26,6 +27,9 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
     Kullback-Leibler divergence of the prediction on the downsized image from it, both brought to the downsized image's
     size (bilinear, antialiased), averaged over pixels, without those of padding. A head of one channel (``out_channels=1``)
     says by its sigmoid which of two classes it is; the divergence is that of both.
+
+    A network whose strides do not divide its input asks for another downsizer at another size, so it warns when, after training
+    on crops, say, it predicts on images of a size that is not among those trained on.
 
     Combine it with :class:`mmdownsize.hooks.train_only.TrainOnlyHook`, so that nothing but the downsizer is trained, and
     with ``data_preprocessor=dict(type='mmdownsize.SegPairDownsizePreprocessor', ...)``. Weights have the names of
@@ -72,6 +76,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         remembers = memory_mb or memory_folder is not None
         self.memory = PredictionMemory(memory_mb * MEBIBYTE, memory_folder) if remembers else None
         self.class_balance = float(class_balance)
+        self._fitted_sizes: set[tuple[int, ...]] = set()
         if class_balance:
             self.register_buffer('class_pixels', torch.zeros(max(self.out_channels, 2), dtype=torch.float64))
 
@@ -93,15 +98,17 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         Raises:
             ValueError: If ``full`` is missing in mode ``'loss'``.
         """
+        hw = tuple(inputs.shape[-2:])
         if mode != 'loss':
+            self._warn_of_other_sizes(hw)
             return super().forward(inputs, data_samples, mode)
         if full is None:
             raise ValueError(
                 'SelfDistilledEncoderDecoder compares with the full image, which data_preprocessor does not give: '
                 "its type must be 'mmdownsize.SegPairDownsizePreprocessor'"
             )
-        hw = tuple(inputs.shape[-2:])
         sizes = [tuple(sample.img_shape[:2]) for sample in data_samples] if data_samples else [hw] * len(inputs)
+        self._fitted_sizes.update(sizes)
         if isinstance(full, Tensor) and all(size == hw for size in sizes):
             wanted, inside = _log_probability(self._wanted(full), hw), None
         else:
@@ -114,6 +121,21 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         said = found.detach().exp()
         weight = self._weight(probability, said if inside is None else said * inside)
         return {'loss_kl': (weight * by_pixel).sum() / weight.sum()}
+
+    def _warn_of_other_sizes(self, hw: tuple[int, int]) -> None:
+        """Warn once where images are predicted that are larger or smaller than all that the downsizer is fitted to."""
+        if not self._fitted_sizes or all(
+            min(seen) <= side <= max(seen) for side, seen in zip(hw, zip(*self._fitted_sizes))
+        ):
+            return
+        (low_h, high_h), (low_w, high_w) = ((min(seen), max(seen)) for seen in zip(*self._fitted_sizes))
+        self._fitted_sizes.clear()
+        warnings.warn(
+            f'this downsizer is fitted to images of {low_h} to {high_h} x {low_w} to {high_w} px (h x w, once downsized), and is '
+            f'tested with {hw[0]} x {hw[1]}: a network whose strides do not divide them asks for something else at another size. '
+            'Fit it to whole images, as tools/swap_resizer.py --fit does',
+            stacklevel=3,
+        )
 
     def _wanted_inside(
         self, full: Tensor | Sequence[Tensor], sizes: Sequence[tuple[int, int]], hw: tuple[int, int]

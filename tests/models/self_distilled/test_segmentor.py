@@ -142,6 +142,24 @@ def test_padding_counts_nothing_and_moves_nothing(tmp_path, balance, padding):
         assert model.class_pixels.numpy() == pytest.approx(pixels, rel=1e-4)
 
 
+def test_images_of_another_size_than_those_fitted_to_are_warned_of_once(model, recwarn):
+    def warned():
+        said = [str(one.message) for one in recwarn.list if 'this downsizer is fitted' in str(one.message)]
+        recwarn.clear()
+        return said
+
+    model.val_step(batch(1, (40, 40)))  # nothing is fitted yet
+    for hw in ((20, 32), (24, 36)):
+        model(**model.data_preprocessor(batch(2, hw), True), mode='loss')
+    for hw in ((20, 32), (22, 34), (24, 36)):
+        model.val_step(batch(1, hw))
+    assert not warned()
+    for hw in ((22, 40), (40, 40)):
+        model.val_step(batch(1, hw))
+    (message,) = warned()
+    assert 'images of 10 to 12 x 16 to 18 px (h x w, once downsized), and is tested with 11 x 20' in message
+
+
 def test_what_a_pixel_weighs_is_not_learned(tmp_path):
     model = build(tmp_path, class_balance=1.0)
     model.decode_head.conv_seg.weight.data *= 5
