@@ -256,7 +256,12 @@ def add_fit(swap: Swap, cfg: Config, checkpoint: str, rates: dict[str, Any]) -> 
     swapped.merge_from_dict(copy.deepcopy(swap.changes))
     changes, notes = fit_changes(swapped, checkpoint, rates)
     model = changes.pop('model', {})
-    swap.changes['model']['data_preprocessor'].update(model.pop('data_preprocessor', {}))
+    preprocessor = model.pop('data_preprocessor', {})
+    if preprocessor:  # whole images, one at a time, go in pairs
+        ours = swap.changes['model']['data_preprocessor']['type']
+        kept = [note for note in swap.notes if not note.startswith(('size=', 'RandomCrop'))]
+        swap.notes = [note.replace(ours, preprocessor['type']) for note in kept]
+    swap.changes['model']['data_preprocessor'].update(preprocessor)
     swap.changes['model'].update(model)
     swap.changes.update(changes)
     swap.notes += notes

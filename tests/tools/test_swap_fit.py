@@ -74,7 +74,10 @@ def test_images_are_whole_as_they_are_tested_and_in_five_positions(finished: tup
     cfg.train_dataloader.dataset.pipeline.insert(2, dict(type='RandomCrop', crop_size=(8, 8)))
     cfg.model.data_preprocessor.size = (8, 8)
     cfg.dump(config)
-    cfg = swapped(config, checkpoint)
+    cfg = swapped(config, checkpoint, '--scale', '16', '12')
+    said = (checkpoint.parent / 'fit.py').read_text()
+    assert 'SegDataPreProcessor -> mmdownsize.SegPairDownsizePreprocessor' in said
+    assert '# size=' not in said and '# RandomCrop' not in said and 'RandomCrop' not in str(cfg.train_dataloader)
     init_default_scope('mmseg')
     loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
     assert isinstance(loader.dataset, ShiftedDataset) and loader.dataset.shifts == RECIPE.fit_positions
