@@ -76,7 +76,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         remembers = memory_mb or memory_folder is not None
         self.memory = PredictionMemory(memory_mb * MEBIBYTE, memory_folder) if remembers else None
         self.class_balance = float(class_balance)
-        self._fitted_sizes: set[tuple[int, ...]] = set()
+        self._fitted_sizes: set[tuple[int, int]] = set()
         if class_balance:
             self.register_buffer('class_pixels', torch.zeros(max(self.out_channels, 2), dtype=torch.float64))
 
@@ -98,7 +98,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         Raises:
             ValueError: If ``full`` is missing in mode ``'loss'``.
         """
-        hw = tuple(inputs.shape[-2:])
+        hw: tuple[int, int] = tuple(inputs.shape[-2:])
         if mode != 'loss':
             self._warn_of_other_sizes(hw)
             return super().forward(inputs, data_samples, mode)
@@ -108,18 +108,17 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
                 "its type must be 'mmdownsize.SegPairDownsizePreprocessor'"
             )
         sizes = [tuple(sample.img_shape[:2]) for sample in data_samples] if data_samples else [hw] * len(inputs)
-        self._fitted_sizes.update(sizes)
+        self._fitted_sizes.add(hw)
         if isinstance(full, Tensor) and all(size == hw for size in sizes):
-            wanted, inside = _log_probability(self._wanted(full), hw), None
+            wanted, inside = _log_probability(self._wanted(full), hw), inputs.new_ones(len(inputs), 1, *hw)
         else:
             wanted, inside = self._wanted_inside(full, sizes, hw)
         found = _log_probability(self._logits(inputs), hw)
-        probability = wanted.exp() if inside is None else wanted.exp() * inside
+        probability = wanted.exp() * inside
         by_pixel = (probability * (wanted - found)).sum(1)
         if not self.class_balance:
-            return {'loss_kl': by_pixel.mean() if inside is None else by_pixel.sum() / inside.sum()}
-        said = found.detach().exp()
-        weight = self._weight(probability, said if inside is None else said * inside)
+            return {'loss_kl': by_pixel.sum() / inside.sum()}
+        weight = self._weight(probability, found.detach().exp() * inside)
         return {'loss_kl': (weight * by_pixel).sum() / weight.sum()}
 
     def _warn_of_other_sizes(self, hw: tuple[int, int]) -> None:
@@ -131,9 +130,9 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         (low_h, high_h), (low_w, high_w) = ((min(seen), max(seen)) for seen in zip(*self._fitted_sizes))
         self._fitted_sizes.clear()
         warnings.warn(
-            f'this downsizer is fitted to images of {low_h} to {high_h} x {low_w} to {high_w} px (h x w, once downsized), and is '
-            f'tested with {hw[0]} x {hw[1]}: a network whose strides do not divide them asks for something else at another size. '
-            'Fit it to whole images, as tools/swap_resizer.py --fit does',
+            f'this downsizer is fitted to images of {low_h} to {high_h} x {low_w} to {high_w} px (h x w, downsized and padded), '
+            f'and is tested with {hw[0]} x {hw[1]}: a network whose strides do not divide them asks for something else at '
+            'another size. Fit it to whole images, as tools/swap_resizer.py --fit does',
             stacklevel=3,
         )
 

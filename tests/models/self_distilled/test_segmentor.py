@@ -148,6 +148,7 @@ def test_images_of_another_size_than_those_fitted_to_are_warned_of_once(model, r
         recwarn.clear()
         return said
 
+    vars(model.data_preprocessor).update(size=None, size_divisor=1)
     model.val_step(batch(1, (40, 40)))  # nothing is fitted yet
     for hw in ((20, 32), (24, 36)):
         model(**model.data_preprocessor(batch(2, hw), True), mode='loss')
@@ -157,7 +158,12 @@ def test_images_of_another_size_than_those_fitted_to_are_warned_of_once(model, r
     for hw in ((22, 40), (40, 40)):
         model.val_step(batch(1, hw))
     (message,) = warned()
-    assert 'images of 10 to 12 x 16 to 18 px (h x w, once downsized), and is tested with 11 x 20' in message
+    assert 'images of 10 to 12 x 16 to 18 px (h x w, downsized and padded), and is tested with 11 x 20' in message
+    model.data_preprocessor.size_divisor = 16  # the network sees the padded image, and at test time another one
+    model(**model.data_preprocessor(batch(2, (20, 32)), True), mode='loss')
+    model.val_step(batch(1, (20, 32)))
+    (message,) = warned()
+    assert 'images of 16 to 16 x 16 to 16 px' in message and 'tested with 10 x 16' in message
 
 
 def test_what_a_pixel_weighs_is_not_learned(tmp_path):
