@@ -42,7 +42,7 @@ def compiled(room: str, source: str, *included: str) -> Extension:
     """Compiled kernels: a plain library that ctypes loads. Without a C++ compiler the package installs and works without."""
     folder = f'mmdownsize/{room}/csrc'
     return Extension(
-        f'mmdownsize.{room}._native',
+        f'mmdownsize.{room.replace("/", ".")}._native',
         [f'{folder}/{source}'],
         depends=[f'{folder}/{name}' for name in included],
         language='c++',
@@ -62,8 +62,8 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['mmdownsize', 'mmdownsize.*']),
     include_package_data=False,  # or MANIFEST.in would decide what is installed
-    package_data={'mmdownsize': ['py.typed', 'ops/csrc/*', 'geometry/csrc/*', 'weights/*.safetensors']},
-    ext_modules=[compiled('ops', 'downsize.cpp', 'tile.inc'), compiled('geometry', 'select.cpp')],
+    package_data={'mmdownsize': ['py.typed', 'ops/backends/csrc/*', 'geometry/csrc/*', 'weights/*.safetensors']},
+    ext_modules=[compiled('ops/backends', 'downsize.cpp', 'tile.inc'), compiled('geometry', 'select.cpp')],
     cmdclass={'build_py': BuildWithMim},
     install_requires=[],
     extras_require={

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from mmdownsize.ops import native
+from mmdownsize.ops.backends import native
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 

@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from triton.backends.compiler import GPUTarget
 
-from mmdownsize.ops import triton_backend, triton_kernels
+from mmdownsize.ops.backends.triton import kernels as triton_kernels
+from mmdownsize.ops.backends.triton import launch as triton_backend
 from mmdownsize.resizers import DownsizeNet
 
 KERNELS = ('forward', 'logits_backward', 'texture_backward')

@@ -15,7 +15,8 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.utils import digit_version
 
-from mmdownsize.files import write_whole
+from mmdownsize.refusal import Refusal
+from mmdownsize.storage import write_whole
 
 if digit_version(np.__version__) >= digit_version('2.0.0'):
     from numpy._core import multiarray
@@ -26,14 +27,14 @@ STATISTICS = ('min', 'max', 'current', 'mean')
 NUMBERS = '?bhilqBHILQefd'  # numpy's type codes of bool, integers and real numbers
 
 
-class CheckpointError(ValueError):
+class CheckpointError(Refusal):
     """A checkpoint that cannot be read, or is another model's."""
 
 
 def guard_checkpoints() -> None:
     """Have mmengine, in this process, read local checkpoints by :func:`read_checkpoint` and write local files whole.
 
-    So a full disk leaves the checkpoint or the result that was there before, see :func:`mmdownsize.files.write_whole`.
+    So a full disk leaves the checkpoint or the result that was there before, see :func:`mmdownsize.storage.write_whole`.
     Calling it twice does no harm.
     """
     CheckpointLoader.register_scheme(prefixes='', loader=read_checkpoint, force=True)

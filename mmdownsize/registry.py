@@ -17,6 +17,8 @@ from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
 
+from mmdownsize.refusal import MissingPackage
+
 # For 'mmdownsize::NAME' in mmengine.hub and in `_base_`. The name of a module, not of the distribution: of an editable install
 # mmengine would take the folder of the distribution's metadata for the package; what is no distribution it looks up as a module.
 MODULE2PACKAGE['mmdownsize'] = 'mmdownsize.registry'
@@ -47,12 +49,12 @@ _ON_DEMAND = {
     'MultiBranchDownsizePreprocessor': ('mmdownsize.preprocessors.multi_branch', 'mmdet', 'mmdet==3.3.0'),
     'SegDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
     'ClsDownsizePreprocessor': ('mmdownsize.preprocessors.cls', 'mmpretrain', 'mmpretrain==1.2.0'),
-    'FeatureMatching': ('mmdownsize.models.feature_matching', 'mmengine', 'mmengine'),
-    'ShiftedDataset': ('mmdownsize.datasets.shifted', 'mmengine', 'mmengine'),
-    'LogLikelihood': ('mmdownsize.models.log_likelihood', 'mmengine', 'mmengine'),
+    'FeatureMatching': ('mmdownsize.fitting.feature_matching', 'mmengine', 'mmengine'),
+    'ShiftedDataset': ('mmdownsize.evaluation.shifted', 'mmengine', 'mmengine'),
+    'LogLikelihood': ('mmdownsize.evaluation.log_likelihood', 'mmengine', 'mmengine'),
     'PairDownsizePreprocessor': ('mmdownsize.preprocessors.pair', 'mmengine', 'mmengine'),
     'SegPairDownsizePreprocessor': ('mmdownsize.preprocessors.seg_pair', 'mmseg', 'mmsegmentation==1.2.2'),
-    'SelfDistilledEncoderDecoder': ('mmdownsize.models.self_distilled', 'mmseg', 'mmsegmentation==1.2.2'),
+    'SelfDistilledEncoderDecoder': ('mmdownsize.fitting.self_distillation', 'mmseg', 'mmsegmentation==1.2.2'),
     'EfficientNetLite': (
         'mmdownsize.models.efficientnet_lite',
         'efficientnet_lite_pytorch',
@@ -93,7 +95,7 @@ class OnDemandRegistry(Registry):
             if find_spec(package) is None:
                 if _is_distribution('onedl-mmengine'):
                     requirement = _FORKS.get(package, requirement)
-                raise ImportError(
+                raise MissingPackage(
                     f'{name} needs {package}, which is not installed: pip install {requirement}', name=package
                 )
             import_module(module)
@@ -110,11 +112,11 @@ HOOKS = Registry(
     locations=[
         'mmdownsize.hooks.exact_resume',
         'mmdownsize.hooks.keep_checkpoints',
-        'mmdownsize.hooks.train_only',
+        'mmdownsize.fitting.train_only',
         'mmdownsize.hooks.visualization',
     ],
 )
 METRICS = OnDemandRegistry(
-    'metric', parent=MMENGINE_METRICS, scope='mmdownsize', locations=['mmdownsize.models.feature_matching']
+    'metric', parent=MMENGINE_METRICS, scope='mmdownsize', locations=['mmdownsize.fitting.feature_matching']
 )
 DATASETS = OnDemandRegistry('dataset', parent=MMENGINE_DATASETS, scope='mmdownsize')

@@ -26,7 +26,9 @@ def definitions(text: str) -> set[str]:
     names = set(re.findall(r'^\s*#\s*define\s+(\w+)', text, flags=re.MULTILINE))
     text = re.sub(r'^\s*#[^\n]*', '', text, flags=re.MULTILINE)
     for head in _heads(text):
-        found = re.search(r'([\w~]+)\s*\(', head) if '(' in head else re.search(r'\b(?:struct|class|enum)\s+(\w+)', head)
+        found = (
+            re.search(r'([\w~]+)\s*\(', head) if '(' in head else re.search(r'\b(?:struct|class|enum)\s+(\w+)', head)
+        )
         if found:
             names.add(found[1])
     return names
@@ -77,7 +79,9 @@ def unit_of(paths: Sequence[Path]) -> str:
     lines = []
     for path in paths:
         lines.append(f'#include "{path.resolve().as_posix()}"')
-        lines += [f'#undef {name}' for name in re.findall(r'^\s*#\s*define\s+(\w+)', path.read_text(), flags=re.MULTILINE)]
+        lines += [
+            f'#undef {name}' for name in re.findall(r'^\s*#\s*define\s+(\w+)', path.read_text(), flags=re.MULTILINE)
+        ]
     return '\n'.join(lines) + '\n'
 
 

@@ -149,9 +149,9 @@ install_rest() {
 # In place: its compiled kernels lie in the source tree, which may have been laid anew since.
 install_mmdownsize() {
     local key suffix kernels masks
-    key=$(cd "$root" && cat setup.py mmdownsize/ops/csrc/* mmdownsize/geometry/csrc/* | cksum | tr ' ' '-')
+    key=$(cd "$root" && cat setup.py mmdownsize/ops/backends/csrc/* mmdownsize/geometry/csrc/* | cksum | tr ' ' '-')
     suffix=$("$py" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
-    kernels=$root/mmdownsize/ops/_native$suffix masks=$root/mmdownsize/geometry/_native$suffix
+    kernels=$root/mmdownsize/ops/backends/_native$suffix masks=$root/mmdownsize/geometry/_native$suffix
     is_done mmdownsize "$key" && [ -f "$kernels" ] && [ -f "$masks" ] && return
     say 'installing mmdownsize in place, with its compiled kernels (4 of 4)'
     pip_install --no-deps --no-build-isolation -e "$root"

@@ -17,19 +17,30 @@ TORCH_ONLY = {'torch'}
 # Room: the other rooms it may import. A new room states its arrows here.
 ROOMS = {
     'version': set(),
-    'files': set(),
+    'refusal': set(),
+    'storage': set(),
     'registry': set(),
+    'configs': set(),
+    'checkpoints': {'storage'},
+    'command_line': set(),
     'ops': set(),
-    'geometry': set(),
-    'resizers': {'ops', 'files'},
+    'geometry': {'ops'},
+    'resizers': {'ops', 'storage'},
     'preprocessors': {'geometry', 'resizers', 'registry', 'checkpoints'},
     'layers': {'ops', 'resizers', 'registry'},
-    'models': {'registry', 'files'},
-    'datasets': {'registry'},
-    'hooks': {'registry', 'geometry', 'resizers', 'preprocessors'},
-    'deploy': {'registry', 'ops', 'geometry', 'resizers', 'preprocessors'},
-    'checkpoints': {'files'},
+    'models': {'registry', 'storage'},
+    'evaluation': {'registry', 'models'},
+    'drawing': {'resizers'},
+    'hooks': {'registry', 'geometry', 'resizers', 'preprocessors', 'drawing'},
+    'deploy': {'registry', 'ops', 'geometry', 'resizers', 'preprocessors', 'configs', 'checkpoints', 'storage'},
+    'fitting': {'registry', 'configs', 'checkpoints', 'storage', 'preprocessors', 'resizers'},
+    'swapping': {'registry', 'configs', 'checkpoints', 'storage', 'geometry', 'preprocessors', 'fitting', 'comparing'},
+    'comparing': {'registry', 'configs', 'checkpoints', 'storage', 'preprocessors', 'resizers'},
+    'launching': {'configs', 'checkpoints', 'storage', 'hooks'},
+    'demo': {'configs', 'checkpoints', 'storage'},
 }
+# The rooms that every other one may import.
+OPEN = {'version', 'refusal'}
 # Room: the packages it may import besides the standard library, where that is limited.
 EXTERNAL = {
     'version': set(),
@@ -173,7 +184,7 @@ def wrong_arrows(root):
         if room == '':
             if other != 'version':
                 wrong.append(f'{found}: the package itself stays empty')
-        elif other != room and other not in ROOMS.get(room, set()) | {'version'}:
+        elif other != room and other not in ROOMS.get(room, set()) | OPEN:
             wrong.append(f'{found}: {room} may import {sorted(ROOMS.get(room, ())) or "no other room"} only')
         elif room == other == 'models':
             model, other_model = (name.split('.')[1:2] for name in (found.importer, inside))

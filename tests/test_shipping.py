@@ -14,10 +14,10 @@ from mmengine.config import Config
 
 ROOT = Path(__file__).parents[1]
 CONFIG = 'deeplabv3plus/deeplabv3plus_efficientnet-lite0_camvid-360x480-to-108x144.py'
-NOT_IN_SDIST = ('tests/', 'benchmarks/', '.ci/', '.gitignore', 'Makefile')
+NOT_IN_SDIST = ('tests/', 'benchmarks/', 'study/', '.ci/', '.gitignore', 'Makefile')
 # What lies about in a working tree, and may be in no distribution.
 LITTER = (
-    'mmdownsize/ops/_native.cpython-30-any.so',
+    'mmdownsize/ops/backends/_native.cpython-30-any.so',
     'mmdownsize/geometry/_native.cpython-30-any.so',
     'mmdownsize/ops/__pycache__/grid.cpython-311.pyc',
     'configs/demo/__pycache__/texture_bilinear.cpython-311.pyc',
@@ -140,9 +140,9 @@ def test_wheel_is_the_package_with_configs_tools_and_index(wheel: Path, tracked:
 
 
 def test_weights_are_shipped_where_they_are_looked_up(tree: Path, tmp_path: Path) -> None:
-    from mmdownsize.resizers import pretrained
+    from mmdownsize.resizers import io
 
-    shipped = pretrained.SHIPPED.relative_to(ROOT) / 'planted.safetensors'
+    shipped = io.SHIPPED.relative_to(ROOT) / 'planted.safetensors'
     copy = tmp_path / 'tree'
     shutil.copytree(tree, copy, ignore=shutil.ignore_patterns('.git', 'configs', 'docs', 'build'))
     (copy / 'configs').mkdir()
@@ -156,7 +156,7 @@ def test_weights_are_shipped_where_they_are_looked_up(tree: Path, tmp_path: Path
 
 def test_a_wheel_without_a_compiler_works_and_says_what_is_missing(installed: Path, tmp_path: Path) -> None:
     code = (
-        'import torch, warnings, mmdownsize; from mmdownsize.ops import native\n'
+        'import torch, warnings, mmdownsize; from mmdownsize.ops.backends import native\n'
         'from mmdownsize.resizers import DownsizeNet\n'
         'with warnings.catch_warnings(record=True) as caught:\n'
         '    warnings.simplefilter("always")\n'
@@ -174,10 +174,10 @@ def test_a_wheel_without_a_compiler_works_and_says_what_is_missing(installed: Pa
 def test_a_wheel_made_with_a_compiler_brings_the_kernels(sdist: Path, tracked: set[str], tmp_path: Path) -> None:
     wheel = build('build_wheel', unpacked(sdist, tmp_path / 'source'), tmp_path / 'dist')
     suffix = sysconfig.get_config_var('EXT_SUFFIX')
-    libraries = {module: f'mmdownsize/{module}{suffix}' for module in ('ops/_native', 'geometry/_native')}
+    libraries = {module: f'mmdownsize/{module}{suffix}' for module in ('ops/backends/_native', 'geometry/_native')}
     assert content(wheel) - expected_in_wheel(tracked) == set(libraries.values())
     site = install(wheel, tmp_path / 'site')
-    for module, library in zip(('ops.native', 'geometry.selection'), libraries.values()):
+    for module, library in zip(('ops.backends.native', 'geometry.selection'), libraries.values()):
         code = f'from mmdownsize.{module} import _load, unavailable; print(unavailable(), _load()[0]._name)'
         found = run(sys.executable, '-c', code, cwd=tmp_path, PYTHONPATH=str(site)).split()
         assert found == ['None', str(site / library)]

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'    pip install {needed[module]}', file=sys.stderr)
     if 'torch' not in broken:
         from mmdownsize.geometry import selection
-        from mmdownsize.ops import native
+        from mmdownsize.ops.backends import native
 
         for work, reason in (('', native.unavailable()), (' for instance masks', selection.unavailable())):
             if reason is not None:

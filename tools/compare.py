@@ -48,14 +48,15 @@ from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 from rich.console import Console
 
-from mmdownsize.files import append_line, check_writable
-from mmdownsize.resizers.pretrained import find
+from mmdownsize.command_line import CONFIG_ERRORS, Settings, in_one_line
+from mmdownsize.comparing.arms import Arm, check_replaceable, config_of, load_arms, only, resolve_costs
+from mmdownsize.comparing.results import last_metrics, training_losses
+from mmdownsize.comparing.start import checkpoint_of, write_start
+from mmdownsize.configs import read_config
+from mmdownsize.resizers.io import find
+from mmdownsize.storage import append_line, check_writable
 from mmdownsize.version import __version__
-from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
-from tools.compare_arms import Arm, check_replaceable, config_of, load_arms, only, resolve_costs
 from tools.compare_report import plot, print_report, read_log
-from tools.compare_results import last_metrics, training_losses
-from tools.compare_start import checkpoint_of, write_start
 
 ROOT = Path(__file__).resolve().parents[1]
 # Of the trainings, unless the environment says otherwise. Threads spin briefly while they wait: the loader's workers share the
@@ -161,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Terminated, the run in the background ends as well.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit('terminated'))
     try:
-        with in_one_line(*WRONG_SETTINGS, FileNotFoundError):
+        with in_one_line(*CONFIG_ERRORS, FileNotFoundError):
             run(args, Console())
     finally:  # who calls this from Python has a handler of its own, and processes that inherit it
         signal.signal(signal.SIGTERM, before)

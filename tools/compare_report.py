@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from mmdownsize.files import write_whole
+from mmdownsize.storage import write_whole
 
 LEVEL = 0.95
 WANTED = 0.3  # points: the difference that a study should be able to see

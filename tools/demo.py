@@ -55,11 +55,11 @@ from rich.progress import (  # noqa: E402  # noqa: E402
     TimeRemainingColumn,
 )
 from rich.table import Table  # noqa: E402
+from tools.command_line import in_one_line  # noqa: E402
 
 from mmdownsize.checkpoints import allow_mmengine_checkpoints  # noqa: E402
-from mmdownsize.files import write_whole  # noqa: E402
+from mmdownsize.storage import write_whole  # noqa: E402
 from tools.check_env import NEEDED  # noqa: E402
-from tools.command_line import in_one_line  # noqa: E402
 
 SMALL = SIZE // 3  # px, the side of what the model sees
 CROP = 96  # px of the source, the side of what the picture shows

@@ -21,10 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a
 import torch
 
 from mmdownsize.checkpoints import read_checkpoint
+from mmdownsize.command_line import in_one_line
+from mmdownsize.configs import read_config
 from mmdownsize.preprocessors.resizers import build_resizer
 from mmdownsize.preprocessors.weights import check_fits
 from mmdownsize.resizers import TrainableResizer
-from tools.command_line import in_one_line, read_config
 
 PREFIX = 'data_preprocessor.downsizer.'
 

@@ -31,8 +31,8 @@ from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.registry import MODELS
 from mmdownsize.resizers import FixedResizer
 from mmdownsize.resizers.cost import multiply_adds
+from mmdownsize.swapping.check import without_downloads
 from tools.export_onnx import load_config
-from tools.swap_check import without_downloads
 
 DEFAULT_HW = {'mmdet': (800, 1344), 'mmseg': (512, 1024)}
 CHANNELS = 3

@@ -25,12 +25,13 @@ from mmengine.runner import set_random_seed
 from rich.console import Console
 from rich.table import Table
 
+from mmdownsize.command_line import CONFIG_ERRORS, Settings, in_one_line
+from mmdownsize.comparing.arms import Arm, check_replaceable, config_of, load_arms, only
+from mmdownsize.comparing.start import load_behind_preprocessor
+from mmdownsize.configs import read_config
 from mmdownsize.registry import MODELS
-from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
-from tools.compare_arms import Arm, check_replaceable, config_of, load_arms, only
+from study.held_out_loss import loaders, losses
 from tools.compare_report import paired_difference
-from tools.compare_start import load_behind_preprocessor
-from tools.held_out_loss import loaders, losses
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     args = parse_args(argv)
     MMLogger.get_current_instance().setLevel('ERROR')
-    with in_one_line(*WRONG_SETTINGS):
+    with in_one_line(*CONFIG_ERRORS):
         if args.images is not None and args.images < 2:
             raise ValueError(f'--images must be at least 2, or there is no interval, got {args.images}')
         cfg = read_config(args.config, args.cfg_options)

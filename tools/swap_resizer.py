@@ -27,12 +27,14 @@ from mmengine.config import Config
 from mmengine.hub import get_config
 from rich.console import Console
 
-from mmdownsize.files import write_whole
+from mmdownsize.command_line import CONFIG_ERRORS, in_one_line
+from mmdownsize.comparing.arms import read_fragment
+from mmdownsize.configs import name_of, read_config
+from mmdownsize.fitting.recipe import check_fit, fit_changes
 from mmdownsize.geometry import TargetSize
-from tools.command_line import WRONG_SETTINGS, in_one_line, in_words, name_of, read_config
-from tools.compare_arms import read_fragment
-from tools.swap_check import check
-from tools.swap_fit import check_fit, fit_changes
+from mmdownsize.refusal import in_words
+from mmdownsize.storage import write_whole
+from mmdownsize.swapping.check import check
 
 SWAPS = {
     'DetDataPreprocessor': ('mmdownsize.DetDownsizePreprocessor', 'mmdet'),
@@ -276,7 +278,7 @@ def text_of(base: str, swap: Swap) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Edit."""
     args = parse_args(argv)
-    with in_one_line(*WRONG_SETTINGS):
+    with in_one_line(*CONFIG_ERRORS):
         edit(args, Console(stderr=True))
 
 

@@ -19,10 +19,11 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import mmdownsize.registry  # noqa: F401  (lets a config say _base_ = 'mmdownsize::...')
+from mmdownsize import launching
 from mmdownsize.checkpoints import allow_mmengine_checkpoints, guard_checkpoints
-from mmdownsize.files import check_writable
-from tools import launching
-from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
+from mmdownsize.command_line import CONFIG_ERRORS, Settings, in_one_line
+from mmdownsize.configs import read_config
+from mmdownsize.storage import check_writable
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -116,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     allow_mmengine_checkpoints()
     guard_checkpoints()
-    with in_one_line(*WRONG_SETTINGS):
+    with in_one_line(*CONFIG_ERRORS):
         cfg = load_config(args)
         launching.prepare(cfg, training=False)
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -17,10 +17,11 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
+from mmdownsize import launching
 from mmdownsize.checkpoints import allow_mmengine_checkpoints, guard_checkpoints, read_checkpoint
+from mmdownsize.command_line import CONFIG_ERRORS, Settings, in_one_line
+from mmdownsize.configs import read_config
 from mmdownsize.hooks.exact_resume import ExactResumeHook
-from tools import launching
-from tools.command_line import WRONG_SETTINGS, Settings, in_one_line, read_config
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -115,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> Runner:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     allow_mmengine_checkpoints()
     guard_checkpoints()
-    with in_one_line(*WRONG_SETTINGS):
+    with in_one_line(*CONFIG_ERRORS):
         cfg = load_config(args)
         launching.prepare(cfg, training=True)
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

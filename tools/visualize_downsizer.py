@@ -21,12 +21,13 @@ from mmengine.registry import init_default_scope
 from rich.progress import track
 
 from mmdownsize.checkpoints import read_checkpoint
-from mmdownsize.files import write_whole
-from mmdownsize.hooks.pictures import draw
+from mmdownsize.command_line import CONFIG_ERRORS, in_one_line
+from mmdownsize.configs import read_config
+from mmdownsize.drawing import draw
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.registry import MODELS
 from mmdownsize.resizers import FixedResizer
-from tools.command_line import WRONG_SETTINGS, in_one_line, read_config
+from mmdownsize.storage import write_whole
 
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
 PREFIX = 'data_preprocessor.'
@@ -104,7 +105,7 @@ def read_image(path: Path, size: Sequence[int] | None) -> np.ndarray:
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw."""
     args = parse_args(argv)
-    with in_one_line(*WRONG_SETTINGS):
+    with in_one_line(*CONFIG_ERRORS):
         if args.size and min(args.size) < 1:
             raise ValueError(f'--size must be W H of at least 1 px, got {args.size}')
         FixedResizer(kernel=args.kernel)

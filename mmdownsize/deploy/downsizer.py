@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mmdownsize.deploy.sizes import target_hw
 from mmdownsize.geometry import TargetSize
 from mmdownsize.ops import is_tracing
+from mmdownsize.refusal import TypeRefusal
 from mmdownsize.resizers import BaseResizer, DownsizeNet
 
 
@@ -32,7 +33,7 @@ class Downsizer(nn.Module):
     def __init__(self, resizer: nn.Module, target: TargetSize, *, swap_colors: bool = False) -> None:
         super().__init__()
         if not isinstance(resizer, BaseResizer):
-            raise TypeError(
+            raise TypeRefusal(
                 f'the downsizer is a {type(resizer).__name__}, which is none of mmdownsize: whether it can be recorded for '
                 'any size is not known; export it with its own tools'
             )

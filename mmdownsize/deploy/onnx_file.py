@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.onnx import JitScalarType, symbolic_helper
 
+from mmdownsize.refusal import MissingPackage, Refusal
+
 INPUT = 'images'
 INPUT_DTYPES = {'float32': torch.float32, 'uint8': torch.uint8}
 MIN_OPSET, MAX_OPSET = 17, 20  # of torch.onnx's recording exporter, which leaves every size open without being told how
@@ -31,7 +33,7 @@ def require(package: str) -> ModuleType:
     try:
         return import_module(package)
     except ModuleNotFoundError as error:
-        raise ImportError(
+        raise MissingPackage(
             f'export needs {package}, which is not installed: pip install "mmdownsize[deploy]"'
         ) from error
 
@@ -61,9 +63,9 @@ def record(
         RuntimeError: If something in the module cannot be exported; names it.
     """
     if dtype not in INPUT_DTYPES:
-        raise ValueError(f'unknown input dtype {dtype!r}, choose one of {", ".join(INPUT_DTYPES)}')
+        raise Refusal(f'unknown input dtype {dtype!r}, choose one of {", ".join(INPUT_DTYPES)}')
     if not MIN_OPSET <= opset <= MAX_OPSET:
-        raise ValueError(f'opset must be {MIN_OPSET} to {MAX_OPSET}, got {opset}')
+        raise Refusal(f'opset must be {MIN_OPSET} to {MAX_OPSET}, got {opset}')
     onnx = require('onnx')
     images = made_up(EXAMPLE_BATCH, channels, example_hw, dtype)
     open_axes = {INPUT: {0: 'batch', 2: 'height', 3: 'width'}}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mmdownsize.deploy.downsizer import Downsizer, swapped
 from mmdownsize.ops.lengths import larger
 from mmdownsize.preprocessors.seg import SegDownsizePreprocessor
+from mmdownsize.refusal import Refusal, TypeRefusal
 
 
 class DownsizedSegmentor(nn.Module):
@@ -31,15 +32,15 @@ class DownsizedSegmentor(nn.Module):
         super().__init__()
         plain = isinstance(model, EncoderDecoder) and type(model).postprocess_result is BaseSegmentor.postprocess_result
         if not plain:
-            raise TypeError(
+            raise TypeRefusal(
                 f'the model is a {type(model).__name__}; only EncoderDecoder and what predicts as it does is exported whole: '
                 "--part downsizer exports what is in front of it, the rest is its project's own to export"
             )
         preprocessor = model.data_preprocessor
         if not isinstance(preprocessor, SegDownsizePreprocessor):
-            raise TypeError(f'data_preprocessor is a {type(preprocessor).__name__} and has no downsizer')
+            raise TypeRefusal(f'data_preprocessor is a {type(preprocessor).__name__} and has no downsizer')
         if model.test_cfg.get('mode', 'whole') != 'whole':
-            raise ValueError(
+            raise Refusal(
                 f'model.test_cfg.mode={model.test_cfg.mode!r} predicts in windows, whose number depends on the image; '
                 'export with --cfg-options model.test_cfg.mode=whole, or --part downsizer, and slide outside of the graph'
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from mmdownsize.geometry.resize_map import ResizeMap
+from mmdownsize.refusal import Refusal
 
 
 def _floating(coordinates: Tensor) -> Tensor:
@@ -26,7 +27,7 @@ def scale_points(points: Tensor, resize_map: ResizeMap) -> Tensor:
         ValueError: If the last axis is not 2.
     """
     if points.shape[-1] != 2:
-        raise ValueError(f'points must be (..., 2), got {tuple(points.shape)}')
+        raise Refusal(f'points must be (..., 2), got {tuple(points.shape)}')
     points = _floating(points)
     return points * points.new_tensor(resize_map.scale_xy)
 
@@ -45,6 +46,6 @@ def scale_boxes(boxes: Tensor, resize_map: ResizeMap) -> Tensor:
         ValueError: If the last axis is not 4.
     """
     if boxes.shape[-1] != 4:
-        raise ValueError(f'boxes must be (..., 4) as x1, y1, x2, y2, got {tuple(boxes.shape)}')
+        raise Refusal(f'boxes must be (..., 4) as x1, y1, x2, y2, got {tuple(boxes.shape)}')
     boxes = _floating(boxes)
     return boxes * boxes.new_tensor(resize_map.scale_xy * 2)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mmdownsize.geometry.resize_map import ResizeMap
 from mmdownsize.geometry.selection import select
+from mmdownsize.refusal import Refusal, TypeRefusal
 
 
 def _nearest(src: int, dst: int, device: torch.device) -> Tensor:
@@ -29,9 +30,9 @@ def resize_labels(labels: Tensor, resize_map: ResizeMap) -> Tensor:
         ValueError: If the size of ``labels`` is not the source size.
     """
     if not isinstance(labels, Tensor):
-        raise TypeError(f'a label map must be a tensor, got {type(labels).__name__}: torch.from_numpy makes one')
+        raise TypeRefusal(f'a label map must be a tensor, got {type(labels).__name__}: torch.from_numpy makes one')
     if tuple(labels.shape[-2:]) != resize_map.src_hw:
-        raise ValueError(
+        raise Refusal(
             f'a label map must have the size of its image, {resize_map.src_hw} (h, w), got {tuple(labels.shape[-2:])}'
         )
     rows, cols = (_nearest(s, d, labels.device) for s, d in zip(resize_map.src_hw, resize_map.dst_hw))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mmdownsize.refusal import Refusal
+
 
 @dataclass(frozen=True)
 class ResizeMap:
@@ -25,7 +27,7 @@ class ResizeMap:
 
     def __post_init__(self) -> None:
         if min(*self.src_hw, *self.dst_hw) < 1:
-            raise ValueError(f'sizes must be at least 1 px, got {self.src_hw} -> {self.dst_hw}')
+            raise Refusal(f'sizes must be at least 1 px, got {self.src_hw} -> {self.dst_hw}')
 
     @property
     def scale_xy(self) -> tuple[float, float]:
@@ -48,7 +50,7 @@ class ResizeMap:
             ValueError: If ``following`` does not start at this map's target size.
         """
         if following.src_hw != self.dst_hw:
-            raise ValueError(f'cannot follow a resize to {self.dst_hw} by one from {following.src_hw}')
+            raise Refusal(f'cannot follow a resize to {self.dst_hw} by one from {following.src_hw}')
         return ResizeMap(self.src_hw, following.dst_hw)
 
     def homography(self) -> tuple[tuple[float, float, float], ...]:

@@ -1,7 +1,7 @@
 """The pixels that a label map keeps: selected by bits, whatever they mean.
 
 For maps of bytes, which instance masks are, there is a compiled back end (``csrc/select.cpp``, built by ``setup.py`` where there
-is a C++ compiler, called through ctypes as that of :mod:`mmdownsize.ops.native`). PyTorch does the rest, with the same result.
+is a C++ compiler, called through ctypes). PyTorch does the rest, with the same result.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from functools import cache
 
 import torch
 from torch import Tensor
+
+from mmdownsize.ops.recording import is_tracing
 
 LIBRARY = 'mmdownsize.geometry._native'
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # gather knows none of PyTorch's other integers
@@ -50,8 +52,7 @@ def select(maps: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     Returns:
         (..., h, w), same dtype; a new tensor, contiguous. Differentiable in ``maps``.
     """
-    recorded = torch._C._get_tracing_state() is not None or torch.compiler.is_compiling()
-    if recorded or maps.requires_grad or maps.element_size() not in BITS:
+    if is_tracing() or maps.requires_grad or maps.element_size() not in BITS:
         return maps.index_select(-2, rows).index_select(-1, cols)
     bits = maps.view(BITS[maps.element_size()])
     library, _ = _load()

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
+from mmdownsize.refusal import Refusal
+
 
 def _pair(name: str, value: Any) -> tuple[float, float]:
     sides: Sequence[Any] = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
     if len(sides) != 2 or not all(isinstance(side, Real) and not isinstance(side, bool) for side in sides):
-        raise ValueError(f'{name} must be a number or a pair (w, h), got {value!r}')
+        raise Refusal(f'{name} must be a number or a pair (w, h), got {value!r}')
     w, h = (float(side) for side in sides)
     if not (0 < w < math.inf and 0 < h < math.inf):
-        raise ValueError(f'{name} must be above 0 and finite, got {value!r}')
+        raise Refusal(f'{name} must be above 0 and finite, got {value!r}')
     return w, h
 
 
@@ -31,7 +33,7 @@ def whole_hw(name: str, size: Any) -> tuple[int, int]:
     """
     pair = isinstance(size, Sequence) and len(size) == 2 and all(isinstance(side, Integral) for side in size)
     if not pair or min(size) < 1:
-        raise ValueError(f'the size of {name} must be (h, w), two whole numbers of at least 1, got {size!r}')
+        raise Refusal(f'the size of {name} must be (h, w), two whole numbers of at least 1, got {size!r}')
     return int(size[0]), int(size[1])
 
 
@@ -62,16 +64,16 @@ class TargetSize:
 
     def __post_init__(self) -> None:
         if not isinstance(self.keep_ratio, bool):
-            raise ValueError(f'keep_ratio must be True or False, got {self.keep_ratio!r}')
+            raise Refusal(f'keep_ratio must be True or False, got {self.keep_ratio!r}')
         if (self.scale_factor is None) == (self.scale is None):
-            raise ValueError(
+            raise Refusal(
                 'give exactly one target: scale_factor (a number or a (w, h) pair) or scale ((w, h) in px), '
                 f'got scale_factor={self.scale_factor!r} and scale={self.scale!r}'
             )
         if self.scale_factor is not None:
             _pair('scale_factor', self.scale_factor)
         elif any(side != int(side) for side in _pair('scale', self.scale)):
-            raise ValueError(f'scale must be whole pixels (w, h), got {self.scale!r}; a ratio is given as scale_factor')
+            raise Refusal(f'scale must be whole pixels (w, h), got {self.scale!r}; a ratio is given as scale_factor')
 
     def of(self, src_hw: Sequence[int]) -> tuple[int, int]:
         """Return the target size of an image.
@@ -95,7 +97,7 @@ class TargetSize:
             ratio = min(max(dst_w, dst_h) / max(h, w), min(dst_w, dst_h) / min(h, w))
             dst_w, dst_h = _scaled((w, h), (ratio, ratio))
         if min(dst_w, dst_h) < 1:
-            raise ValueError(
+            raise Refusal(
                 f'{self} makes {dst_w} x {dst_h} px (w x h) of an image of {w} x {h} px: ask for a larger target'
             )
         return dst_h, dst_w

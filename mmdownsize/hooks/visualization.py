@@ -9,8 +9,9 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmdownsize.hooks.pictures import draw
+from mmdownsize.drawing import draw
 from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import HOOKS
 
 
@@ -20,7 +21,7 @@ class DownsizeVisualizationHook(Hook):
 
     Each shows a training image as it comes from the pipeline, a fixed resizer's result, the downsizer's, their difference
     and, of a DownsizeNet, how many neighbours count at every pixel and where their centre of mass has moved: see
-    :func:`mmdownsize.hooks.pictures.panels`. Images are named ``downsizer/0`` and so on.
+    :func:`mmdownsize.drawing.panels`. Images are named ``downsizer/0`` and so on.
 
     Args:
         interval: Iterations between two pictures; the first is drawn after the first iteration.
@@ -37,7 +38,7 @@ class DownsizeVisualizationHook(Hook):
 
     def __init__(self, interval: int = 500, images: int = 1, kernel: str = 'bilinear', bgr: bool = True) -> None:
         if min(interval, images) < 1:
-            raise ValueError(f'interval and images must be at least 1, got {interval} and {images}')
+            raise Refusal(f'interval and images must be at least 1, got {interval} and {images}')
         self.interval = interval
         self.images = images
         self.kernel = kernel
@@ -47,7 +48,7 @@ class DownsizeVisualizationHook(Hook):
         """Check that there is something to draw."""
         preprocessor = self._preprocessor(runner)
         if not isinstance(preprocessor, DownsizeMixin):
-            raise ValueError(
+            raise Refusal(
                 f'DownsizeVisualizationHook: the model has a {type(preprocessor).__name__} and no downsizer; '
                 "its data_preprocessor must be one of mmdownsize's"
             )

@@ -11,6 +11,7 @@ from mmdet.models.necks import FPN, PAFPN
 from mmengine.model import ModuleList
 from torch import Tensor
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 UPSAMPLE = dict(type='mmdownsize.TextureUpsample', start='nearest')
@@ -36,7 +37,7 @@ class TextureTopDown:
         super().__init__(*args, **kwargs)
         for name in ('scale_factor', 'size'):
             if name in upsample_cfg:
-                raise ValueError(
+                raise Refusal(
                     f'upsample_cfg has {name}={upsample_cfg[name]!r}, but a map is upsampled to the size of the next '
                     'finer one: leave it out'
                 )
@@ -48,7 +49,7 @@ class TextureTopDown:
     def _merged(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         """Return the lateral maps, from the finest, each with what the coarser ones have to say added to it."""
         if len(inputs) != self.num_ins:
-            raise ValueError(f'{self.num_ins} maps are needed, one an entry of in_channels, got {len(inputs)}')
+            raise Refusal(f'{self.num_ins} maps are needed, one an entry of in_channels, got {len(inputs)}')
         merged = [lateral(inputs[self.start_level + i]) for i, lateral in enumerate(self.lateral_convs)]
         for fine in reversed(range(len(self.upsamplers))):
             coarse = self.upsamplers[fine](merged[fine + 1], merged[fine].shape[-2:])

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmdownsize.layers.sealed import Sealed
 from mmdownsize.ops import coefficients_of, texture_at
 from mmdownsize.ops.gather import weighted_gather
+from mmdownsize.refusal import Refusal
 
 TAPS = 4  # pixels around a sample
 
@@ -97,14 +98,14 @@ class TextureRoIAlign(Sealed):
         super().__init__()
         self.output_size = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)
         if len(self.output_size) != 2 or min(self.output_size) < 1:
-            raise ValueError(f'output_size must be a side or (h, w) of at least 1, got {output_size!r}')
+            raise Refusal(f'output_size must be a side or (h, w) of at least 1, got {output_size!r}')
         if sampling_ratio < 1:
-            raise ValueError(
+            raise Refusal(
                 f'sampling_ratio must be at least 1, got {sampling_ratio}: with 0 RoIAlign takes as many samples as a bin '
                 'has pixels, a number that differs from RoI to RoI; 2 is usual'
             )
         if min(in_channels, num_convs, channels) < 1:
-            raise ValueError(
+            raise Refusal(
                 f'in_channels, num_convs and channels must be at least 1, got {in_channels}, {num_convs} and {channels}'
             )
         self.in_channels = in_channels
@@ -140,9 +141,9 @@ class TextureRoIAlign(Sealed):
             ValueError: If ``feats`` or ``rois`` have another shape.
         """
         if feats.ndim != 4 or feats.shape[1] != self.in_channels:
-            raise ValueError(f'feats must be (B, {self.in_channels}, H, W), got {tuple(feats.shape)}')
+            raise Refusal(f'feats must be (B, {self.in_channels}, H, W), got {tuple(feats.shape)}')
         if rois.ndim != 2 or rois.shape[1] != 5:
-            raise ValueError(f'rois must be (R, 5): image, x1, y1, x2, y2, got {tuple(rois.shape)}')
+            raise Refusal(f'rois must be (R, 5): image, x1, y1, x2, y2, got {tuple(rois.shape)}')
         device = feats.device.type
         autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         with torch.autocast(device, enabled=False):

@@ -9,6 +9,7 @@ from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from torch import Tensor
 
 from mmdownsize.layers.roi_align import TextureRoIAlign
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 FIXED = {'type': 'RoIAlign', 'aligned': True, 'pool_mode': 'avg', 'use_torchvision': False}
@@ -46,11 +47,11 @@ class TextureRoIExtractor(SingleRoIExtractor):
         asked = dict(roi_layer)
         for name, value in FIXED.items():
             if asked.pop(name, value if name != 'type' else None) != value:
-                raise ValueError(
+                raise Refusal(
                     f'roi_layer must be an RoIAlign with {name}={value!r}, which can be weighed, got {roi_layer!r}'
                 )
         if asked.get('sampling_ratio', 0) < 1:
-            raise ValueError(
+            raise Refusal(
                 f'roi_layer needs a sampling_ratio of at least 1, got {roi_layer!r}: with 0 the number of samples '
                 'differs from RoI to RoI; set roi_layer.sampling_ratio=2'
             )

@@ -15,7 +15,8 @@ from torch import Tensor
 from mmdownsize.layers.sealed import Sealed
 from mmdownsize.ops import downsize, learned_coefficients, neighbor_indices
 from mmdownsize.ops.gather import interpolate_lean
-from mmdownsize.ops.native import is_tracing
+from mmdownsize.ops.recording import is_tracing
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 from mmdownsize.resizers import DownsizeNet
 from mmdownsize.resizers.phases import Phases
@@ -26,7 +27,7 @@ BACKENDS = ('auto', 'dense')  # the others of mmdownsize.ops are made for images
 def _pair(name: str, value: float | Sequence[float]) -> tuple[float, float]:
     pair = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
     if len(pair) != 2 or not all(isinstance(side, Real) and 0 < side < math.inf for side in pair):
-        raise ValueError(f'{name} must be a number above 0 or a pair (h, w) of them, got {value!r}')
+        raise Refusal(f'{name} must be a number above 0 or a pair (h, w) of them, got {value!r}')
     return pair
 
 
@@ -42,7 +43,7 @@ def _nearest_weights(src: int, dst: int, neighbors: int, device: torch.device, d
         chosen = F.interpolate(ramp, size=dst, mode='nearest')[0, 0].long()
         hit = neighbor_indices(src, dst, neighbors, clamp=False) == chosen
         if not hit.any(0).all():
-            raise ValueError(
+            raise Refusal(
                 f"start='nearest' takes pixels outside the {neighbors} neighbours at {src} -> {dst} px: "
                 f"set neighbors={neighbors + 2} or more, or start='bilinear'"
             )
@@ -99,7 +100,7 @@ class TextureUpsample(Sealed, DownsizeNet):
         backend: str = 'auto',
     ) -> None:
         if backend not in BACKENDS:
-            raise ValueError(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
+            raise Refusal(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
         super().__init__(
             in_channels=in_channels,
             start=start,
@@ -113,7 +114,7 @@ class TextureUpsample(Sealed, DownsizeNet):
             value_range=(-1.0, 1.0),  # maps are read as they are
         )
         if scale_factor is not None and size is not None:
-            raise ValueError(f'give scale_factor or size, not both: got {scale_factor!r} and {size!r}')
+            raise Refusal(f'give scale_factor or size, not both: got {scale_factor!r} and {size!r}')
         self.scale_factor = None if scale_factor is None else _pair('scale_factor', scale_factor)
         self.size = None if size is None else _pair('size', size)
 
@@ -136,7 +137,7 @@ class TextureUpsample(Sealed, DownsizeNet):
 
     def _scaled(self, maps: Tensor) -> tuple[int, int]:
         if self.scale_factor is None:
-            raise ValueError('no target size: call the layer as layer(maps, (h, w)), or set scale_factor or size')
+            raise Refusal('no target size: call the layer as layer(maps, (h, w)), or set scale_factor or size')
         return tuple(math.floor(side * factor) for side, factor in zip(maps.shape[-2:], self.scale_factor))
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:

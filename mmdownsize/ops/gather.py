@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmdownsize.refusal import Refusal
+
 
 def weighted_gather(maps: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     """Sum pixels of maps, with a weight each: ``out[m, c] = sum over k of weights[m, k] * pixel(indices[m, k])[c]``.
@@ -26,9 +28,7 @@ def weighted_gather(maps: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
         ValueError: If ``indices`` and ``weights`` differ in shape.
     """
     if indices.ndim != 2 or indices.shape != weights.shape:
-        raise ValueError(
-            f'indices and weights must both be (M, K), got {tuple(indices.shape)} and {tuple(weights.shape)}'
-        )
+        raise Refusal(f'indices and weights must both be (M, K), got {tuple(indices.shape)} and {tuple(weights.shape)}')
     table = maps.permute(0, 2, 3, 1).flatten(0, 2)  # (N * H * W, C)
     return F.embedding_bag(indices, table, mode='sum', per_sample_weights=weights)
 
@@ -52,7 +52,7 @@ def interpolate_lean(maps: Tensor, coefficients: Tensor, rows: Tensor, cols: Ten
     (n, channels, height, width), (h, w) = maps.shape, (rows.shape[1], cols.shape[1])
     count = len(rows) * len(cols)
     if coefficients.shape[1] != count:
-        raise ValueError(f'{len(rows)} x {len(cols)} neighbours need {count} coefficients, got {coefficients.shape[1]}')
+        raise Refusal(f'{len(rows)} x {len(cols)} neighbours need {count} coefficients, got {coefficients.shape[1]}')
     dtype = torch.promote_types(torch.promote_types(maps.dtype, coefficients.dtype), torch.float32)
     pixels = (rows[:, None, :, None] * width + cols[None, :, None, :]).flatten(0, 1).permute(1, 2, 0)  # (h, w, K)
     first = torch.arange(n, device=maps.device).view(n, 1, 1, 1) * (height * width)

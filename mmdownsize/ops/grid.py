@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mmdownsize.ops.lengths import Length, are_known
+from mmdownsize.refusal import Refusal
 
 
 def project(src: Length, dst: Length) -> tuple[Tensor, Tensor]:
@@ -35,7 +36,7 @@ def project(src: Length, dst: Length) -> tuple[Tensor, Tensor]:
         (tensor([0, 2]), tensor([0.5000, 0.5000], dtype=torch.float64))
     """
     if are_known(src, dst) and min(src, dst) < 1:
-        raise ValueError(f'an axis needs at least 1 source and 1 target pixel, got {src} -> {dst}')
+        raise Refusal(f'an axis needs at least 1 source and 1 target pixel, got {src} -> {dst}')
     numerator = (2 * torch.arange(dst) + 1) * src - dst
     base = numerator.div(2 * dst, rounding_mode='floor')
     offset = (numerator - base * (2 * dst)).double() / (2 * dst)
@@ -44,7 +45,7 @@ def project(src: Length, dst: Length) -> tuple[Tensor, Tensor]:
 
 def _tap_numbers(neighbors: Length) -> Tensor:
     if are_known(neighbors) and (neighbors < 2 or neighbors % 2):
-        raise ValueError(f'neighbors must be an even number of at least 2, got {neighbors}')
+        raise Refusal(f'neighbors must be an even number of at least 2, got {neighbors}')
     return torch.arange(1 - neighbors // 2, neighbors // 2 + 1)
 
 

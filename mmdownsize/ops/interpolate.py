@@ -19,11 +19,15 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from mmdownsize.ops import native, triton_backend, triton_check
+from mmdownsize.ops.backends import native
+from mmdownsize.ops.backends.triton import check as triton_check
+from mmdownsize.ops.backends.triton import launch as triton_backend
 from mmdownsize.ops.coefficients import coefficients_of
 from mmdownsize.ops.lengths import are_known
 from mmdownsize.ops.neighborhood import Neighborhood, Texture
+from mmdownsize.ops.recording import is_tracing
 from mmdownsize.ops.texture import texture_at
+from mmdownsize.refusal import Refusal
 
 BACKENDS = ('auto', 'native', 'triton', 'banded', 'dense')
 NORMALIZATIONS = ('softmax', 'sigmoid', 'none')
@@ -53,7 +57,7 @@ def interpolate(images: Tensor, coefficients: Tensor, rows: Tensor, cols: Tensor
     if not are_known(rows.shape[0], cols.shape[0]):
         return _interpolate_any(images, coefficients, rows, cols)
     if coefficients.shape[1] != len(rows) * len(cols):
-        raise ValueError(
+        raise Refusal(
             f'{len(rows)} x {len(cols)} neighbours need {len(rows) * len(cols)} coefficients, got {coefficients.shape[1]}'
         )
     out: Tensor | None = None
@@ -135,7 +139,7 @@ def downsize(
             texture.
         normalize: ``'softmax'``, ``'sigmoid'`` or ``'none'``: see :func:`~mmdownsize.ops.coefficients.coefficients_of`.
         backend: ``'native'``, ``'triton'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can, else triton where
-            it can, has passed its check (:mod:`mmdownsize.ops.triton_check`) and ``MMDOWNSIZE_TRITON=0`` is not in the
+            it can, has passed its check (:mod:`mmdownsize.ops.backends.triton.check`) and ``MMDOWNSIZE_TRITON=0`` is not in the
             environment, else banded. While a graph is being traced banded becomes dense.
 
     Returns:
@@ -147,10 +151,10 @@ def downsize(
             ``'triton'`` cannot do what is asked for; says why.
     """
     if backend not in BACKENDS:
-        raise ValueError(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
+        raise Refusal(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
     if normalize not in NORMALIZATIONS:
-        raise ValueError(f'unknown normalize {normalize!r}, choose one of {", ".join(NORMALIZATIONS)}')
-    if not native.is_tracing():  # where a graph is recorded shapes may be open
+        raise Refusal(f'unknown normalize {normalize!r}, choose one of {", ".join(NORMALIZATIONS)}')
+    if not is_tracing():  # where a graph is recorded shapes may be open
         _check_shapes(images, around, base, texture)
     candidates: dict[str, ModuleType] = {'native': native, 'triton': triton_backend}
     for name, module in candidates.items():
@@ -162,8 +166,8 @@ def downsize(
                 result: Tensor = module.downsize(images, around, base, texture, normalize)
                 return result
             if backend == name:
-                raise ValueError(f"backend='{name}' cannot be used here: {reason}; backend='auto' takes another one")
-    banded = backend != 'dense' and not native.is_tracing()  # bands are cut for one size
+                raise Refusal(f"backend='{name}' cannot be used here: {reason}; backend='auto' takes another one")
+    banded = backend != 'dense' and not is_tracing()  # bands are cut for one size
     return _by_operators(images, around, base, texture, normalize, banded=banded)
 
 
@@ -200,4 +204,4 @@ def _check_shapes(images: Tensor, around: Neighborhood, base: Tensor, texture: T
             wanted[f'biases[{i}]'] = (bias, (channels[i + 1],))
     for name, (tensor, shape) in wanted.items():
         if tuple(tensor.shape) != shape:
-            raise ValueError(f'{name} must be {shape} for images {tuple(images.shape)}, got {tuple(tensor.shape)}')
+            raise Refusal(f'{name} must be {shape} for images {tuple(images.shape)}, got {tuple(tensor.shape)}')

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmdownsize.ops.grid import neighbor_indices, relative_distances
 from mmdownsize.ops.lengths import Length, Ratio, ceil_div, larger, ratio_of, smaller
+from mmdownsize.refusal import Refusal
 
 CUBIC_A = -0.75  # the parameter of Keys' kernel in cv2's and PyTorch's bicubic resizing without antialiasing
 CUBIC_A_ANTIALIAS = -0.5  # in PIL's, and so in PyTorch's with antialiasing
@@ -138,7 +139,7 @@ def get_kernel(name: str) -> Kernel:
         ValueError: If there is none.
     """
     if name not in KERNELS:
-        raise ValueError(f'unknown kernel {name!r}, choose one of {", ".join(KERNELS)}')
+        raise Refusal(f'unknown kernel {name!r}, choose one of {", ".join(KERNELS)}')
     return KERNELS[name]
 
 

@@ -11,6 +11,8 @@ import torch
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from mmdownsize.refusal import Refusal, TypeRefusal
+
 
 def check_batch(data: Any) -> None:
     """Check that a batch has images.
@@ -20,7 +22,7 @@ def check_batch(data: Any) -> None:
     """
     if not isinstance(data, Mapping) or 'inputs' not in data:
         found = f'a dict of {sorted(data)}' if isinstance(data, Mapping) else type(data).__name__
-        raise TypeError(f"a batch must be a dict with 'inputs' and 'data_samples', got {found}")
+        raise TypeRefusal(f"a batch must be a dict with 'inputs' and 'data_samples', got {found}")
 
 
 def check_images(images: Any, mean: Tensor | None = None) -> None:
@@ -36,22 +38,22 @@ def check_images(images: Any, mean: Tensor | None = None) -> None:
     """
     stacked = isinstance(images, Tensor)
     if not stacked and not (isinstance(images, Sequence) and all(isinstance(image, Tensor) for image in images)):
-        raise TypeError(f'inputs must be a tensor or a list of tensors, got {type(images).__name__}')
+        raise TypeRefusal(f'inputs must be a tensor or a list of tensors, got {type(images).__name__}')
     for image in [images] if stacked else images:
         if image.ndim != (4 if stacked else 3):
             wanted = '(N, C, H, W)' if stacked else '(C, H, W) each'
-            raise ValueError(f'images must be {wanted}, got {tuple(image.shape)}')
+            raise Refusal(f'images must be {wanted}, got {tuple(image.shape)}')
         if image.dtype != torch.uint8 and not image.is_floating_point():
-            raise TypeError(f'images must be uint8 or floating point in 0..255, got {image.dtype}')
+            raise TypeRefusal(f'images must be uint8 or floating point in 0..255, got {image.dtype}')
         if 0 in image.shape[-3:]:
-            raise ValueError(f'images must have channels and pixels, got {tuple(image.shape)}')
+            raise Refusal(f'images must have channels and pixels, got {tuple(image.shape)}')
     if len(images) == 0:
-        raise ValueError(f'a batch must have at least one image, got inputs={images!r}')
+        raise Refusal(f'a batch must have at least one image, got inputs={images!r}')
     channels = sorted({image.shape[-3] for image in images})
     if len(channels) > 1:
-        raise ValueError(f'images of a batch must have the same number of channels, got {channels}')
+        raise Refusal(f'images of a batch must have the same number of channels, got {channels}')
     if mean is not None and len(mean) > 1 and channels[0] not in (1, len(mean)):
-        raise ValueError(f'images have {channels[0]} channels, mean and std have {len(mean)}: give as many')
+        raise Refusal(f'images have {channels[0]} channels, mean and std have {len(mean)}: give as many')
 
 
 def check_samples(samples: Any, count: int, training: bool) -> None:
@@ -63,15 +65,15 @@ def check_samples(samples: Any, count: int, training: bool) -> None:
     """
     if samples is None:
         if training:
-            raise ValueError('training needs data_samples, one an image, got None')
+            raise Refusal('training needs data_samples, one an image, got None')
         return
     if not isinstance(samples, Sequence):
-        raise TypeError(f'data_samples must be a list of data samples, got {type(samples).__name__}')
+        raise TypeRefusal(f'data_samples must be a list of data samples, got {type(samples).__name__}')
     for sample in samples:
         if not isinstance(sample, BaseDataElement):
-            raise TypeError(f'data_samples must be data samples, such as PackDetInputs makes, got {sample!r}')
+            raise TypeRefusal(f'data_samples must be data samples, such as PackDetInputs makes, got {sample!r}')
     if len(samples) != count:
-        raise ValueError(f'one data sample an image is needed, got {len(samples)} for {count} images')
+        raise Refusal(f'one data sample an image is needed, got {len(samples)} for {count} images')
 
 
 def check_one_size(images: Tensor | Sequence[Tensor]) -> None:
@@ -82,7 +84,7 @@ def check_one_size(images: Tensor | Sequence[Tensor]) -> None:
     """
     sizes = {tuple(image.shape) for image in images}
     if len(sizes) > 1:
-        raise ValueError(f'images of a batch must have one size, got {sorted(sizes)}: resize or crop in the pipeline')
+        raise Refusal(f'images of a batch must have one size, got {sorted(sizes)}: resize or crop in the pipeline')
 
 
 def check_resized(images: Tensor, out: Any, dst_hw: tuple[int, int], name: str) -> None:
@@ -103,11 +105,11 @@ def check_resized(images: Tensor, out: Any, dst_hw: tuple[int, int], name: str) 
     wanted = (*images.shape[:2], *dst_hw)
     if not isinstance(out, Tensor) or tuple(out.shape) != wanted:
         found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise ValueError(f'{name} must make {wanted} (N, C, h, w) of the images, got {found}')
+        raise Refusal(f'{name} must make {wanted} (N, C, h, w) of the images, got {found}')
     if images.is_floating_point() and not out.isfinite().all() and not images.isfinite().all():
         where = (~images.isfinite()).nonzero()
         value = images[tuple(where[0])].item()
-        raise ValueError(
+        raise Refusal(
             f'images must be finite, in 0..255, got {value} at (n, c, y, x) = {tuple(where[0].tolist())}, and {len(where)} '
             'such values in all: look for a division or a logarithm in the pipeline'
         )
@@ -120,7 +122,7 @@ def check_divisor(name: str, value: Any) -> None:
         ValueError: If it is no whole number of at least 1.
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f'{name} must be a whole number of at least 1 px, got {value!r}')
+        raise Refusal(f'{name} must be a whole number of at least 1 px, got {value!r}')
 
 
 def is_range(value: Any) -> bool:

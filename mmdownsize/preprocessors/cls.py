@@ -8,6 +8,7 @@ from mmpretrain.models import ClsDataPreprocessor
 from mmdownsize.geometry import ResizeMap
 from mmdownsize.preprocessors.metainfo import map_metainfo
 from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -26,7 +27,7 @@ class ClsDownsizePreprocessor(DownsizeMixin, ClsDataPreprocessor):
             ValueError: If it has a ``mask`` of patches, as for masked image modelling, which is made for another size.
         """
         if 'mask' in sample:
-            raise ValueError(
+            raise Refusal(
                 f'the sample has a mask, of shape {tuple(sample.mask.shape)}: masks of patches are made for the size that the '
                 'pipeline delivers, masked image modelling cannot be combined with a downsizer'
             )

@@ -16,6 +16,7 @@ from mmdownsize.geometry import ResizeMap, whole_hw
 from mmdownsize.preprocessors.boundary import check_divisor
 from mmdownsize.preprocessors.det_samples import map_det_sample
 from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 # Arguments of mmdet's other data preprocessors, which a changed type leaves behind in a config, and what to do.
@@ -48,19 +49,19 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         for name in FOREIGN.keys() & kwargs.keys():
             owner, way_out = FOREIGN[name]
-            raise ValueError(f'{name} is an argument of {owner}: {way_out}')
+            raise Refusal(f'{name} is an argument of {owner}: {way_out}')
         super().__init__(*args, **kwargs)
         check_divisor('pad_size_divisor', self.pad_size_divisor)
         for augment in self.batch_augments or ():
             if isinstance(augment, (BatchResize, BatchSyncRandomResize)):
                 # The one overwrites scale_factor, the other ignores it: boxes would land elsewhere.
-                raise ValueError(
+                raise Refusal(
                     f'{type(augment).__name__} in batch_augments resizes the batch a second time and cannot be '
                     'combined with a downsizer: remove it; scale and keep_ratio say one size, train_scale_factor draws many'
                 )
             if isinstance(augment, BatchFixedSizePad):
                 if self.train_scale_factor is not None:
-                    raise ValueError(
+                    raise Refusal(
                         'BatchFixedSizePad in batch_augments pads to one size, train_scale_factor draws many: '
                         'remove one of them; pad_size_divisor goes with both'
                     )

@@ -14,6 +14,7 @@ from torch import Tensor
 from mmdownsize.geometry import ResizeMap, resize_labels, scale_boxes
 from mmdownsize.preprocessors.metainfo import map_metainfo
 from mmdownsize.preprocessors.pixel_data import resize_pixel_data
+from mmdownsize.refusal import Refusal, TypeRefusal
 
 
 def map_det_sample(sample: DetDataSample, resize_map: ResizeMap, training: bool) -> DetDataSample:
@@ -61,7 +62,7 @@ def _map_boxes(boxes: Tensor | BaseBoxes, resize_map: ResizeMap) -> Tensor | Bas
         scaled.rescale_(resize_map.scale_xy)
         return scaled
     if not isinstance(boxes, Tensor):
-        raise TypeError(
+        raise TypeRefusal(
             f'boxes must be a tensor or boxes of mmdet, got {type(boxes).__name__}: torch.from_numpy makes one'
         )
     return scale_boxes(boxes, resize_map)
@@ -71,9 +72,9 @@ def _map_masks(masks: Any, resize_map: ResizeMap) -> Any:
     if isinstance(masks, Tensor):
         return resize_labels(masks, resize_map)
     if not hasattr(masks, 'height'):
-        raise TypeError(f'masks must be BitmapMasks, PolygonMasks or a tensor, got {type(masks).__name__}')
+        raise TypeRefusal(f'masks must be BitmapMasks, PolygonMasks or a tensor, got {type(masks).__name__}')
     if (masks.height, masks.width) != resize_map.src_hw:
-        raise ValueError(
+        raise Refusal(
             f'masks must have the size of their image, {resize_map.src_hw} (h, w), got {(masks.height, masks.width)}'
         )
     if isinstance(masks, BitmapMasks):
@@ -84,4 +85,4 @@ def _map_masks(masks: Any, resize_map: ResizeMap) -> Any:
         return mapped
     if isinstance(masks, PolygonMasks):
         return masks.resize(resize_map.dst_hw)
-    raise ValueError(f'masks must be BitmapMasks, PolygonMasks or a tensor, got {type(masks).__name__}')
+    raise Refusal(f'masks must be BitmapMasks, PolygonMasks or a tensor, got {type(masks).__name__}')

@@ -14,6 +14,8 @@ from functools import cache
 from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
+from mmdownsize.refusal import Refusal
+
 _SHARDED = (
     'mmengine calls the data preprocessor before the sharded model, which gathers parameters and reduces gradients in its own '
     'forward only; train with MMDistributedDataParallel, which is the default'
@@ -92,7 +94,7 @@ def guard(preprocessors: type[nn.Module]) -> None:
             if isinstance(module, preprocessors) and not (
                 refusal.parameters and not list(module.downsizer.parameters())
             ):
-                raise ValueError(f'{name} cannot hold {type(module).__name__}: {refusal.reason}')
+                raise Refusal(f'{name} cannot hold {type(module).__name__}: {refusal.reason}')
 
     register_module_module_registration_hook(check)
 
@@ -105,4 +107,4 @@ def refuse_deepspeed() -> None:
     """
     comm = getattr(sys.modules.get('deepspeed'), 'comm', None)
     if comm is not None and comm.is_initialized():
-        raise ValueError(f'DeepSpeed cannot train a downsizer: {_SHARDED}')
+        raise Refusal(f'DeepSpeed cannot train a downsizer: {_SHARDED}')

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from mmdownsize.refusal import TypeRefusal
+
 
 def check_keywords(owner: str, given: Iterable[str], *takers: Callable[..., Any]) -> None:
     """Check that every setting has a taker.
@@ -28,4 +30,4 @@ def check_keywords(owner: str, given: Iterable[str], *takers: Callable[..., Any]
         if name not in known:
             meant = get_close_matches(name, known, n=1)
             way_out = f'did you mean {meant[0]!r}?' if meant else f'it takes {", ".join(known) or "none"}'
-            raise TypeError(f'{owner} has no setting {name!r}: {way_out}')
+            raise TypeRefusal(f'{owner} has no setting {name!r}: {way_out}')

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmdownsize.geometry import ResizeMap
+from mmdownsize.refusal import Refusal
 
 
 def map_metainfo(metainfo: dict[str, Any], resize_map: ResizeMap) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def map_metainfo(metainfo: dict[str, Any], resize_map: ResizeMap) -> dict[str, A
         matrix = np.array(resize_map.homography(), dtype=np.float32)
         given = metainfo['homography_matrix']
         if np.shape(given) != (3, 3):
-            raise ValueError(f"a sample's homography_matrix must be 3 x 3, got {given!r}: leave it out")
+            raise Refusal(f"a sample's homography_matrix must be 3 x 3, got {given!r}: leave it out")
         changed['homography_matrix'] = matrix @ np.asarray(given, dtype=np.float32)
     return changed
 
@@ -54,7 +55,7 @@ def _numbers(name: str, value: Any, count: int, lowest: float = 0.0) -> tuple[fl
         right = False
     if not right:
         above = ' above 0' if lowest == 0 else ''
-        raise ValueError(
+        raise Refusal(
             f"a sample's {name} must be {count} finite numbers{above}, got {value!r}: leave it out, or have the pipeline set it"
         )
     return numbers

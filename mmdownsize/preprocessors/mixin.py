@@ -18,6 +18,7 @@ from mmdownsize.preprocessors.boundary import check_batch, check_images, check_r
 from mmdownsize.preprocessors.keywords import check_keywords
 from mmdownsize.preprocessors.resizers import build_resizer
 from mmdownsize.preprocessors.weights import check_fits, check_pretrained
+from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import BaseResizer
 
 
@@ -63,7 +64,7 @@ class DownsizeMixin:
     ) -> None:
         check_keywords(type(self).__name__, kwargs, DownsizeMixin.__init__, super().__init__)
         if train_scale_factor is not None and not is_range(train_scale_factor):
-            raise ValueError(f'train_scale_factor must be (lowest, highest), above 0, got {train_scale_factor!r}')
+            raise Refusal(f'train_scale_factor must be (lowest, highest), above 0, got {train_scale_factor!r}')
         target = TargetSize(scale_factor, scale, keep_ratio)
         module = build_resizer(downsizer)
         if list(module.parameters()):
@@ -200,7 +201,7 @@ class DownsizeMixin:
         else:
             lost = 'forward' in vars(self)  # wrapped as a whole, and not just called without gradients
         if lost:
-            raise ValueError(
+            raise Refusal(
                 'the downsizer shall be trained and its output carries no gradient: mmengine wraps what activation_checkpointing '
                 'names in a way that needs an input with one, which an image has not. Leave data_preprocessor out of it: '
                 'DownsizeNet keeps no feature maps anyway'
@@ -208,7 +209,7 @@ class DownsizeMixin:
 
     def _check_statistics(self, calls: int) -> None:
         if any(module.training and type(module).__name__ == 'SyncBatchNorm' for module in self.downsizer.modules()):
-            raise ValueError(
+            raise Refusal(
                 f'SyncBatchNorm in the downsizer: this batch has images of {calls} sizes, each a call of its own, and processes '
                 'with other numbers of sizes would wait for it for ever. Give all images one size in the pipeline, or leave '
                 'out sync_bn'

@@ -8,6 +8,7 @@ from typing import Any
 from mmdet.models.data_preprocessors import MultiBranchDataPreprocessor
 
 from mmdownsize.preprocessors.det import DetDownsizePreprocessor
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -30,7 +31,7 @@ class MultiBranchDownsizePreprocessor(MultiBranchDataPreprocessor):
     def __init__(self, data_preprocessor: Mapping[str, Any]) -> None:
         super().__init__(data_preprocessor)
         if not isinstance(self.data_preprocessor, DetDownsizePreprocessor):
-            raise ValueError(
+            raise Refusal(
                 'data_preprocessor must be a mmdownsize.DetDownsizePreprocessor, '
                 f'got {type(self.data_preprocessor).__name__}; without a downsizer use mmdet.MultiBranchDataPreprocessor'
             )

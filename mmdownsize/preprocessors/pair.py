@@ -9,6 +9,7 @@ from mmengine.model import ImgDataPreprocessor
 from mmdownsize.geometry import ResizeMap
 from mmdownsize.preprocessors.boundary import check_batch, check_images, check_one_size
 from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -16,7 +17,7 @@ from mmdownsize.registry import MODELS
 class PairDownsizePreprocessor(DownsizeMixin, ImgDataPreprocessor):
     """mmengine's ``ImgDataPreprocessor`` that gives the downsized images as ``inputs`` and the source as ``full``.
 
-    For :class:`mmdownsize.models.feature_matching.FeatureMatching`. Arguments are those of :class:`DownsizeMixin`.
+    For :class:`mmdownsize.fitting.feature_matching.FeatureMatching`. Arguments are those of :class:`DownsizeMixin`.
 
     Raises:
         ValueError: If ``pad_size_divisor`` is above 1: both versions would be padded, and by different parts of their size.
@@ -25,7 +26,7 @@ class PairDownsizePreprocessor(DownsizeMixin, ImgDataPreprocessor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.pad_size_divisor != 1:
-            raise ValueError(
+            raise Refusal(
                 f'PairDownsizePreprocessor compares two versions of an image place by place, and pad_size_divisor='
                 f'{self.pad_size_divisor!r} would pad them by different parts of their size: leave it out'
             )

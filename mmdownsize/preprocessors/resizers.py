@@ -10,6 +10,7 @@ from mmengine.registry import Registry
 from torch import nn
 
 from mmdownsize.preprocessors.keywords import check_keywords
+from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.registry import MODELS
 from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
 
@@ -37,35 +38,31 @@ def build_resizer(cfg: Mapping[str, Any] | nn.Module | None) -> nn.Module:
         return _check_call(cfg)
     known = ', '.join(resizer.__name__ for resizer in RESIZERS)
     if not isinstance(cfg, Mapping) or 'type' not in cfg:
-        raise ValueError(
-            f"downsizer must be a config such as dict(type='DownsizeNet'), got {cfg!r}; known types: {known}"
-        )
+        raise Refusal(f"downsizer must be a config such as dict(type='DownsizeNet'), got {cfg!r}; known types: {known}")
     kind = cfg['type']
     # Inside a detector's build, mmengine would look a bare name up in the detector's own scope.
     scope = MODELS.scope
     if not isinstance(kind, str | type):
-        raise ValueError(f'unknown downsizer {kind!r}; known types: {known}')
+        raise Refusal(f'unknown downsizer {kind!r}; known types: {known}')
     found: Any = kind
     if isinstance(kind, str):
         with MODELS.switch_scope_and_registry(scope) as registry:
             found = _find(registry, kind)
         if found is None:
-            raise ValueError(
-                f'unknown downsizer {kind!r}; known types: {known}; others need their scope, as in mmdet.X'
-            )
+            raise Refusal(f'unknown downsizer {kind!r}; known types: {known}; others need their scope, as in mmdet.X')
     if isinstance(found, type) and not issubclass(found, nn.Module):
-        raise TypeError(f'a downsizer must be a torch.nn.Module, {found.__name__} is none; known types: {known}')
+        raise TypeRefusal(f'a downsizer must be a torch.nn.Module, {found.__name__} is none; known types: {known}')
     check_keywords(found.__name__, cfg.keys() - {'type', '_scope_'}, found)
     return _check_call(MODELS.build({**cfg, '_scope_': scope}))
 
 
 def _check_call(module: Any) -> nn.Module:
     if not isinstance(module, nn.Module):
-        raise TypeError(f'a downsizer must be a torch.nn.Module, got {module!r} of its type')
+        raise TypeRefusal(f'a downsizer must be a torch.nn.Module, got {module!r} of its type')
     try:
         inspect.signature(module.forward).bind(None, (1, 1))
     except TypeError as error:
-        raise TypeError(
+        raise TypeRefusal(
             f'a downsizer is called as module(images, (h, w)), which {type(module).__name__} is not made for: {error}'
         ) from error
     return module

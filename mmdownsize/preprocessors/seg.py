@@ -12,6 +12,7 @@ from mmdownsize.geometry import ResizeMap, TargetSize, whole_hw
 from mmdownsize.preprocessors.boundary import check_divisor
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.preprocessors.seg_samples import map_seg_sample, prediction_samples
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -30,7 +31,7 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.batch_augments is not None and not callable(self.batch_augments):
-            raise ValueError(
+            raise Refusal(
                 f'mmseg calls batch_augments and does not build it, got {self.batch_augments!r}: leave it out'
             )
         self._source_size = self.size
@@ -39,14 +40,12 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
             known = isinstance(self.test_cfg, Mapping) and self.test_cfg.keys() <= {'size', 'size_divisor'}
             size, divisor = (self.test_cfg.get(key) if known else None for key in ('size', 'size_divisor'))
             if size is None and divisor is None:
-                raise ValueError(
-                    f'test_cfg must have size or size_divisor alone, got {self.test_cfg!r}: or leave it out'
-                )
+                raise Refusal(f'test_cfg must have size or size_divisor alone, got {self.test_cfg!r}: or leave it out')
             self.test_cfg = dict(size=self._padded_size('test_cfg.', size, divisor), size_divisor=divisor)
 
     def _padded_size(self, where: str, size: Any, divisor: Any) -> tuple[int, int] | None:
         if size is not None and divisor is not None:
-            raise ValueError(
+            raise Refusal(
                 f'{where}size={size!r} and {where}size_divisor={divisor!r} clash: mmseg pads to one of them, leave one out'
             )
         if divisor is not None:
@@ -65,14 +64,14 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
         padding = dict(size=self.size, size_divisor=self.size_divisor) if training else self.test_cfg or {}
         size, divisor = padding.get('size'), padding.get('size_divisor')
         if training and size is None and divisor is None:
-            raise ValueError('mmseg pads every training batch, got size=None and size_divisor=None: say size_divisor=1')
+            raise Refusal('mmseg pads every training batch, got size=None and size_divisor=None: say size_divisor=1')
         different = sorted(set(sizes))
         too_large = [hw for hw in different if size is not None and (hw[0] > size[0] or hw[1] > size[1])]
         if len(different) > 1 and (
             not training or too_large
         ):  # at test time mmseg asks for one size, whatever the padding
             room = f', which do not fit into size={size}' if too_large else ''
-            raise ValueError(
+            raise Refusal(
                 f'images of a batch must have one size, got {different} (h, w) once downsized{room}: crop or resize in the '
                 'pipeline, or take batch_size=1'
             )

@@ -8,6 +8,7 @@ import torch
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 
 from mmdownsize.preprocessors.seg import SegDownsizePreprocessor
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -15,7 +16,7 @@ from mmdownsize.registry import MODELS
 class SegPairDownsizePreprocessor(SegDownsizePreprocessor):
     """:class:`SegDownsizePreprocessor` that, in training, also gives the images at full resolution, as ``full``.
 
-    For :class:`mmdownsize.models.self_distilled.SelfDistilledEncoderDecoder`. ``size`` and ``size_divisor`` pad downsized images
+    For :class:`mmdownsize.fitting.self_distillation.SelfDistilledEncoderDecoder`. ``size`` and ``size_divisor`` pad downsized images
     only: those at full resolution are as the pipeline delivers them, and the model leaves out what was padded.
 
     Raises:
@@ -25,7 +26,7 @@ class SegPairDownsizePreprocessor(SegDownsizePreprocessor):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.test_cfg:
-            raise ValueError('SegPairDownsizePreprocessor does not take test_cfg: images are not padded at test time')
+            raise Refusal('SegPairDownsizePreprocessor does not take test_cfg: images are not padded at test time')
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Downsize and normalise a batch.

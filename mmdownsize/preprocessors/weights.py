@@ -9,7 +9,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from mmdownsize.checkpoints import CheckpointError, read_checkpoint
-from mmdownsize.resizers.pretrained import differences
+from mmdownsize.resizers.io import differences
 
 
 def check_fits(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:

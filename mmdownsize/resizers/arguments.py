@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+from mmdownsize.refusal import Refusal
+
 
 def integer(name: str, value: Any, lowest: int, highest: int | None = None, otherwise: str = '') -> int:
     """Return a whole number within its range.
@@ -24,7 +26,7 @@ def integer(name: str, value: Any, lowest: int, highest: int | None = None, othe
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < lowest or (highest is not None and value > highest):
         wanted = f'at least {lowest}' if highest is None else f'{lowest} to {highest}'
-        raise ValueError(f'{name} must be a whole number, {wanted}, got {value!r}{otherwise}')
+        raise Refusal(f'{name} must be a whole number, {wanted}, got {value!r}{otherwise}')
     return int(value)
 
 
@@ -41,7 +43,7 @@ def integers(name: str, value: Any, of: str) -> tuple[int, int]:
     """
     pair = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
     if len(pair) != 2 or any(not isinstance(part, Integral) or isinstance(part, bool) for part in pair):
-        raise ValueError(f'{name} must be {of}, two whole numbers, got {value!r}')
+        raise Refusal(f'{name} must be {of}, two whole numbers, got {value!r}')
     return int(pair[0]), int(pair[1])
 
 
@@ -52,7 +54,7 @@ def positive(name: str, value: Any) -> float:
         ValueError: If it is none.
     """
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
-        raise ValueError(f'{name} must be a number above 0, and finite, got {value!r}')
+        raise Refusal(f'{name} must be a number above 0, and finite, got {value!r}')
     return float(value)
 
 
@@ -63,7 +65,7 @@ def flag(name: str, value: Any) -> bool:
         ValueError: If it is something else, such as the string 'False', which counts as true.
     """
     if not isinstance(value, bool):
-        raise ValueError(f'{name} must be True or False, got {value!r}')
+        raise Refusal(f'{name} must be True or False, got {value!r}')
     return value
 
 
@@ -74,7 +76,7 @@ def choice(name: str, value: Any, known: Collection[str], otherwise: str = '') -
         ValueError: If it is none; lists them.
     """
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f'unknown {name} {value!r}, choose one of {", ".join(known)}{otherwise}')
+        raise Refusal(f'unknown {name} {value!r}, choose one of {", ".join(known)}{otherwise}')
     return value
 
 
@@ -86,5 +88,5 @@ def value_range(value: Any) -> tuple[float, float]:
     """
     pair = isinstance(value, Sequence) and len(value) == 2 and all(isinstance(end, Real) for end in value)
     if not pair or not -math.inf < value[0] < value[1] < math.inf:
-        raise ValueError(f'value_range must be (lowest, highest), two finite numbers in order, got {value!r}')
+        raise Refusal(f'value_range must be (lowest, highest), two finite numbers in order, got {value!r}')
     return float(value[0]), float(value[1])

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmdownsize.refusal import Refusal, TypeRefusal
+
 
 class BaseResizer(nn.Module):
     """Base of all resizers; a subclass writes :meth:`resize`.
@@ -44,13 +46,13 @@ class BaseResizer(nn.Module):
         """
         if not isinstance(images, Tensor) or not (images.is_floating_point() or images.dtype == torch.uint8):
             found = images.dtype if isinstance(images, Tensor) else type(images).__name__
-            raise TypeError(f'images must be a floating-point or uint8 tensor, got {found}; call images.float() first')
-        if images.ndim != 4 or 0 in images.shape[1:]:
-            raise ValueError(
-                f'images must be (N, C, H, W) with at least one channel and pixel, got {tuple(images.shape)}'
+            raise TypeRefusal(
+                f'images must be a floating-point or uint8 tensor, got {found}; call images.float() first'
             )
+        if images.ndim != 4 or 0 in images.shape[1:]:
+            raise Refusal(f'images must be (N, C, H, W) with at least one channel and pixel, got {tuple(images.shape)}')
         if len(dst_hw) != 2 or any(int(side) != side or side < 1 for side in dst_hw):
-            raise ValueError(f'the target size must be (h, w), two integers of at least 1, got {tuple(dst_hw)}')
+            raise Refusal(f'the target size must be (h, w), two integers of at least 1, got {tuple(dst_hw)}')
         h, w = dst_hw
         if images.dtype == torch.uint8 and not self.reads_bytes:
             images = images.float()
@@ -66,7 +68,7 @@ class BaseResizer(nn.Module):
         Raises:
             TypeError: Always.
         """
-        raise TypeError(
+        raise TypeRefusal(
             f'{type(self).__name__} cannot be compiled by torch.jit.script; torch.jit.trace records it for images of any '
             'size (docs/deploy.md)'
         )

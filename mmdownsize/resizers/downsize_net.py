@@ -21,6 +21,7 @@ from mmdownsize.ops import (
     learned_coefficients,
     project,
 )
+from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import arguments
 from mmdownsize.resizers.phases import DISTANCES, Phases, logits_by_distance, make_phases, phases_of, slots_to_neighbors
 from mmdownsize.resizers.trainable import TrainableResizer
@@ -126,20 +127,20 @@ class DownsizeNet(TrainableResizer):
         channels = arguments.integer('channels', channels, 1)
         in_channels = arguments.integer('in_channels', in_channels, 1)
         if neighbors != 'auto' and (not isinstance(neighbors, int) or neighbors < 2 or neighbors % 2):
-            raise ValueError(f"neighbors must be an even number of at least 2, or 'auto', got {neighbors!r}")
+            raise Refusal(f"neighbors must be an even number of at least 2, or 'auto', got {neighbors!r}")
         if distance is not None:
             arguments.choice('distance', distance, DISTANCES, ' or None')
         if distance is None and not texture:
-            raise ValueError('texture=False and distance=None leave nothing to learn from: switch one of them on')
+            raise Refusal('texture=False and distance=None leave nothing to learn from: switch one of them on')
         arguments.choice('normalize', normalize, NORMALIZATIONS)
         arguments.choice('start', start, ('random', *START_ALIASES, *KERNELS))
         start = START_ALIASES.get(start, start)
         if start != 'random':
             kernel = get_kernel(start)
             if distance is None:
-                raise ValueError(f"start={start!r} needs the relative distance: with distance=None say start='random'")
+                raise Refusal(f"start={start!r} needs the relative distance: with distance=None say start='random'")
             if not kernel.non_negative and normalize not in SIGNED:
-                raise ValueError(
+                raise Refusal(
                     f"start={start!r} has negative weights, which need normalize='signed' or 'none', got {normalize!r}"
                 )
         self.num_convs = num_convs if texture else 0
@@ -226,7 +227,7 @@ class DownsizeNet(TrainableResizer):
 
     def _phases(self, images: Tensor, dst_hw: tuple[int, int]) -> Phases:
         if images.shape[1] != self.in_channels:
-            raise ValueError(
+            raise Refusal(
                 f'images must have {self.in_channels} channels, got {tuple(images.shape)}; set in_channels to change it'
             )
         src_hw = (images.shape[2], images.shape[3])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmdownsize.ops import axis_weights, get_kernel, neighbor_indices
 from mmdownsize.ops.lengths import are_known
+from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import arguments
 from mmdownsize.resizers.base import BaseResizer
 
@@ -50,7 +51,7 @@ def _moved(images: Tensor, shift: Sequence[int]) -> Tensor:
         if by:
             side = images.shape[dim]
             if are_known(side) and abs(by) >= side:
-                raise ValueError(f'shift={tuple(shift)} leaves nothing of images of {tuple(images.shape[2:])}')
+                raise Refusal(f'shift={tuple(shift)} leaves nothing of images of {tuple(images.shape[2:])}')
             images = images.index_select(dim, (torch.arange(side, device=images.device) + by).clamp(0, side - 1))
     return images
 
@@ -90,7 +91,7 @@ class FixedResizer(BaseResizer):
         modes = {**_TORCH, **_OURS}
         arguments.choice('kernel', kernel, [name for name, stretched in modes if not stretched])
         if (kernel, arguments.flag('antialias', antialias)) not in modes:
-            raise ValueError(f'antialias=True has no meaning for kernel={kernel!r}: leave it out')
+            raise Refusal(f'antialias=True has no meaning for kernel={kernel!r}: leave it out')
         self.kernel = kernel
         self.antialias = antialias
         self.shift = arguments.integers('shift', shift, '(down, right)')

@@ -8,6 +8,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import arguments
 from mmdownsize.resizers.fixed import FixedResizer
 from mmdownsize.resizers.trainable import TrainableResizer
@@ -101,7 +102,7 @@ class LearnedResizer(TrainableResizer):
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Resize checked images: see :meth:`forward`."""
         if images.shape[1] != self.in_channels:
-            raise ValueError(
+            raise Refusal(
                 f'images must have {self.in_channels} channels, got {tuple(images.shape)}; set in_channels to change it'
             )
         if len(images) == 0:

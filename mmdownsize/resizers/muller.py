@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import arguments
 from mmdownsize.resizers.fixed import FixedResizer
 from mmdownsize.resizers.trainable import TrainableResizer
@@ -64,7 +65,7 @@ class MullerResizer(TrainableResizer):
         self.num_layers = num_layers = arguments.integer('num_layers', num_layers, 1)
         self.kernel_size = arguments.integer('kernel_size', kernel_size, 1)
         if kernel_size % 2 == 0:
-            raise ValueError(f'kernel_size must be an odd number, got {kernel_size}')
+            raise Refusal(f'kernel_size must be an odd number, got {kernel_size}')
         self.base = FixedResizer(kernel=kernel, antialias=antialias)
         self.kernel, self.antialias = self.base.kernel, self.base.antialias
         self.value_range = arguments.value_range(value_range)

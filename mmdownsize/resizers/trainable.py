@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from mmdownsize.ops import is_tracing
+from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import arguments
-from mmdownsize.resizers import pretrained as files
+from mmdownsize.resizers import io as files
 from mmdownsize.resizers.base import BaseResizer
 
 # By how much a scale factor may leave those that a downsizer was trained at before that is said. At 0.9 times (CamVid,
@@ -66,26 +67,26 @@ class TrainableResizer(BaseResizer):
         kind = type(self)
         saved = files.load(name_or_path)
         if saved.kind != kind.__name__:
-            raise ValueError(f"{name_or_path} holds a {saved.kind}, no {kind.__name__}: say type='{saved.kind}'")
+            raise Refusal(f"{name_or_path} holds a {saved.kind}, no {kind.__name__}: say type='{saved.kind}'")
         parameters = inspect.signature(kind).parameters
         for name in self.ARGUMENTS:
             own = saved.arguments.get(name, parameters[name].default)
             own = tuple(own) if isinstance(own, list) else own
             if local[name] not in (parameters[name].default, own):
-                raise ValueError(
+                raise Refusal(
                     f'pretrained={str(name_or_path)!r} was trained with {name}={own!r}, got {local[name]!r}: leave it out'
                 )
         unknown = saved.arguments.keys() - set(self.ARGUMENTS)
         if unknown:
-            raise ValueError(f'{name_or_path} was written by another version: unknown arguments {sorted(unknown)}')
+            raise Refusal(f'{name_or_path} was written by another version: unknown arguments {sorted(unknown)}')
         try:
             with torch.device('meta'):  # whatever a file asks for, it takes no memory before it is known to fit
                 expected = kind(**saved.arguments).state_dict()
         except ValueError as error:
-            raise ValueError(f'{name_or_path} has arguments that are none: {error}') from error
+            raise Refusal(f'{name_or_path} has arguments that are none: {error}') from error
         wrong = files.differences(saved.state, expected)
         if wrong:
-            raise ValueError(f'{name_or_path} does not fit its own arguments: {"; ".join(wrong)}')
+            raise Refusal(f'{name_or_path} does not fit its own arguments: {"; ".join(wrong)}')
         self.__init__(**saved.arguments, **others)  # type: ignore[misc]
         self._pretrained = saved
         self.reset_parameters()

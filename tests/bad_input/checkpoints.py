@@ -8,7 +8,8 @@ from mmengine.runner import load_checkpoint
 from safetensors.torch import save_file
 
 from mmdownsize.checkpoints import CheckpointError, read_checkpoint
-from mmdownsize.resizers import DownsizeNet, pretrained
+from mmdownsize.resizers import DownsizeNet
+from mmdownsize.resizers import io as pretrained
 from tests.bad_input.case import Accepted, Case
 from tests.bad_input.configs import build
 from tests.preprocessors.batches import trained_downsizer

@@ -16,8 +16,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmdownsize.files import append_line
 from mmdownsize.registry import MODELS
+from mmdownsize.storage import append_line
 from tests.bad_input.case import Accepted, Case
 from tests.bad_input.checkpoints import PREFIX, Bomb, cut, not_a_number
 from tests.tools.small_training import ROOT, write_config, write_data

@@ -20,11 +20,11 @@ pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
 
+from mmdownsize.comparing.arms import config_of, load_arms
 from mmdownsize.preprocessors.resizers import build_resizer
 from mmdownsize.registry import DATASETS
 from mmdownsize.resizers import DownsizeNet
 from tests.configs.catalogue import CONFIGS, FRAGMENTS, OF_THE_STUDY, PLAIN, REAL, ROOT, SIBLINGS, load, loader, stem
-from tools.compare_arms import config_of, load_arms
 
 
 def test_there_are_configs() -> None:
@@ -162,7 +162,7 @@ def test_a_config_of_the_study_takes_a_step_on_real_images(real: Config) -> None
 
 @pytest.mark.parametrize('name', ['_arms', '_arms_decay', '_arms_det', '_arms_finetuned', '_arms_head'])
 def test_the_arms_of_the_study_build(name: str) -> None:
-    arms = load_arms([], ROOT / f'configs/study/{name}.py', 'bilinear')
+    arms = load_arms([], ROOT / f'study/configs/{name}.py', 'bilinear')
     assert {arm.downsizer['type'] == 'FixedResizer' for arm in arms} == {True, False}
     for arm in arms:
         learned = any(parameter.requires_grad for parameter in build_resizer(arm.downsizer).parameters())
@@ -214,7 +214,7 @@ def test_the_arms_of_the_study_that_were_fitted_elsewhere_name_their_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, files: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv('MMDOWNSIZE_FITTED', str(tmp_path))
-    arms = load_arms([], ROOT / f'configs/study/{name}.py', 'bilinear')
+    arms = load_arms([], ROOT / f'study/configs/{name}.py', 'bilinear')
     fixed, fitted = arms[:7], arms[7:]
     assert [arm.downsizer['pretrained'] for arm in fitted] == [
         f'{tmp_path}/{file if file.startswith("camvid") else "voc2012" + file}_{{seed}}.safetensors' for file in files
@@ -231,14 +231,14 @@ def test_the_arms_of_the_study_that_were_fitted_elsewhere_name_their_files(
 @pytest.mark.parametrize(('name', 'epochs'), [('short', 1), ('middle', 3), (None, 10)])
 def test_a_schedule_of_the_study_ends_where_it_says(name: str | None, epochs: int) -> None:
     wanted = f'downsizenet_6x6_area_balanced_{name}' if name else 'downsizenet_6x6_area_balanced'
-    arm = next(arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear') if arm.name == wanted)
-    cfg = config_of(Config.fromfile(ROOT / 'configs/study/voc2012_frozen_100.py'), arm, seed=0)
+    arm = next(arm for arm in load_arms([], ROOT / 'study/configs/_arms.py', 'bilinear') if arm.name == wanted)
+    cfg = config_of(Config.fromfile(ROOT / 'study/configs/voc2012_frozen_100.py'), arm, seed=0)
     assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[-1].end == epochs
 
 
 def test_what_was_tried_against_overfitting_changes_what_it_says() -> None:
-    arms = {arm.name: arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')}
-    base = Config.fromfile(ROOT / 'configs/study/voc2012_frozen_100.py')
+    arms = {arm.name: arm for arm in load_arms([], ROOT / 'study/configs/_arms.py', 'bilinear')}
+    base = Config.fromfile(ROOT / 'study/configs/voc2012_frozen_100.py')
     cfg = config_of(base, arms['downsizenet_6x6_area_averaged_near'], seed=0)
     assert (cfg.param_scheduler[1].type, cfg.param_scheduler[1].eta_min) == ('PolyLR', base.optim_wrapper.optimizer.lr)
     assert (cfg.custom_hooks[1].type, cfg.custom_hooks[1].momentum) == ('EMAHook', 0.003)
@@ -254,11 +254,11 @@ def test_what_was_tried_against_overfitting_changes_what_it_says() -> None:
     [('voc2012_shifted_100', '_arms'), ('camvid_shifted_108', '_arms'), ('voc2012_det_shifted_100', '_arms_det')],
 )
 def test_a_fit_in_several_positions_sees_none_that_it_is_tested_in_but_the_first(config: str, arms: str) -> None:
-    base = Config.fromfile(ROOT / f'configs/study/{config}.py')
+    base = Config.fromfile(ROOT / f'study/configs/{config}.py')
     assert base.train_dataloader.dataset.shifts == [(0, 0)]
     fits = {
         arm.name: config_of(base, arm, seed=0)
-        for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear')
+        for arm in load_arms([], ROOT / f'study/configs/{arms}.py', 'bilinear')
         if arm.name.endswith(('_positions', '_positions_once'))
     }
     assert 'downsizenet_6x6_area_positions' in fits
@@ -271,7 +271,7 @@ def test_a_fit_in_several_positions_sees_none_that_it_is_tested_in_but_the_first
 
 
 def test_a_head_is_trained_as_before_and_tested_in_six_positions() -> None:
-    shifted, base = (Config.fromfile(ROOT / f'configs/study/voc2012_head_{name}100.py') for name in ('shifted_', ''))
+    shifted, base = (Config.fromfile(ROOT / f'study/configs/voc2012_head_{name}100.py') for name in ('shifted_', ''))
     for part in ('val_dataloader', 'test_dataloader'):
         dataset = shifted[part].dataset
         assert (dataset.type, len(set(dataset.shifts))) == ('mmdownsize.ShiftedDataset', 6)
@@ -281,9 +281,9 @@ def test_a_head_is_trained_as_before_and_tested_in_six_positions() -> None:
 
 
 def test_the_rivals_are_fitted_as_the_recipe_is() -> None:
-    base = Config.fromfile(ROOT / 'configs/study/camvid_shifted_108.py')
+    base = Config.fromfile(ROOT / 'study/configs/camvid_shifted_108.py')
     fits = {}
-    for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear'):
+    for arm in load_arms([], ROOT / 'study/configs/_arms.py', 'bilinear'):
         if arm.name.endswith(('_positions', '_positions_once')):
             fits[arm.name] = config_of(base, arm, seed=0).to_dict()
             fits[arm.name]['model']['data_preprocessor'].pop('downsizer')
@@ -299,13 +299,13 @@ def test_the_rivals_are_fitted_as_the_recipe_is() -> None:
 
 
 def test_an_arm_of_the_starts_and_rates_is_what_its_name_says() -> None:
-    arms = load_arms([], ROOT / 'configs/study/_arms_decay.py', 'bilinear')
+    arms = load_arms([], ROOT / 'study/configs/_arms_decay.py', 'bilinear')
     named = [(arm, re.fullmatch(r'((?:sharp_)?area)_(\d)_(\d)(?:_(\w+))?', arm.name)) for arm in arms]
     named = [(arm, match.groups()) for arm, match in named if match]  # the others are those of _arms.py
     assert len(named) == 18
     for arm, (start, rate, decay, ending) in named:
         cfg = config_of(
-            Config.fromfile(ROOT / f'configs/study/voc2012_{"shifted" if ending else "frozen"}_100.py'), arm, seed=0
+            Config.fromfile(ROOT / f'study/configs/voc2012_{"shifted" if ending else "frozen"}_100.py'), arm, seed=0
         )
         fusion = cfg.optim_wrapper.paramwise_cfg.custom_keys['data_preprocessor.downsizer.fusion']
         assert (fusion['lr_mult'], fusion['decay_mult']) == (float(rate), float(decay))
@@ -318,8 +318,8 @@ def test_an_arm_of_the_starts_and_rates_is_what_its_name_says() -> None:
 
 def rates_of(config: str, arms: str, name: str = 'downsizenet_6x6_area') -> tuple[Any, dict[int, float]]:
     """Return the model of a study with its downsizer, and the learning rates of its parameters, by id."""
-    cfg = Config.fromfile(ROOT / f'configs/study/{config}.py')
-    arm = next(arm for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear') if arm.name == name)
+    cfg = Config.fromfile(ROOT / f'study/configs/{config}.py')
+    arm = next(arm for arm in load_arms([], ROOT / f'study/configs/{arms}.py', 'bilinear') if arm.name == name)
     cfg = config_of(cfg, arm, seed=0)
     init_default_scope('mmseg')
     model = MODELS.build(cfg.model)
@@ -335,8 +335,8 @@ def test_a_downsizer_fitted_to_a_finished_model_learns_at_the_same_rates() -> No
 
 
 def test_a_downsizer_is_trained_with_the_head_alone_at_the_rates_of_a_fit() -> None:
-    base = Config.fromfile(ROOT / 'configs/study/voc2012_head_shifted_100.py')
-    arms = {arm.name: arm for arm in load_arms([], ROOT / 'configs/study/_arms_head.py', 'bilinear')}
+    base = Config.fromfile(ROOT / 'study/configs/voc2012_head_shifted_100.py')
+    arms = {arm.name: arm for arm in load_arms([], ROOT / 'study/configs/_arms_head.py', 'bilinear')}
     fixed, learned = (config_of(base, arms[name], seed=0) for name in ('sharp_area', 'downsizenet_6x6_sharp_area'))
     assert fixed.custom_hooks[0].parts == ['decode_head']
     assert learned.custom_hooks[0].parts == ['decode_head', 'data_preprocessor']
@@ -359,7 +359,7 @@ def test_a_slow_downsizer_learns_at_the_rate_of_the_head(config: str, arms: str)
 
 
 def test_arms_that_vary_what_a_downsizer_is_made_of_vary_one_thing() -> None:
-    arms = {arm.name: arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')}
+    arms = {arm.name: arm for arm in load_arms([], ROOT / 'study/configs/_arms.py', 'bilinear')}
     recipe = arms['downsizenet_6x6_area_positions_once']
     varied = {}
     shapes = ('2x2', '4x4', '8x8', '1_conv', '4_convs', '8_channels', '32_channels', 'softmax', 'distance_only')
@@ -378,9 +378,9 @@ def test_arms_that_vary_what_a_downsizer_is_made_of_vary_one_thing() -> None:
 @pytest.mark.parametrize(
     ('real', 'arms', 'suffix', 'hw'),
     [
-        (ROOT / 'configs/study/voc2012_shifted_100.py', '_arms', '', (300, 300)),
-        (ROOT / 'configs/study/camvid_shifted_108.py', '_arms', '_camvid', (360, 480)),
-        (ROOT / 'configs/study/voc2012_det_shifted_100.py', '_arms_det', '', (300, 300)),
+        (ROOT / 'study/configs/voc2012_shifted_100.py', '_arms', '', (300, 300)),
+        (ROOT / 'study/configs/camvid_shifted_108.py', '_arms', '_camvid', (360, 480)),
+        (ROOT / 'study/configs/voc2012_det_shifted_100.py', '_arms_det', '', (300, 300)),
     ],
     indirect=['real'],
     ids=['voc2012', 'camvid', 'voc2012_det'],
@@ -389,7 +389,7 @@ def test_varied_images_are_other_ones_each_time_and_nothing_is_remembered_of_the
     real: Config, arms: str, suffix: str, hw: tuple[int, int]
 ) -> None:
     name = f'downsizenet_6x6_area_varied_images{suffix}'
-    (arm,) = (arm for arm in load_arms([], ROOT / f'configs/study/{arms}.py', 'bilinear') if arm.name == name)
+    (arm,) = (arm for arm in load_arms([], ROOT / f'study/configs/{arms}.py', 'bilinear') if arm.name == name)
     cfg = config_of(real, arm, seed=0)
     assert not {'memory_mb', 'memory_folder'} & cfg.model.keys()
     assert cfg.train_cfg.max_epochs == cfg.train_cfg.val_interval == cfg.param_scheduler[1].end
@@ -411,14 +411,14 @@ def test_varied_images_are_other_ones_each_time_and_nothing_is_remembered_of_the
     ],
 )
 def test_images_that_never_recur_are_as_many_as_those_in_five_positions(arms: str, name: str, epochs: int) -> None:
-    (arm,) = [arm for arm in load_arms([], ROOT / f'configs/study/{arms}.py', None) if arm.name == name]
+    (arm,) = [arm for arm in load_arms([], ROOT / f'study/configs/{arms}.py', None) if arm.name == name]
     ends = ('train_cfg.max_epochs', 'train_cfg.val_interval', 'param_scheduler.1.end')
     assert [arm.options[end] for end in ends] == [epochs] * 3
 
 
 def test_the_moved_kernels_are_the_fixed_ones_and_lie_elsewhere() -> None:
-    fixed = {arm.name: arm for arm in load_arms([], ROOT / 'configs/study/_arms.py', 'bilinear')}
-    moved = load_arms([], ROOT / 'configs/study/_arms_moved.py', None)
+    fixed = {arm.name: arm for arm in load_arms([], ROOT / 'study/configs/_arms.py', 'bilinear')}
+    moved = load_arms([], ROOT / 'study/configs/_arms_moved.py', None)
     assert len(moved) == len({tuple(arm.downsizer.items()) for arm in moved}) == 4 * 7
     for arm in moved:
         name, _, by = arm.name.partition('_moved_')

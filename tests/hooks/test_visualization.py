@@ -8,7 +8,7 @@ import torch
 from mmengine.model import BaseModel, ImgDataPreprocessor
 from mmengine.registry import HOOKS
 
-from mmdownsize.hooks.pictures import draw
+from mmdownsize.drawing import draw
 from mmdownsize.hooks.visualization import DownsizeVisualizationHook
 
 pytest.importorskip('mmseg')

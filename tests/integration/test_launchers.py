@@ -13,9 +13,9 @@ from mmengine.config import Config
 
 pytest.importorskip('mmseg')
 
+from mmdownsize import launching
 from tests.integration.trainings import logged, losses, train, write
 from tests.tools.small_training import IMAGES, ROOT, write_config, write_data
-from tools import launching
 from tools import test as test_tool
 
 TOOLS = ROOT / 'tools'

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmdownsize.resizers import DownsizeNet, FixedResizer
-from mmdownsize.resizers import pretrained as files
+from mmdownsize.resizers import io as files
 
 CARD = (Path(__file__).parents[2] / 'docs/weights.md').read_text()
 NAMES = sorted(path.stem for path in files.SHIPPED.glob('*.safetensors'))
@@ -66,7 +66,7 @@ def test_it_is_an_image_of_the_image(name, dst_hw):
     assert varies > 0.01  # with the texture: it is not one kernel for the whole image
 
 
-FITS = sorted((Path(__file__).parents[2] / 'docs/results/fitted').glob('*.safetensors'))
+FITS = sorted((Path(__file__).parents[2] / 'study/fitted').glob('*.safetensors'))
 
 EPOCHS = {
     'camvid': '14',

@@ -21,8 +21,10 @@ from scipy import stats
 
 pytest.importorskip('mmseg')
 
+from mmdownsize.comparing import arms as compare_arms
+from mmdownsize.comparing import results as compare_results
 from tests.tools.small_training import ROOT, write_config
-from tools import compare, compare_arms, compare_report, compare_results
+from tools import compare, compare_report
 
 
 def run_line(arm, seed, value, kind='FixedResizer', config='c'):

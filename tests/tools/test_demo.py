@@ -14,7 +14,7 @@ from PIL import Image
 pytest.importorskip('mmseg')
 pytest.importorskip('skimage')
 
-from tools import demo_data
+from mmdownsize.demo import data as demo_data
 
 ROOT = Path(__file__).parents[2]
 GREY = np.full((demo_data.SIZE, demo_data.SIZE, 3), 127, np.uint8)

@@ -5,7 +5,8 @@ import torch
 from mmengine.config import Config
 
 from mmdownsize.preprocessors.resizers import build_resizer
-from mmdownsize.resizers import DownsizeNet, pretrained
+from mmdownsize.resizers import DownsizeNet
+from mmdownsize.resizers import io as pretrained
 from tools import extract_downsizer
 
 

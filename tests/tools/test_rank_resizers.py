@@ -11,11 +11,11 @@ from scipy import stats
 
 pytest.importorskip('mmseg')
 
+from mmdownsize.comparing.arms import load_arms
 from mmdownsize.registry import MODELS
+from tests.study.test_held_out_loss import PIPELINE, loss_of
 from tests.tools.small_training import IMAGES, write_training
-from tests.tools.test_held_out_loss import PIPELINE, loss_of
 from tools import rank_resizers
-from tools.compare_arms import load_arms
 
 ARMS = {
     'bilinear': dict(type='FixedResizer'),

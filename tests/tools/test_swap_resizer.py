@@ -13,10 +13,10 @@ from PIL import Image
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
+from mmdownsize.comparing.arms import read_fragment
+from mmdownsize.swapping.check import check, without_downloads
 from tests.tools.small_training import write_config
 from tools import swap_resizer
-from tools.compare_arms import read_fragment
-from tools.swap_check import check, without_downloads
 
 RETINANET = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
 FCN = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'

@@ -9,7 +9,7 @@ from mmengine.registry import MODELS, init_default_scope
 
 pytest.importorskip('mmseg')
 
-from mmdownsize.hooks.pictures import draw
+from mmdownsize.drawing import draw
 from tests.tools.small_training import IMAGES, write_config
 from tools import visualize_downsizer
 

@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.fileio import join_path, list_from_file
 from mmpretrain.datasets import BaseDataset
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import DATASETS
 
 
@@ -49,7 +50,7 @@ class RatingDataset(BaseDataset):
                 raise ValueError
             counts = np.array(re.split(r'[\s,]+', match[2])[1:], dtype=np.float32)
         except ValueError:
-            raise ValueError(f'{place}: a path and {self.num_bins} counts are needed, got {line!r}') from None
+            raise Refusal(f'{place}: a path and {self.num_bins} counts are needed, got {line!r}') from None
         if not np.isfinite(counts).all() or (counts < 0).any() or counts.sum() == 0:
-            raise ValueError(f'{place}: counts must be at least 0 and not all 0, got {counts.tolist()}')
+            raise Refusal(f'{place}: counts must be at least 0 and not all 0, got {counts.tolist()}')
         return match[1], counts

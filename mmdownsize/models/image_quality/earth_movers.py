@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -26,9 +27,9 @@ def earth_movers_distance(p: Tensor, q: Tensor, r: float = 2.0) -> Tensor:
     Source: Talebi and Milanfar, "NIMA: Neural Image Assessment", 2018, the loss.
     """
     if p.shape != q.shape:
-        raise ValueError(f'two distributions over the same bins are needed, got {tuple(p.shape)} and {tuple(q.shape)}')
+        raise Refusal(f'two distributions over the same bins are needed, got {tuple(p.shape)} and {tuple(q.shape)}')
     if not r >= 1:
-        raise ValueError(f'r must be at least 1, got {r}')
+        raise Refusal(f'r must be at least 1, got {r}')
     difference = (p - q).cumsum(-1)
     return torch.linalg.vector_norm(difference, ord=r, dim=-1) / p.shape[-1] ** (1 / r)
 
@@ -50,7 +51,7 @@ class EarthMoversLoss(nn.Module):
     def __init__(self, r: float = 2.0, loss_weight: float = 1.0) -> None:
         super().__init__()
         if not r >= 1:
-            raise ValueError(f'r must be at least 1, got {r}')
+            raise Refusal(f'r must be at least 1, got {r}')
         self.r = r
         self.loss_weight = loss_weight
 
@@ -70,7 +71,7 @@ class EarthMoversLoss(nn.Module):
         """
         total = target.sum(-1)
         if (target < 0).any() or ((total - 1).abs() > 1e-3).any():
-            raise ValueError(
+            raise Refusal(
                 "the earth mover's distance needs distributions, >= 0 and with sum 1 (counts of ratings divided by their "
                 f'sum), got sums from {total.min().item():g} to {total.max().item():g}, values from {target.min().item():g}'
             )

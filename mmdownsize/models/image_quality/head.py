@@ -10,6 +10,7 @@ from mmpretrain.models.heads import LinearClsHead
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -49,7 +50,7 @@ class QualityHead(LinearClsHead):
         for sample in data_samples:
             if 'gt_score' not in sample or len(sample.gt_score) != self.num_classes:
                 found = f'{len(sample.gt_score)} bins' if 'gt_score' in sample else 'none'
-                raise ValueError(f'every sample needs a gt_score of {self.num_classes} bins, got {found}')
+                raise Refusal(f'every sample needs a gt_score of {self.num_classes} bins, got {found}')
         return super()._get_loss(cls_score, data_samples, **kwargs)
 
     def _get_predictions(self, cls_score: Tensor, data_samples: list[DataSample] | None) -> list[DataSample]:

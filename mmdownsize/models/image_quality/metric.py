@@ -11,6 +11,7 @@ from scipy import stats
 
 from mmdownsize.models.image_quality.earth_movers import earth_movers_distance
 from mmdownsize.models.image_quality.head import mean_rating
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import METRICS
 
 
@@ -39,7 +40,7 @@ class QualityMetric(BaseMetric):
     def compute_metrics(self, results: list[tuple[float, float, float]]) -> dict[str, float]:
         """Return the correlations and the mean distance."""
         if len(results) < 2:
-            raise ValueError(f'a correlation needs at least 2 images, got {len(results)}')
+            raise Refusal(f'a correlation needs at least 2 images, got {len(results)}')
         predicted, given, distances = torch.tensor(results, dtype=torch.float64).T.numpy()
         return dict(
             plcc=float(stats.pearsonr(predicted, given).statistic),

@@ -9,6 +9,7 @@ from mmcv.ops import roi_align
 from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
 from torch import Tensor, nn
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -46,12 +47,12 @@ def ps_roi_align(
     """
     bins = output_size * output_size
     if feats.ndim != 4 or feats.shape[1] % bins:
-        raise ValueError(
+        raise Refusal(
             f'feats must be (B, C * {output_size} * {output_size}, H, W), with channels a multiple of {bins}, '
             f'got {tuple(feats.shape)}'
         )
     if rois.ndim != 2 or rois.shape[1] != 5:
-        raise ValueError(f'rois must be (N, 5): image, x1, y1, x2, y2, got {tuple(rois.shape)}')
+        raise Refusal(f'rois must be (N, 5): image, x1, y1, x2, y2, got {tuple(rois.shape)}')
     batch, height, width = feats.shape[0], *feats.shape[-2:]
     channels = feats.shape[1] // bins
     if len(rois) == 0:  # kernels refuse an empty launch; the graph has to stay whole for distributed training
@@ -124,19 +125,19 @@ class PSRoIAlignExtractor(BaseRoIExtractor):
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         if output_size < 1:
-            raise ValueError(f'output_size must be at least 1, got {output_size}')
+            raise Refusal(f'output_size must be at least 1, got {output_size}')
         bins = output_size * output_size
         if in_channels < 1 or in_channels % bins:
             fits = max(in_channels // bins, 1) * bins
-            raise ValueError(
+            raise Refusal(
                 f'in_channels must be a multiple of output_size * output_size = {output_size} * {output_size} = {bins}, '
                 f'one group of channels a bin, got {in_channels}: take {fits} or {fits + bins}'
             )
         if featmap_stride <= 0:
-            raise ValueError(f'featmap_stride must be above 0, got {featmap_stride}')
+            raise Refusal(f'featmap_stride must be above 0, got {featmap_stride}')
         if sampling_ratio < 1:
             # 0 asks RoIAlign to count samples by each bin's size, where rounding at an edge decides between two counts.
-            raise ValueError(f'sampling_ratio must be at least 1, got {sampling_ratio}')
+            raise Refusal(f'sampling_ratio must be at least 1, got {sampling_ratio}')
         super().__init__(
             roi_layer=dict(type=PSRoIAlign, output_size=output_size, sampling_ratio=sampling_ratio),
             out_channels=in_channels // bins,

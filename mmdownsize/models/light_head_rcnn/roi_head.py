@@ -9,6 +9,7 @@ from mmdet.structures import SampleList
 from mmdet.utils import InstanceList
 from torch import Tensor
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -37,13 +38,13 @@ class LightRoIHead(StandardRoIHead):
         self.thin = MODELS.build(thin)
         extractor, head = self.bbox_roi_extractor, self.bbox_head
         if self.thin.out_channels != extractor.in_channels:
-            raise ValueError(
+            raise Refusal(
                 f'the thin map has out_channels={self.thin.out_channels}, the RoI extractor reads '
                 f'in_channels={extractor.in_channels}: set them equal'
             )
         given = (extractor.out_channels, extractor.output_size, extractor.output_size)
         if given != (head.in_channels, *head.roi_feat_size):
-            raise ValueError(
+            raise Refusal(
                 f'the RoI extractor gives {given} (channels, bins, bins), the box head reads '
                 f'{(head.in_channels, *head.roi_feat_size)}: set its in_channels={given[0]}, roi_feat_size={given[1]}'
             )

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -41,12 +42,12 @@ class LargeSeparableConv(BaseModule):
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
         if min(in_channels, mid_channels, out_channels) < 1:
-            raise ValueError(
+            raise Refusal(
                 'in_channels, mid_channels and out_channels must be at least 1, '
                 f'got {in_channels}, {mid_channels} and {out_channels}'
             )
         if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f'kernel_size must be odd, so that the map keeps its size, got {kernel_size}')
+            raise Refusal(f'kernel_size must be odd, so that the map keeps its size, got {kernel_size}')
         super().__init__(init_cfg=init_cfg or dict(type='Normal', layer='Conv2d', std=0.01))
         self.in_channels = in_channels
         self.out_channels = out_channels

@@ -12,6 +12,7 @@ from mmdet.registry import TASK_UTILS
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 IGNORED, NO_OBJECT = -1, 0  # what the assigner says of an anchor; above 0 it is 1 + the index of an object
@@ -86,13 +87,11 @@ class RefineDetHead(BaseDenseHead):
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = XAVIER,
     ) -> None:
         if num_classes < 1:
-            raise ValueError(f'num_classes must be at least 1 (background is not counted), got {num_classes}')
+            raise Refusal(f'num_classes must be at least 1 (background is not counted), got {num_classes}')
         if not 0 < negative_threshold <= 1:
-            raise ValueError(
-                f'negative_threshold must be above 0 and at most 1 (no filtering), got {negative_threshold}'
-            )
+            raise Refusal(f'negative_threshold must be above 0 and at most 1 (no filtering), got {negative_threshold}')
         if neg_pos_ratio <= 0:
-            raise ValueError(f'neg_pos_ratio must be above 0, got {neg_pos_ratio}')
+            raise Refusal(f'neg_pos_ratio must be above 0, got {neg_pos_ratio}')
         super().__init__(init_cfg=init_cfg)
         self.prior_generator = TASK_UTILS.build(anchor_generator)
         _check_strides(self.prior_generator.strides, len(in_channels))
@@ -132,7 +131,7 @@ class RefineDetHead(BaseDenseHead):
         sources, transferred = x
         levels = self.prior_generator.num_levels
         if not len(sources) == len(transferred) == levels:
-            raise ValueError(
+            raise Refusal(
                 f'the anchors have {levels} levels, got {len(sources)} maps for the ARM and {len(transferred)} for the ODM'
             )
         return (
@@ -171,7 +170,7 @@ class RefineDetHead(BaseDenseHead):
                 its stride.
         """
         if self.assigner is None:
-            raise ValueError('train_cfg=dict(assigner=...) is needed for the losses, got None')
+            raise Refusal('train_cfg=dict(assigner=...) is needed for the losses, got None')
         map_hws = [tuple(scores.shape[-2:]) for scores in arm_scores]
         anchors = self.anchors(map_hws, batch_img_metas, arm_scores[0].device)  # (A, 4)
         arm_scores, arm_offsets = _flatten(arm_scores, 2), _flatten(arm_offsets, 4)
@@ -223,7 +222,7 @@ class RefineDetHead(BaseDenseHead):
             ValueError: If there is neither ``cfg`` nor ``test_cfg``; also as :meth:`loss_by_feat`.
         """
         if cfg is None and self.test_cfg is None:
-            raise ValueError('test_cfg=dict(nms_pre=..., score_thr=..., nms=..., max_per_img=...) is needed, got None')
+            raise Refusal('test_cfg=dict(nms_pre=..., score_thr=..., nms=..., max_per_img=...) is needed, got None')
         map_hws = [tuple(scores.shape[-2:]) for scores in arm_scores]
         anchors = self.anchors(map_hws, batch_img_metas, arm_scores[0].device)
         arm_scores, arm_offsets = _flatten(arm_scores, 2), _flatten(arm_offsets, 4)
@@ -259,14 +258,14 @@ class RefineDetHead(BaseDenseHead):
         height, width = batch_img_metas[0]['batch_input_shape']
         strides = self.prior_generator.strides
         if width < strides[-1][0] or height < strides[-1][1]:
-            raise ValueError(
+            raise Refusal(
                 f'images must have at least {strides[-1][1]} x {strides[-1][0]} px (h x w), one pixel of the coarsest '
                 f'level, got {height} x {width}'
             )
         for level, (map_hw, (stride_x, stride_y)) in enumerate(zip(map_hws, strides)):
             expected = (-(-height // stride_y), -(-width // stride_x))
             if map_hw != expected:
-                raise ValueError(
+                raise Refusal(
                     f'level {level} has anchors of stride {stride_x} and so needs a map of (h, w) = {expected} for images '
                     f'of {height} x {width} px, got {map_hw}: make strides of the anchor generator and maps agree'
                 )
@@ -323,12 +322,12 @@ class RefineDetHead(BaseDenseHead):
 
 def _check_strides(strides: Sequence[tuple[int, int]], levels: int) -> None:
     if len(strides) != levels:
-        raise ValueError(
+        raise Refusal(
             f'in_channels has {levels} levels, anchor_generator {len(strides)} strides {strides}: give as many'
         )
     doubled = [(strides[0][0] * 2**i, strides[0][1] * 2**i) for i in range(levels)]
     if list(strides) != doubled:
-        raise ValueError(
+        raise Refusal(
             f'strides of the anchors must double from level to level as the maps do: {doubled}, got {strides}'
         )
 

@@ -11,6 +11,7 @@ from mmdet.models.necks.ssd_neck import L2Norm
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 XAVIER = dict(type='Xavier', layer=['Conv2d', 'ConvTranspose2d'], distribution='uniform', bias=0)
@@ -58,7 +59,7 @@ class TransferConnectionBlock(nn.Module):
             hw = tuple(x.shape[-2:])
             half_hw = tuple(-(-side // 2) for side in hw)
             if tuple(coarser.shape[-2:]) != half_hw:
-                raise ValueError(
+                raise Refusal(
                     f'each level must have half as many pixels as the one before, rounded up: (h, w) = {half_hw} after '
                     f'{hw}, got {tuple(coarser.shape[-2:])}; choose maps of the backbone whose strides double'
                 )
@@ -99,16 +100,16 @@ class RefineDetNeck(BaseModule):
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = XAVIER,
     ) -> None:
         if not in_channels:
-            raise ValueError('in_channels must name the channels of at least one map of the backbone, got none')
+            raise Refusal('in_channels must name the channels of at least one map of the backbone, got none')
         if len(l2_norm_scales) != len(in_channels):
-            raise ValueError(
+            raise Refusal(
                 f'l2_norm_scales has {len(l2_norm_scales)} entries for {len(in_channels)} maps of {tuple(in_channels)} '
                 'channels: give one each, None for a map that is not normalised'
             )
         if any(scale is not None and scale <= 0 for scale in l2_norm_scales):
-            raise ValueError(f'l2_norm_scales must be above 0, or None, got {tuple(l2_norm_scales)}')
+            raise Refusal(f'l2_norm_scales must be above 0, or None, got {tuple(l2_norm_scales)}')
         if any(channels % 2 for channels in extra_channels):
-            raise ValueError(f'extra_channels must be even, their first layer has half of them, got {extra_channels}')
+            raise Refusal(f'extra_channels must be even, their first layer has half of them, got {extra_channels}')
         super().__init__(init_cfg=init_cfg)
         self.in_channels = tuple(in_channels)
         self.source_channels = (*in_channels, *extra_channels)
@@ -144,7 +145,7 @@ class RefineDetNeck(BaseModule):
             ValueError: If there are more or fewer inputs, or their sizes do not halve.
         """
         if len(inputs) != len(self.in_channels):
-            raise ValueError(
+            raise Refusal(
                 f'{len(self.in_channels)} maps of {self.in_channels} channels are expected of the backbone, got '
                 f'{len(inputs)} of {tuple(x.shape[1] for x in inputs)}: set its out_indices or in_channels of the neck'
             )

@@ -9,6 +9,7 @@ from mmseg.models.backbones.resnet import Bottleneck
 from mmseg.models.utils import ResLayer
 
 from mmdownsize.models.spnet.strip_pooling import StripPoolingModule
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -37,9 +38,9 @@ class SPResNetV1c(ResNetV1c):
     def __init__(self, *, depth: int, plugins: None = None, **kwargs: Any) -> None:
         bottlenecks = [known for known, (block, _) in self.arch_settings.items() if block is Bottleneck]
         if depth not in bottlenecks:
-            raise ValueError(f'depth must be one of {bottlenecks}, which have bottlenecks to gate, got {depth}')
+            raise Refusal(f'depth must be one of {bottlenecks}, which have bottlenecks to gate, got {depth}')
         if plugins is not None:
-            raise ValueError(f'SPResNetV1c has its own plugin, the strip pooling module; got plugins={plugins}')
+            raise Refusal(f'SPResNetV1c has its own plugin, the strip pooling module; got plugins={plugins}')
         super().__init__(depth=depth, **kwargs)
 
     def make_res_layer(self, **kwargs: Any) -> ResLayer:

@@ -10,6 +10,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import Tensor, nn
 
 from mmdownsize.models.spnet.mixed_pooling import MixedPoolingModule
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
@@ -41,13 +42,11 @@ class SPHead(BaseDecodeHead):
         self, *, mpm_channels: int = 1024, num_mpms: int = 2, pool_sizes: Sequence[int] = (20, 12), **kwargs: Any
     ) -> None:
         if num_mpms < 1:
-            raise ValueError(f'num_mpms must be 1 or more, got {num_mpms}')
+            raise Refusal(f'num_mpms must be 1 or more, got {num_mpms}')
         if 'act_cfg' in kwargs:
-            raise ValueError(f'SPHead has ReLUs and no other activation, got act_cfg={kwargs["act_cfg"]}')
+            raise Refusal(f'SPHead has ReLUs and no other activation, got act_cfg={kwargs["act_cfg"]}')
         if kwargs.get('input_transform') == 'multiple_select':
-            raise ValueError(
-                "SPHead reads one map: give input_transform None or 'resize_concat', not 'multiple_select'"
-            )
+            raise Refusal("SPHead reads one map: give input_transform None or 'resize_concat', not 'multiple_select'")
         super().__init__(**kwargs)
         cfg = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg)
         self.reduce = ConvModule(self.in_channels, mpm_channels, 1, **cfg)

@@ -11,6 +11,7 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from mmdownsize.models.spnet.strip_pooling import BN, StripPooling
+from mmdownsize.refusal import Refusal
 
 REDUCTION = 4  # section 3.3: 256 channels inside for 1024 outside
 
@@ -47,9 +48,9 @@ class MixedPoolingModule(nn.Module):
         align_corners: bool = False,
     ) -> None:
         if channels < 1 or channels % REDUCTION:
-            raise ValueError(f'channels of a mixed pooling module must be a multiple of {REDUCTION}, got {channels}')
+            raise Refusal(f'channels of a mixed pooling module must be a multiple of {REDUCTION}, got {channels}')
         if not pool_sizes or not all(type(size) is int and size > 0 for size in pool_sizes):
-            raise ValueError(f'pool_sizes must be bins a side, integers above 0, got {pool_sizes}')
+            raise Refusal(f'pool_sizes must be bins a side, integers above 0, got {pool_sizes}')
         super().__init__()
         self.pool_sizes = tuple(pool_sizes)
         self.align_corners = align_corners
@@ -82,7 +83,7 @@ class MixedPoolingModule(nn.Module):
         height, width = x.shape[-2:]
         bins = max(self.pool_sizes)
         if min(height, width) < bins:
-            raise ValueError(
+            raise Refusal(
                 f'a feature map of {height} x {width} px (h x w) cannot be pooled into {bins} x {bins} bins: '
                 f'feed larger images, or set pool_sizes, now {self.pool_sizes}, to at most {min(height, width)}'
             )

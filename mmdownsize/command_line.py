@@ -1,0 +1,50 @@
+"""What the command lines share: settings as KEY=VALUE, and one line instead of a traceback where a user can put it right."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.config import DictAction
+
+from mmdownsize.refusal import Refusal, in_words
+
+# What mmengine and OpenMMLab's classes raise where a config asks for what there is not.
+CONFIG_ERRORS = (AssertionError, AttributeError, ImportError, KeyError, TypeError, ValueError)
+
+
+class Settings(DictAction):
+    """``--cfg-options``: mmengine's, with a message where a setting has no value."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
+        """Keep the settings."""
+        for setting in values:
+            if '=' not in setting.strip('='):
+                parser.error(f'{option_string}: KEY=VALUE is needed, got {setting!r}')
+        super().__call__(parser, namespace, values, option_string)
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Exit with one line for a :class:`Refusal`, or where a file cannot be read or written. Other errors keep their traceback."""
+    try:
+        yield
+    except (OSError, Refusal) as error:
+        sys.exit(in_words(error))
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """Turn what OpenMMLab raises while a config is built into a :class:`Refusal`.
+
+    A wrong config and a fault of ours look the same there, so this goes around the building alone, never around a training.
+    """
+    try:
+        yield
+    except Refusal:
+        raise
+    except CONFIG_ERRORS as error:
+        raise Refusal(in_words(error)) from error

@@ -1,0 +1,1 @@
+"""Compare resizers before the same model: arms, starting weights, runs, statistics and reports."""

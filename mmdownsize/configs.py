@@ -1,0 +1,70 @@
+"""Configs: where those of the package are, how one is read, and what its parts are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmdownsize.refusal import Refusal, in_words
+
+_PACKAGE = Path(__file__).parent
+
+
+def shipped(name: str) -> Path:
+    """Return the path of a folder or file of ``configs/``, by its path below that folder.
+
+    An installation has the configs in ``mmdownsize/.mim``. A clone that is only on the path has them beside the package.
+    """
+    installed = _PACKAGE / '.mim' / 'configs'
+    return (installed if installed.is_dir() else _PACKAGE.parent / 'configs') / name
+
+
+def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> Config:
+    """Return a config, with settings of the command line in it.
+
+    Args:
+        path: The config file.
+        settings: Values by dotted key, as ``--cfg-options`` gives them.
+
+    Raises:
+        Refusal: If there is no such file, it is not a config, or it has no place for a setting.
+    """
+    if not Path(path).is_file():
+        raise Refusal(f'no such config: {path}')
+    try:
+        cfg = Config.fromfile(path)
+    except Exception as error:  # a config is a program
+        raise Refusal(f'{path} cannot be read as a config: {in_words(error)}') from error
+    try:
+        cfg.merge_from_dict(dict(settings or {}))
+    except Exception as error:
+        raise Refusal(f'{path} has no place for {dict(settings or {})}: {in_words(error)}') from error
+    return cfg
+
+
+def type_of(cfg: Any) -> str | None:
+    """Return what a config names as its ``type``, scope included; None if there is none."""
+    kind = cfg.get('type') if cfg else None
+    return kind if kind is None or isinstance(kind, str) else kind.__name__
+
+
+def name_of(cfg: Mapping[str, Any]) -> str:
+    """Return the name of the class that a config builds, without a registry's scope."""
+    return (type_of(cfg) or '').rpartition('.')[2]
+
+
+def nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield every dict in a config, outer ones first."""
+    if isinstance(node, dict):
+        yield node
+    if isinstance(node, dict | list | tuple):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from nodes(value)
+
+
+def has_downsizer(cfg: Any) -> bool:
+    """Return whether some part of a model's config has a downsizer."""
+    return any(node.get('downsizer') for node in nodes(cfg))

@@ -1,1 +1,0 @@
-"""Data sets around those of OpenMMLab."""

@@ -1,0 +1,1 @@
+"""What `make demo` does: synthetic data, three trainings, a table and a picture."""

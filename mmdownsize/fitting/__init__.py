@@ -1,0 +1,1 @@
+"""Fit a downsizer to a finished model: nothing else is trained."""

@@ -1,0 +1,41 @@
+"""The errors of everything that is refused on purpose, and how an error is said on one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class Refusal(ValueError):
+    """What was given cannot work. The message names the value and the way out."""
+
+
+class TypeRefusal(Refusal, TypeError):
+    """The same, for a value of a wrong type. It is a ``TypeError`` too."""
+
+
+class MissingPackage(Refusal, ImportError):
+    """The same, for a package that is not installed. It is an ``ImportError`` too."""
+
+
+class MissingFile(Refusal, FileNotFoundError):
+    """The same, for a file that does not exist. It is a ``FileNotFoundError`` too."""
+
+
+def refusal_behind(error: BaseException | None) -> Refusal | None:
+    """Return the error if it is a refusal, or the first refusal behind it; None if there is none."""
+    while error is not None and not isinstance(error, Refusal):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def in_words(error: BaseException) -> str:
+    """Return what an error says, on one line."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f'{error.filename}: {error.strerror}'
+    if isinstance(error, OSError) and error.strerror:
+        return str(error.strerror)
+    # The error of a loader's worker begins with its traceback and ends with the message.
+    lines: Sequence[str] = str(error).strip().splitlines() or ['']
+    said = lines[-1].strip() if 'Traceback' in str(error) else ' '.join(line.strip() for line in lines)
+    # A KeyError says only the key, and an AssertionError may say nothing.
+    return said if isinstance(error, ValueError | OSError) else f'{type(error).__name__}: {said}'

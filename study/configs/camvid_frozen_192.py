@@ -1,0 +1,35 @@
+# A finished model, trained at full resolution (camvid_full.py, given with --start), run on 192 x 256: nothing is trained
+# but the downsizer, and fixed resizers are only tested.
+_base_ = '../../configs/deeplabv3plus/deeplabv3plus_efficientnet-lite0_camvid-360x480-to-108x144.py'
+
+model = dict(
+    data_preprocessor=dict(scale_factor=8 / 15),
+    backbone=dict(out_indices=(1, 4), output_stride=16),
+    decode_head=dict(
+        in_channels=320,
+        loss_decode=[dict(type='CrossEntropyLoss', loss_name='loss_ce', avg_non_ignore=True)],
+    ),
+)
+# Images as they are, each the same every time: what the model says of them is remembered (_arms.py).
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+
+optim_wrapper = dict(optimizer=dict(lr=1e-3, weight_decay=0.0), clip_grad=dict(max_norm=1.0))
+max_epochs = 14  # of 46 steps
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
+    dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),
+]
+train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
+custom_hooks = [
+    dict(type='mmdownsize.TrainOnlyHook', parts=['data_preprocessor']),
+    dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.02),
+]
+default_hooks = dict(logger=dict(interval=20))
+# mIoU, and how probable the labels are, which the highest class alone does not show.
+val_evaluator = [dict(type='IoUMetric', iou_metrics=['mIoU']), dict(type='mmdownsize.LogLikelihood')]
+test_evaluator = val_evaluator

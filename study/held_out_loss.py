@@ -1,0 +1,145 @@
+"""Say how much of what a downsizer has learned holds for images that it was not fitted to.
+
+python study/held_out_loss.py CONFIG CHECKPOINT [--images N] [--cfg-options KEY=VALUE ...]
+
+The loss of the config's own training, on training images and on validation images, prepared alike: once with the
+downsizer as it starts, once as the checkpoint has it; the model behind it is the checkpoint's in both. If the loss falls much
+more on training images than on the others, the downsizer has learned these images: fit it to more of them. The config of a
+run of tools/compare.py is the file config.py in its folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner, set_random_seed
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmdownsize.checkpoints import read_checkpoint
+from mmdownsize.command_line import CONFIG_ERRORS, Settings, in_one_line
+from mmdownsize.configs import read_config
+from mmdownsize.preprocessors.weights import check_fits
+from mmdownsize.registry import MODELS
+
+DOWNSIZER = 'data_preprocessor.downsizer.'
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', type=Path, help='config of the training')
+    parser.add_argument('checkpoint', type=Path, help='what it has led to')
+    parser.add_argument('--images', type=int, metavar='N', help='the first N of either kind; default: all')
+    parser.add_argument('--cfg-options', nargs='+', action=Settings, metavar='KEY=VALUE', help='changes to the config')
+    return parser.parse_args(argv)
+
+
+def innermost(dataset: dict[str, Any]) -> dict[str, Any]:
+    """Return the dataset that wrappers such as ``RepeatDataset`` hold."""
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    return dataset
+
+
+def loaders(cfg: Config, images: int | None) -> dict[str, DataLoader[Any]]:
+    """Return training images and validation images, prepared as the training prepares them, always in the same order."""
+    found = {}
+    for name, loader in (('training', cfg.train_dataloader), ('validation', cfg.val_dataloader)):
+        dataset = copy.deepcopy(innermost(loader.dataset))
+        dataset.pipeline = copy.deepcopy(innermost(cfg.train_dataloader.dataset).pipeline)
+        dataset.pop('test_mode', None)
+        if images is not None:
+            dataset.indices = dataset.indices[:images] if isinstance(dataset.get('indices'), list) else images
+        settings = dict(
+            dataset=dataset,
+            batch_size=cfg.train_dataloader.batch_size,
+            num_workers=0,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+        )
+        if 'collate_fn' in cfg.train_dataloader:
+            settings['collate_fn'] = cfg.train_dataloader.collate_fn
+        found[name] = Runner.build_dataloader(settings, seed=0)
+    return found
+
+
+def losses(model: nn.Module, loader: DataLoader[Any], label: str) -> tuple[list[float], list[int]]:
+    """Return the model's loss of every batch and how many images are in it, with the same random numbers every time."""
+    set_random_seed(0)
+    found, counts = [], []
+    with torch.no_grad():
+        for batch in track(loader, label, transient=True):
+            data = model.data_preprocessor(batch, True)
+            loss, _ = model.parse_losses(model(**data, mode='loss'))
+            found.append(float(loss))
+            counts.append(len(data['data_samples']))
+    return found, counts
+
+
+def measure(cfg: Config, checkpoint: Path, images: int | None) -> dict[str, dict[str, float]]:
+    """Return the losses, ``{'start' or 'fitted': {'training' or 'validation': loss}}``.
+
+    Raises:
+        ValueError: If the config or the checkpoint has no downsizer with weights, or they do not fit one another.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    set_random_seed(cfg.get('randomness', {}).get('seed', 0))
+    model = MODELS.build(cfg.model)
+    loaded = read_checkpoint(checkpoint)
+    state = loaded.get('state_dict', loaded)
+    downsizer = getattr(model.data_preprocessor, 'downsizer', None)
+    if downsizer is None or not downsizer.state_dict():
+        raise ValueError('the config has no model.data_preprocessor.downsizer that learns: there is nothing to compare')
+    own = {key.removeprefix(DOWNSIZER): value for key, value in state.items() if key.startswith(DOWNSIZER)}
+    check_fits(own, downsizer.state_dict(), str(checkpoint))
+    starts = {f'{DOWNSIZER}{key}': value.clone() for key, value in downsizer.state_dict().items()}
+    model.requires_grad_(False).eval()
+    found = {}
+    for name, weights in (('start', {**state, **starts}), ('fitted', state)):
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(
+                f"{checkpoint} does not fit the config's model: {str(error).splitlines()[1].strip()}"
+            ) from error
+        found[name] = {}
+        for kind, loader in loaders(cfg, images).items():
+            by_batch, counts = losses(model, loader, f'{name}, {kind}')
+            found[name][kind] = statistics.fmean(by_batch, counts)
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    args = parse_args(argv)
+    MMLogger.get_current_instance().setLevel('ERROR')
+    with in_one_line(*CONFIG_ERRORS):
+        if args.images is not None and args.images < 1:
+            raise ValueError(f'--images must be at least 1, got {args.images}')
+        found = measure(read_config(args.config, args.cfg_options), args.checkpoint, args.images)
+    table = Table('loss on', 'training images', 'validation images', title=args.checkpoint.name)
+    rows = [('as it starts', found['start']), ('fitted', found['fitted'])]
+    difference = {kind: found['fitted'][kind] - found['start'][kind] for kind in found['start']}
+    for label, row in (*rows, ('difference', difference)):
+        sign = '+' if label == 'difference' else ''
+        table.add_row(label, *(f'{row[kind]:{sign}.4f}' for kind in ('training', 'validation')))
+    Console().print(table)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,95 @@
+"""Parts of a model trained, the rest left exactly as it was."""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.model import BaseModel, MMDistributedDataParallel
+from mmengine.runner import Runner
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from mmdownsize.fitting.train_only import TrainOnlyHook
+
+
+class Net(BaseModel):
+    """A backbone with everything that changes by itself in training mode, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
+        self.head = nn.Linear(4, 1)
+        self.modes: list[tuple[bool, bool]] = []
+
+    def forward(self, inputs: Tensor, mode: str = 'tensor') -> dict[str, Tensor] | Tensor:
+        self.modes.append((self.backbone[2].training, self.head.training))
+        out = self.head(self.backbone(inputs))
+        return {'loss': out.square().mean()} if mode == 'loss' else [out]
+
+
+def runner(tmp_path: Path, parts: Sequence[str] | None) -> Runner:
+    hook = dict(type='mmdownsize.TrainOnlyHook', **({} if parts is None else dict(parts=parts)))
+    evaluator = Evaluator([])
+    evaluator.process = evaluator.evaluate = lambda *args, **kwargs: {}
+    loader = DataLoader([dict(inputs=sample) for sample in torch.randn(8, 3)], batch_size=4)
+    return Runner(
+        model=Net(),
+        work_dir=str(tmp_path),
+        train_dataloader=loader,
+        val_dataloader=loader,
+        train_cfg=dict(by_epoch=True, max_epochs=2),
+        val_cfg=dict(),
+        val_evaluator=evaluator,
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.1, weight_decay=0.1)),
+        custom_hooks=[hook],
+        log_level='ERROR',
+        experiment_name=tmp_path.name,
+    )
+
+
+def test_only_the_named_part_moves_and_it_does_in_training_mode(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    running = runner(tmp_path, ['head'])
+    before = copy.deepcopy(running.model.state_dict())
+    running.train()
+    after = running.model.state_dict()
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert moved == {'head.weight', 'head.bias'}
+    trained = [modes for modes in running.model.modes if modes != (False, False)]  # the rest are validations
+    assert trained == [(False, True)] * 4
+
+
+def test_a_part_may_be_deep_inside(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    running = runner(tmp_path, ['backbone.1'])
+    before = copy.deepcopy(running.model.state_dict())
+    running.train()
+    moved = {key for key, value in running.model.state_dict().items() if not torch.equal(before[key], value)}
+    assert moved == {
+        f'backbone.1.{k}' for k in ('weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked')
+    }
+
+
+def test_an_unknown_part_is_named_with_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'no module neck in Net; it has data_preprocessor, backbone, head'):
+        runner(tmp_path, ['neck', 'head']).train()
+
+
+def test_nothing_to_train_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='nothing to train in data_preprocessor'):
+        runner(tmp_path, None).train()  # the default, of a model without a downsizer
+
+
+def test_a_distributed_wrapper_must_expect_missing_gradients() -> None:
+    wrapper = object.__new__(MMDistributedDataParallel)
+    nn.Module.__init__(wrapper)
+    wrapper.module, wrapper.find_unused_parameters = Net(), False
+    with pytest.raises(ValueError, match='find_unused_parameters=True'):
+        TrainOnlyHook('head').before_train(SimpleNamespace(model=wrapper))
+    wrapper.find_unused_parameters = True
+    TrainOnlyHook('head').before_train(SimpleNamespace(model=wrapper))
+    assert [name for name, p in wrapper.module.named_parameters() if p.requires_grad] == ['head.weight', 'head.bias']
