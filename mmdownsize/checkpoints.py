@@ -27,6 +27,11 @@ STATISTICS = ('min', 'max', 'current', 'mean')
 NUMBERS = '?bhilqBHILQefd'  # numpy's type codes of bool, integers and real numbers
 
 
+# Names of weights in a model's checkpoint begin with these.
+PREPROCESSOR = 'data_preprocessor.'
+DOWNSIZER = f'{PREPROCESSOR}downsizer.'
+
+
 class CheckpointError(Refusal):
     """A checkpoint that cannot be read, or is another model's."""
 
@@ -93,6 +98,21 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     if isinstance(found.get('meta'), dict):
         found['meta'].pop('config', None)
     return found
+
+
+def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the weights by name of a checkpoint, which may be nothing else."""
+    return checkpoint.get('state_dict', checkpoint)
+
+
+def below(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the weights whose names begin with ``prefix``, without it."""
+    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+
+
+def without(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the other weights: those whose names do not begin with ``prefix``."""
+    return {key: value for key, value in weights.items() if not key.startswith(prefix)}
 
 
 def _first_line(error: Exception) -> str:

@@ -68,3 +68,20 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
 def has_downsizer(cfg: Any) -> bool:
     """Return whether some part of a model's config has a downsizer."""
     return any(node.get('downsizer') for node in nodes(cfg))
+
+
+def without_downloads(node: Any) -> None:
+    """Take every pretrained checkpoint out of a model's config."""
+    if isinstance(node, dict):
+        if isinstance(node.get('init_cfg'), dict) and 'checkpoint' in node['init_cfg']:  # PVT's has no type
+            node['init_cfg'] = None
+        elif isinstance(node.get('init_cfg'), list):
+            node['init_cfg'] = [init for init in node['init_cfg'] if 'checkpoint' not in init]
+        for key in ('pretrained', 'teacher_ckpt'):  # the latter of mmdet's distillers
+            if isinstance(node.get(key), str):
+                node[key] = None
+        for value in node.values():
+            without_downloads(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            without_downloads(value)

@@ -38,7 +38,6 @@ os.environ.setdefault('GOMP_SPINCOUNT', '20000')
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from demo_data import CLASSES, SIZE, TEST_PHOTOGRAPHS, write_dataset  # noqa: E402
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
@@ -58,6 +57,7 @@ from rich.table import Table  # noqa: E402
 from tools.command_line import in_one_line  # noqa: E402
 
 from mmdownsize.checkpoints import allow_mmengine_checkpoints  # noqa: E402
+from mmdownsize.demo.data import CLASSES, SIZE, TEST_PHOTOGRAPHS, write_dataset  # noqa: E402
 from mmdownsize.storage import write_whole  # noqa: E402
 from tools.check_env import NEEDED  # noqa: E402
 

@@ -27,11 +27,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from mmdownsize.configs import without_downloads
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.registry import MODELS
 from mmdownsize.resizers import FixedResizer
 from mmdownsize.resizers.cost import multiply_adds
-from mmdownsize.swapping.check import without_downloads
 from tools.export_onnx import load_config
 
 DEFAULT_HW = {'mmdet': (800, 1344), 'mmseg': (512, 1024)}

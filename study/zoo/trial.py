@@ -28,10 +28,9 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 import mmdownsize
-from mmdownsize.configs import read_config
+from mmdownsize.configs import read_config, without_downloads
 from mmdownsize.refusal import in_words
 from mmdownsize.registry import MODELS
-from mmdownsize.swapping.check import without_downloads
 from study.zoo.data import kinds_of, made_up_batch, nodes
 from tools import swap_resizer
 
