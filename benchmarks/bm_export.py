@@ -27,7 +27,7 @@ from mmdownsize.deploy.downsizer import Downsizer
 from mmdownsize.deploy.onnx_file import record
 from mmdownsize.deploy.parity import parity
 from mmdownsize.geometry import TargetSize
-from mmdownsize.preprocessors.resizers import build_resizer
+from mmdownsize.preprocessors.build import build_resizer
 from tools.export_onnx import checked_shapes
 
 TARGETS = {

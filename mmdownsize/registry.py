@@ -103,7 +103,7 @@ class OnDemandRegistry(Registry):
 
 
 MODELS = OnDemandRegistry(
-    'model', parent=MMENGINE_MODELS, scope='mmdownsize', locations=['mmdownsize.preprocessors.resizers']
+    'model', parent=MMENGINE_MODELS, scope='mmdownsize', locations=['mmdownsize.preprocessors.build']
 )
 HOOKS = Registry(
     'hook',

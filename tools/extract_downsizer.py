@@ -23,7 +23,7 @@ import torch
 from mmdownsize.checkpoints import read_checkpoint
 from mmdownsize.command_line import in_one_line
 from mmdownsize.configs import read_config
-from mmdownsize.preprocessors.resizers import build_resizer
+from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.preprocessors.weights import check_fits
 from mmdownsize.resizers import TrainableResizer
 

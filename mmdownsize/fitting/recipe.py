@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmdownsize.configs import name_of, shipped
-from mmdownsize.preprocessors.resizers import build_resizer
+from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.refusal import Refusal
 
 RECIPE = shipped('_base_/fits/finished_model.py')

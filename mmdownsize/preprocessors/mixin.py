@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from mmdownsize.geometry import ResizeMap, TargetSize
 from mmdownsize.preprocessors import holders
 from mmdownsize.preprocessors.boundary import check_batch, check_images, check_resized, check_samples, is_range
+from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.preprocessors.keywords import check_keywords
-from mmdownsize.preprocessors.resizers import build_resizer
 from mmdownsize.preprocessors.weights import check_fits, check_pretrained
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import BaseResizer

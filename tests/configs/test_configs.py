@@ -21,7 +21,7 @@ pytest.importorskip('mmseg')
 
 
 from mmdownsize.comparing.arms import config_of, load_arms
-from mmdownsize.preprocessors.resizers import build_resizer
+from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.registry import DATASETS
 from mmdownsize.resizers import DownsizeNet
 from tests.configs.catalogue import CONFIGS, FRAGMENTS, OF_THE_STUDY, PLAIN, REAL, ROOT, SIBLINGS, load, loader, stem

@@ -12,7 +12,7 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from mmdownsize.preprocessors.resizers import build_resizer
+from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.registry import MODELS
 from mmdownsize.resizers import DownsizeNet, FixedResizer
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmdownsize.preprocessors.resizers import build_resizer
+from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.resizers import DownsizeNet
 from mmdownsize.resizers import io as pretrained
 from tools import extract_downsizer
