@@ -22,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import nn
 
-from mmdownsize.comparing.arms import FRAGMENTS
+from mmdownsize.configs import FRAGMENTS
 from mmdownsize.deploy.downsizer import Downsizer
 from mmdownsize.deploy.onnx_file import record
 from mmdownsize.deploy.parity import parity

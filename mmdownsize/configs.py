@@ -45,6 +45,26 @@ def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> 
     return cfg
 
 
+FRAGMENTS = shipped('_base_/downsize')
+
+
+def read_fragment(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the downsizer of a fragment, and the multiples of the learning rate that go with it, by parameter.
+
+    Args:
+        name: Name of a file in ``configs/_base_/downsize``, without ``.py``.
+
+    Raises:
+        Refusal: If there is no such fragment.
+    """
+    path = FRAGMENTS / f'{name}.py'
+    if not path.is_file():
+        known = ', '.join(sorted(p.stem for p in FRAGMENTS.glob('*.py')))
+        raise Refusal(f'unknown fragment {name!r}, choose one of {known}: they are in configs/_base_/downsize')
+    fragment = Config.fromfile(path)
+    return fragment.downsizer.to_dict(), fragment.get('downsizer_rates', Config()).to_dict()
+
+
 def type_of(cfg: Any) -> str | None:
     """Return what a config names as its ``type``, scope included; None if there is none."""
     kind = cfg.get('type') if cfg else None

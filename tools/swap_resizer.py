@@ -28,8 +28,7 @@ from mmengine.hub import get_config
 from rich.console import Console
 
 from mmdownsize.command_line import CONFIG_ERRORS, in_one_line
-from mmdownsize.comparing.arms import read_fragment
-from mmdownsize.configs import name_of, read_config
+from mmdownsize.configs import name_of, read_config, read_fragment
 from mmdownsize.fitting.recipe import check_fit, fit_changes
 from mmdownsize.geometry import TargetSize
 from mmdownsize.refusal import in_words

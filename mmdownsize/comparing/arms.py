@@ -16,12 +16,11 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from mmdownsize.configs import read_config, shipped
+from mmdownsize.configs import read_config, read_fragment
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 from mmdownsize.storage import write_whole
 
-FRAGMENTS = shipped('_base_/downsize')
 RATES = 'optim_wrapper.paramwise_cfg.custom_keys'
 
 
@@ -40,20 +39,6 @@ class Arm:
         """Whether the seed decides anything beside the model's weights at the start: what is only tested draws nothing."""
         drawn = self.downsizer['type'] != 'FixedResizer' and 'pretrained' not in self.downsizer
         return self.train or drawn or self.downsizer != downsizer_of(self, 0)
-
-
-def read_fragment(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the downsizer of a fragment, and the multiples of the learning rate that go with it, by parameter.
-
-    Raises:
-        ValueError: If there is no such fragment.
-    """
-    path = FRAGMENTS / f'{name}.py'
-    if not path.is_file():
-        known = ', '.join(sorted(p.stem for p in FRAGMENTS.glob('*.py')))
-        raise Refusal(f'unknown fragment {name!r}, choose one of {known}: they lie in configs/_base_/downsize')
-    fragment = Config.fromfile(path)
-    return fragment.downsizer.to_dict(), fragment.get('downsizer_rates', Config()).to_dict()
 
 
 def load_arms(names: Sequence[str], path: Path | None, baseline: str | None) -> list[Arm]:

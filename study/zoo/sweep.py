@@ -34,8 +34,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mmdownsize.command_line import CONFIG_ERRORS, in_one_line
-from mmdownsize.comparing.arms import FRAGMENTS
-from mmdownsize.configs import read_config
+from mmdownsize.configs import FRAGMENTS, read_config
 from mmdownsize.storage import check_writable, write_whole
 from study.zoo import table as zoo_table
 from study.zoo.families import chosen, families_in, installed_configs, lightest, scope_of

@@ -13,8 +13,7 @@ from PIL import Image
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
-from mmdownsize.comparing.arms import read_fragment
-from mmdownsize.configs import without_downloads
+from mmdownsize.configs import read_fragment, without_downloads
 from mmdownsize.swapping.check import check
 from tests.tools.small_training import write_config
 from tools import swap_resizer
