@@ -6,7 +6,6 @@ import copy
 
 from torch import Tensor, nn
 
-from mmdownsize.deploy.sizes import target_hw
 from mmdownsize.geometry import TargetSize
 from mmdownsize.ops import is_tracing
 from mmdownsize.refusal import TypeRefusal
@@ -53,7 +52,7 @@ class Downsizer(nn.Module):
             (N, C, h, w), floating point in 0..255.
         """
         images = swapped(images) if self.swap_colors else images
-        dst_hw = target_hw(self.target, (images.shape[2], images.shape[3]))
+        dst_hw = self.target.of((images.shape[2], images.shape[3]))
         if is_tracing():  # past the checks of values that are not there yet
             small = self.resizer.resize(images if images.is_floating_point() else images.float(), dst_hw)
         else:

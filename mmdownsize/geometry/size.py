@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
+from torch import Tensor
+
+from mmdownsize.ops.lengths import Length, Ratio, are_known, larger, ratio_of, smaller
+from mmdownsize.ops.recording import is_tracing
 from mmdownsize.refusal import Refusal
 
 
@@ -75,28 +79,35 @@ class TargetSize:
         elif any(side != int(side) for side in _pair('scale', self.scale)):
             raise Refusal(f'scale must be whole pixels (w, h), got {self.scale!r}; a ratio is given as scale_factor')
 
-    def of(self, src_hw: Sequence[int]) -> tuple[int, int]:
+    def of(self, src_hw: Sequence[Length]) -> tuple[Length, Length]:
         """Return the target size of an image.
 
         Args:
-            src_hw: Source size (h, w) in px.
+            src_hw: Source size (h, w) in px. While a graph is recorded, a side may be open: a 0-dimensional tensor or a symbol.
 
         Returns:
-            Target size (h, w) in px.
+            Target size (h, w) in px; open where the source size is. A graph cannot raise an error for a size: a side that
+            rounds to 0 px is not found where the source size is open.
 
         Raises:
-            ValueError: If a side rounds to 0 px, or there is no such source size.
+            ValueError: If a side rounds to 0 px, or the source size is not two whole numbers of at least 1.
         """
-        h, w = whole_hw('an image', src_hw)
+        is_open = is_tracing() and not are_known(*src_hw)
+        h, w = src_hw if is_open else whole_hw('an image', src_hw)
+        dst_w: Length
+        dst_h: Length
         if self.scale is not None:
             dst_w, dst_h = (int(side) for side in _pair('scale', self.scale))
         else:
-            dst_w, dst_h = _scaled((w, h), _pair('scale_factor', self.scale_factor))
-        if self.keep_ratio and min(dst_w, dst_h) > 0:
+            factor_w, factor_h = _pair('scale_factor', self.scale_factor)
+            dst_w, dst_h = _scaled(w, factor_w), _scaled(h, factor_h)
+        if self.keep_ratio and (is_open or min(dst_w, dst_h) > 0):
             # mmcv's rescale_size, in its own floating-point steps so that roundings agree.
-            ratio = min(max(dst_w, dst_h) / max(h, w), min(dst_w, dst_h) / min(h, w))
-            dst_w, dst_h = _scaled((w, h), (ratio, ratio))
-        if min(dst_w, dst_h) < 1:
+            ratio = smaller(
+                ratio_of(larger(dst_w, dst_h), larger(h, w)), ratio_of(smaller(dst_w, dst_h), smaller(h, w))
+            )
+            dst_w, dst_h = _scaled(w, ratio), _scaled(h, ratio)
+        if not is_open and min(dst_w, dst_h) < 1:
             raise Refusal(
                 f'{self} makes {dst_w} x {dst_h} px (w x h) of an image of {w} x {h} px: ask for a larger target'
             )
@@ -107,5 +118,7 @@ class TargetSize:
         return f'{target}, keep_ratio={self.keep_ratio}'
 
 
-def _scaled(size_wh: tuple[int, int], factor_wh: tuple[float, float]) -> tuple[int, int]:
-    return int(size_wh[0] * factor_wh[0] + 0.5), int(size_wh[1] * factor_wh[1] + 0.5)
+def _scaled(length: Length, factor: Ratio) -> Length:
+    if isinstance(length, Tensor):
+        return (length.double() * factor + 0.5).floor().long()
+    return math.floor(length * factor + 0.5)

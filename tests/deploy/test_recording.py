@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from mmdownsize.deploy.downsizer import Downsizer
-from mmdownsize.deploy.sizes import target_hw
 from mmdownsize.geometry import TargetSize
 from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
 
@@ -224,9 +223,7 @@ def test_torch_compile(backend, tmp_path):
 def test_recorded_sizes_are_those_of_the_preprocessor(target):
     rule = TARGETS[target]
     traced = torch.jit.trace(
-        lambda images: torch.stack(
-            [torch.as_tensor(side) for side in target_hw(rule, (images.shape[0], images.shape[1]))]
-        ),
+        lambda images: torch.stack([torch.as_tensor(side) for side in rule.of((images.shape[0], images.shape[1]))]),
         torch.zeros(30, 44),
         check_trace=False,
     )
@@ -238,7 +235,7 @@ def test_recorded_sizes_are_those_of_the_preprocessor(target):
 
 def test_rounding_half_up_is_recorded():
     rule = TargetSize(scale_factor=0.5)
-    traced = torch.jit.trace(lambda images: target_hw(rule, images.shape)[0], torch.zeros(30, 44), check_trace=False)
+    traced = torch.jit.trace(lambda images: rule.of(images.shape)[0], torch.zeros(30, 44), check_trace=False)
     assert [int(traced(torch.zeros(h, 2))) for h in (3, 4, 5)] == [2, 2, 3]
 
 

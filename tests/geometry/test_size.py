@@ -3,6 +3,7 @@ import math
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -132,3 +133,8 @@ def test_is_a_value():
     assert hash(TargetSize(scale=(4, 5))) == hash(TargetSize(scale=(4, 5)))
     with pytest.raises(AttributeError):
         TargetSize(scale_factor=0.5).scale_factor = 2
+
+
+def test_an_open_side_needs_a_recording():
+    with pytest.raises(ValueError, match=r'the size of an image must be .* got \(tensor\(30\), 44\)'):
+        TargetSize(scale_factor=0.5).of((torch.tensor(30), 44))
