@@ -18,6 +18,8 @@ TORCH_ONLY = {'torch'}
 ROOMS = {
     'version': set(),
     'refusal': set(),
+    'arguments': set(),
+    'notices': set(),
     'storage': set(),
     'registry': set(),
     'configs': set(),
@@ -56,16 +58,19 @@ ROOMS = {
         'comparing',
         'made_up',
     },
-    'comparing': {'registry', 'configs', 'checkpoints', 'storage', 'preprocessors', 'resizers'},
-    'launching': {'configs', 'checkpoints', 'storage', 'hooks'},
+    'comparing': {'registry', 'configs', 'checkpoints', 'storage', 'command_line', 'preprocessors', 'resizers'},
+    'launching': {'registry', 'configs', 'checkpoints', 'storage', 'command_line', 'hooks'},
     'demo': {'configs', 'checkpoints', 'storage'},
 }
 # The rooms that every other one may import.
-OPEN = {'version', 'refusal'}
+OPEN = {'version', 'refusal', 'arguments', 'notices'}
 # Room: the packages it may import besides the standard library, where that is limited.
 EXTERNAL = {
     'version': set(),
-    'files': set(),
+    'storage': set(),
+    'refusal': set(),
+    'arguments': set(),
+    'notices': set(),
     'ops': TORCH_ONLY | {'triton'},  # which is asked for only when its back end is
     'geometry': TORCH_ONLY,
     'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written
@@ -245,7 +250,7 @@ PLANTED = [
     ('ops/a.py', 'def f():\n    from mmdownsize import resizers', 'mmdownsize.resizers: ops may'),
     ('ops/a.py', 'from ..resizers.base import BaseResizer', 'mmdownsize.resizers.base: ops may'),
     ('ops/__init__.py', 'from .. import resizers', 'mmdownsize.resizers: ops may'),
-    ('geometry/a.py', 'from mmdownsize.ops import project', 'geometry may import no other room only'),
+    ('geometry/a.py', 'from mmdownsize.resizers import FixedResizer', "geometry may import ['ops'] only"),
     ('geometry/a.py', 'import mmengine.structures', 'mmengine.structures: geometry may'),
     ('resizers/a.py', 'if True:\n    from mmengine.model import BaseModule', 'mmengine.model: resizers may'),
     ('resizers/a.py', "import importlib\nimportlib.import_module('mmdet.models')", 'mmdet.models: resizers may'),
@@ -263,7 +268,7 @@ PLANTED = [
     (
         'models/a/head.py',
         'from mmdownsize.resizers import FixedResizer',
-        "models may import ['files', 'registry'] only",
+        "models may import ['registry', 'storage'] only",
     ),
     ('models/a/head.py', 'import mmdet\nimport mmseg', 'a model stands on one of them'),
     ('__init__.py', 'from mmdownsize.ops import project', 'the package itself stays empty'),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmdownsize import arguments
 from mmdownsize.ops import (
     BACKENDS,
     KERNELS,
@@ -22,7 +23,6 @@ from mmdownsize.ops import (
     project,
 )
 from mmdownsize.refusal import Refusal
-from mmdownsize.resizers import arguments
 from mmdownsize.resizers.phases import DISTANCES, Phases, logits_by_distance, make_phases, phases_of, slots_to_neighbors
 from mmdownsize.resizers.trainable import TrainableResizer
 

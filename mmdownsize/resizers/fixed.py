@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmdownsize import arguments
 from mmdownsize.ops import axis_weights, get_kernel, neighbor_indices
 from mmdownsize.ops.lengths import are_known
 from mmdownsize.refusal import Refusal
-from mmdownsize.resizers import arguments
 from mmdownsize.resizers.base import BaseResizer
 
 # How each pair (kernel, antialias) is done: by PyTorch's own resizing where it has it, else by the named kernel of ops.

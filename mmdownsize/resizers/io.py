@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmdownsize import arguments
 from mmdownsize.refusal import MissingFile, MissingPackage, Refusal
-from mmdownsize.resizers import arguments
 from mmdownsize.storage import write_whole
 
 VERSION = '1'

@@ -8,8 +8,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmdownsize import arguments
 from mmdownsize.refusal import Refusal
-from mmdownsize.resizers import arguments
 from mmdownsize.resizers.fixed import FixedResizer
 from mmdownsize.resizers.trainable import TrainableResizer
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmdownsize import arguments
 from mmdownsize.refusal import Refusal
-from mmdownsize.resizers import arguments
 from mmdownsize.resizers.fixed import FixedResizer
 from mmdownsize.resizers.trainable import TrainableResizer
 

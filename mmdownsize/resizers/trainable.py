@@ -11,9 +11,9 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
+from mmdownsize import arguments
 from mmdownsize.ops import is_tracing
 from mmdownsize.refusal import Refusal
-from mmdownsize.resizers import arguments
 from mmdownsize.resizers import io as files
 from mmdownsize.resizers.base import BaseResizer
 

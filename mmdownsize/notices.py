@@ -1,0 +1,29 @@
+"""Warnings that name the line of the caller, however many calls inside this package and PyTorch are between."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from types import FrameType
+
+INSIDE = ('mmdownsize', 'torch')
+
+
+def _is_inside(frame: FrameType) -> bool:
+    return str(frame.f_globals.get('__name__')).partition('.')[0] in INSIDE
+
+
+def warn(message: str) -> None:
+    """Issue a ``UserWarning`` at the first line outside this package and PyTorch that led here."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_inside(frame):
+        frame = frame.f_back
+    # Not warnings.warn: its stacklevel counts frames, and a module call or a decorator adds some.
+    warnings.warn_explicit(
+        message,
+        UserWarning,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=str(frame.f_globals.get('__name__')),
+        registry=frame.f_globals.setdefault('__warningregistry__', {}),
+    )
