@@ -1,12 +1,10 @@
-# The arms of the study where a finished segmentor's head is trained on behind a resizer (voc2012_head_*), for
-# tools/compare.py --arms: fixed ones, and downsizers that are trained with the head, on the labels and with the model's own
-# loss. The backbone stays.
+# A finished segmentor's head is trained on behind a fixed resizer, or together with a downsizer, with labels and the model's
+# own loss (voc2012_head_*). The backbone stays as it is. For tools/compare.py --arms.
 _base_ = './_resizers.py'
 
-with_the_head = {**_base_.at_rates, 'custom_hooks.0.parts': ['decode_head', 'data_preprocessor']}
+from_sharp_area = _base_.learned.downsizenet_6x6_sharp_area
+both = {'custom_hooks.0.parts': ['decode_head', 'data_preprocessor']}
 arms = {name: dict(downsizer=dict(type='FixedResizer', **kernel)) for name, kernel in _base_.fixed.items()}
-arms.update({name: dict(downsizer=downsizer, options=with_the_head) for name, downsizer in _base_.learned.items()})
+arms['downsizenet_6x6_sharp_area'] = dict(downsizer=from_sharp_area, options={**_base_.at_rates, **both})
 # All of the downsizer at the rate of the head.
-arms['downsizenet_6x6_sharp_area_slow'] = dict(
-    downsizer=_base_.learned['downsizenet_6x6_sharp_area'], options={**with_the_head, **_base_.slowly}
-)
+arms['downsizenet_6x6_sharp_area_slow'] = dict(downsizer=from_sharp_area, options={**_base_.slowly, **both})
