@@ -13,7 +13,8 @@ from mmengine.config import Config
 
 pytest.importorskip('mmseg')
 
-from mmdownsize import launching
+from mmdownsize.launching import machine
+from mmdownsize.refusal import Refusal
 from tests.integration.trainings import logged, losses, train, write
 from tests.tools.small_training import IMAGES, ROOT, write_config, write_data
 from tools import test as test_tool
@@ -218,36 +219,36 @@ def settings(**changes):
     ],
 )
 def test_what_a_machine_without_gpus_cannot_do_is_said(changes, message, monkeypatch):
-    monkeypatch.setattr(launching, 'get_device', lambda: 'cpu')
-    with pytest.raises(SystemExit, match=message):
-        launching.prepare(settings(**changes), training=True)
+    monkeypatch.setattr(machine, 'get_device', lambda: 'cpu')
+    with pytest.raises(Refusal, match=message):
+        machine.prepare(settings(**changes), training=True)
 
 
 def test_with_gpus_nothing_is_changed(monkeypatch):
-    monkeypatch.setattr(launching, 'get_device', lambda: 'cuda')
+    monkeypatch.setattr(machine, 'get_device', lambda: 'cuda')
     for changes in (dict(), dict(launcher='slurm'), dict(optim_wrapper=dict(type='AmpOptimWrapper'))):
         cfg = settings(**changes)
-        launching.prepare(cfg, training=True)
+        machine.prepare(cfg, training=True)
         assert cfg.to_dict() == settings(**changes).to_dict()
 
 
 def test_strategies_are_the_users_business_without_a_downsizer(monkeypatch):
-    monkeypatch.setattr(launching, 'get_device', lambda: 'cuda')
+    monkeypatch.setattr(machine, 'get_device', lambda: 'cuda')
     cfg = settings(strategy=dict(type='FSDPStrategy'), model=dict(data_preprocessor=dict(type='SegDataPreProcessor')))
-    launching.prepare(cfg, training=True)
+    machine.prepare(cfg, training=True)
 
 
 def test_a_test_needs_no_mixed_precision(monkeypatch):
-    monkeypatch.setattr(launching, 'get_device', lambda: 'cpu')
-    launching.prepare(settings(launcher='none', optim_wrapper=dict(type='AmpOptimWrapper')), training=False)
+    monkeypatch.setattr(machine, 'get_device', lambda: 'cpu')
+    machine.prepare(settings(launcher='none', optim_wrapper=dict(type='AmpOptimWrapper')), training=False)
 
 
 def test_a_group_that_is_made_is_left_when_python_ends(monkeypatch, tmp_path):
     at_the_end = []
-    monkeypatch.setattr(launching, 'get_device', lambda: 'cpu')
-    monkeypatch.setattr(launching.atexit, 'register', at_the_end.append)
+    monkeypatch.setattr(machine, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(machine.atexit, 'register', at_the_end.append)
     alone = dict(init_method=f'file://{tmp_path}/group', rank=0, world_size=1)
-    launching.prepare(settings(launcher='pytorch', env_cfg=dict(dist_cfg=alone)), training=True)
+    machine.prepare(settings(launcher='pytorch', env_cfg=dict(dist_cfg=alone)), training=True)
     assert torch.distributed.is_initialized()
     (leave,) = at_the_end
     leave()
@@ -260,6 +261,6 @@ def test_what_holds_the_group_goes_before_it_and_leaving_twice_is_nothing(tmp_pa
     gone = weakref.ref(model)
     model.itself = [model]  # a ring, as a runner is
     del model
-    launching.leave()
+    machine.leave()
     assert gone() is None and not torch.distributed.is_initialized()
-    launching.leave()
+    machine.leave()

@@ -13,6 +13,7 @@ from PIL import Image
 
 pytest.importorskip('mmseg')
 
+from mmdownsize.launching import testing, training
 from tests.tools.small_training import BATCH, HW, IMAGES, ROOT, write_config
 from tools import test as test_tool
 from tools import train as train_tool
@@ -104,12 +105,12 @@ def test_options_reach_the_config(trained: tuple[Path, Path], tmp_path: Path) ->
         '--cfg-options',
         'model.data_preprocessor.scale_factor=0.3',
     ]
-    cfg = train_tool.load_config(train_tool.parse_args([config, *options]))
+    cfg = training.config_of(training.Options(**vars(train_tool.parse_args([config, *options]))))
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and cfg.optim_wrapper.loss_scale == 'dynamic'
     assert cfg.randomness.seed == 7 and cfg.launcher == 'pytorch' and cfg.model.data_preprocessor.scale_factor == 0.3
     assert cfg.work_dir == os.path.join('work_dirs', 'tiny')
     scaled = ['--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=16']
-    assert train_tool.load_config(train_tool.parse_args([config, *scaled])).auto_scale_lr.enable
+    assert training.config_of(training.Options(**vars(train_tool.parse_args([config, *scaled])))).auto_scale_lr.enable
 
 
 @pytest.mark.parametrize('hooks', [{}, dict(default_hooks={}), dict(default_hooks=dict(checkpoint=dict(interval=3)))])
@@ -117,7 +118,7 @@ def test_checkpoints_are_kept_until_the_next_is_written(hooks: dict) -> None:
     if 'checkpoint' in hooks.get('default_hooks', {}):
         hooks['default_hooks']['checkpoint']['type'] = 'CheckpointHook'
     cfg = Config(hooks)
-    train_tool.keep_checkpoints(cfg)
+    training.keep_checkpoints(cfg)
     assert cfg.default_hooks.checkpoint.type == 'mmdownsize.KeepingCheckpointHook'
     assert cfg.default_hooks.checkpoint.interval == (3 if hooks.get('default_hooks') else 1)
 
@@ -125,14 +126,16 @@ def test_checkpoints_are_kept_until_the_next_is_written(hooks: dict) -> None:
 def test_another_hook_for_checkpoints_or_none_is_left_alone() -> None:
     for hook in (None, dict(type='Mine')):
         cfg = Config(dict(default_hooks=dict(checkpoint=hook)))
-        train_tool.keep_checkpoints(cfg)
+        training.keep_checkpoints(cfg)
         assert cfg.default_hooks.checkpoint == hook
 
 
 def test_test_time_augmentation_wraps_the_model(trained: tuple[Path, Path]) -> None:
     config, whole = trained
     options = ['--tta', '--cfg-options', 'tta_model.type=SegTTAModel', 'tta_pipeline=[1]']
-    cfg = test_tool.load_config(test_tool.parse_args([str(config), str(whole / 'epoch_2.pth'), *options]))
+    cfg = testing.config_of(
+        testing.Options(**vars(test_tool.parse_args([str(config), str(whole / 'epoch_2.pth'), *options])))
+    )
     assert cfg.model.type == 'SegTTAModel' and cfg.model.module.type == 'EncoderDecoder'
     assert cfg.test_dataloader.dataset.pipeline == [1]
 
