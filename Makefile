@@ -1,5 +1,5 @@
-# `make demo` and `make test` do all the set-up on a bare machine: Python 3.10 to 3.12, make and g++.
-# VENV=DIR uses an environment that exists and installs nothing into it; STACK=NAME another set of OpenMMLab packages.
+# `make demo` and `make test` set everything up. The machine needs Python 3.10 to 3.12, make and g++.
+# VENV=DIR uses an existing environment and installs nothing into it. STACK=NAME uses other OpenMMLab packages.
 
 STACK ?= openmmlab
 ifdef VENV
@@ -12,20 +12,20 @@ SETUP := setup
 test: export MMDOWNSIZE_NATIVE = required
 endif
 
-# Threads that spin for long while they wait slow each other down many times over where processes share the cores, as tests
-# do; those that do not spin at all take longer to wake than small layers to compute.
+# How long an OpenMP thread spins while it waits. With the default, the processes of the tests slow each other down many times
+# over. Without any spinning, waking a thread takes longer than computing a small layer.
 demo test nightly: export GOMP_SPINCOUNT = 20000
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 .PHONY: help setup check-venv demo test nightly lint docs benchmark clean
 
 help:
-	@echo 'make demo       train on a small synthetic set with three resizers, about 5 minutes: a table and a picture'
-	@echo 'make test       lint, types and the whole test suite, which builds the documentation too'
-	@echo 'make nightly    10,000 generated batches through the preprocessors, other ones every time'
-	@echo 'make benchmark  time and memory of every resizer, pipelines, annotations, and where to resize; on a quiet machine'
+	@echo 'make demo       train three resizers on a small synthetic data set: a table and a picture in about 5 minutes'
+	@echo 'make test       lint, types and all tests; the documentation is built as well'
+	@echo 'make nightly    10,000 random batches through the preprocessors, different ones every time'
+	@echo 'make benchmark  time and memory of resizers, pipelines, preprocessors and loading; needs a quiet machine'
 	@echo 'make docs       the documentation as HTML, in docs/_build/html'
-	@echo 'VENV=DIR        with any of these: use the environment in DIR as it is'
+	@echo 'VENV=DIR        with any of these: use the environment in DIR and install nothing'
 	@echo 'STACK=onedl     with any of these: the maintained forks of OpenMMLab, in .venv-onedl'
 	@echo 'STACK=det|seg   with make test: without mmsegmentation, or without mmdet, in .venv-det or .venv-seg'
 
@@ -43,7 +43,7 @@ lint: $(SETUP)
 	"$(PYTHON_BIN)" -m ruff format --check .
 	"$(PYTHON_BIN)" -m mypy
 
-# Two processes, a file of tests in one of them: half the time on two cores.
+# Two processes, which take half the time on two cores. All tests of a file run in one process.
 test: lint
 	"$(PYTHON_BIN)" -m pytest -n 2 --dist loadfile
 

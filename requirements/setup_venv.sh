@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds the environment of `make demo` and `make test`: setup_venv.sh VENV_DIR [STACK]
+# Creates the environment of `make demo` and `make test`: setup_venv.sh VENV_DIR [STACK]
 #
-# A stack is where mmengine, mmcv, mmdet and mmsegmentation come from, and which of them there are: openmmlab (if none is
-# named), onedl (the maintained forks), det (openmmlab without mmsegmentation) or seg (openmmlab without mmdet).
+# A stack says which OpenMMLab packages are installed: openmmlab (the default), onedl (the maintained forks), det (openmmlab
+# without mmsegmentation) or seg (openmmlab without mmdet).
 #
-# Four steps, each recorded in VENV_DIR when it has succeeded, so that an interrupted set-up resumes where it stopped
-# (mmcv's compilation resumes object file by object file) and a finished one costs nothing. A step whose pinned
-# files change is done again.
+# There are four steps. VENV_DIR records each step that succeeded. An interrupted set-up continues with the step that it
+# stopped in. The compilation of mmcv keeps the object files that were finished. A finished set-up does nothing. A step is
+# done again if a file that pins its packages changes.
 set -euo pipefail
 
 venv=${1:?usage: setup_venv.sh VENV_DIR [openmmlab|onedl|det|seg]}
@@ -19,7 +19,7 @@ log=$venv/setup.log
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 fail() { printf 'set-up failed: %s\n' "$*" >&2; exit 1; }
 
-# The files that pin the stack's packages, the one with mmcv first, and the package that it does without.
+# The files that pin the stack's packages (the one with mmcv comes first), and the package that the stack leaves out.
 pins=(mmcv.txt openmmlab.txt mmpretrain.txt)
 without='none'
 case $stack in
@@ -33,13 +33,14 @@ esac
 fingerprint() { (cd "$here" && cat "$@" | cksum | tr ' ' '-'); }
 is_done() { [ -f "$venv/.step-$1" ] && [ "$(cat "$venv/.step-$1")" = "$2" ]; }
 set_done() { printf '%s' "$2" >"$venv/.step-$1"; }
-# Whatever one stack has and another has not would stay behind, and a package and its fork overwrite each other's files.
+# One folder holds one stack: the packages of another stack would remain, and a package and its fork overwrite each other's
+# files.
 only_this_stack() {
     [ "$(cat "$venv/.stack" 2>/dev/null || echo openmmlab)" = "$stack" ] || [ ! -f "$venv/.step-torch" ] ||
         fail "$venv holds another stack than $stack: name another folder, or remove it first"
     printf '%s' "$stack" >"$venv/.stack"
 }
-# What the stack pins: all of it, or one package under its own or its fork's name.
+# The pinned packages of the stack: all of them, or one, under its own name or the fork's.
 requirements() { (cd "$here" && cat "${pins[@]}") | grep -v "^$without=="; }
 requirement() { requirements | grep -oE "^(onedl-)?$1==[^ ]+"; }
 pip_install() {
@@ -47,8 +48,8 @@ pip_install() {
         { tail -n 20 "$log" >&2; fail "pip install $* (the whole log: $log)"; }
 }
 
-# Runs a command with its output in the log; prints a sign of life every 15 seconds. The command gets a process group of
-# its own, so that an interruption ends the compilers that it has started as well.
+# Runs a command, writes its output to the log and prints the progress every 15 seconds. The command has a process group of
+# its own, so that an interruption also ends the compilers that it started.
 with_progress() {
     local label=$1 count=$2 start=$SECONDS
     shift 2
@@ -85,8 +86,8 @@ install_torch() {
     set_done torch "$key"
 }
 
-# mmcv is compiled from its unpacked source, never taken from pip's cache: pip files a self-built wheel under its source
-# alone, so that one compiled against another torch would be reused and fail at import. Ours are filed under both.
+# mmcv is compiled from its source. Its wheel is kept in a cache of our own, in one folder for each version of Python and
+# torch. pip's cache does not know which torch a wheel was compiled with: a wheel for another torch fails at import.
 mmcv_works() { "$py" -c 'import mmcv.ops' >>"$log" 2>&1; }
 
 install_mmcv() {
@@ -96,7 +97,7 @@ install_mmcv() {
     package=$(requirement mmcv)
     name=${package%%==*}
     version=${package##*==}
-    file=${name//-/_}-$version  # of the source package and of the wheel
+    file=${name//-/_}-$version  # how the files of the source package and of the wheel are named
     tag=$("$py" -c 'import sys, torch; print(f"cp{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}")' 2>>"$log")
     wheels=${XDG_CACHE_HOME:-$HOME/.cache}/mmdownsize/$tag
     source=$venv/build/$file
@@ -121,15 +122,18 @@ install_mmcv() {
         mv "$venv/build/unpacking/$file" "$source"
         rmdir "$venv/build/unpacking"
     fi
-    # A GPU without nvcc: compile the ops for the CPU rather than fail.
+    # Without nvcc the operators are compiled for the CPU, also on a machine with a GPU.
     command -v nvcc >/dev/null || export CUDA_VISIBLE_DEVICES=
-    # Compiled for the CPU alone, it is a few large files (build_mmcv.py); with CUDA there are none, and mmcv's own are counted.
+    # For the CPU a few units are compiled (build_mmcv.py), so their number is known. With CUDA only finished files are counted.
     objects() {
         local files
         files=$(find "$source/build/units" -name '*.cpp' 2>/dev/null | wc -l)
         printf '%s%s files' "$(find "$source/build" -name '*.o' 2>/dev/null | wc -l)" "$([ "$files" = 0 ] || printf ' of %s' "$files")"
     }
-    with_progress 'compiling mmcv' objects env MMCV_WITH_OPS=1 "$py" "$here/build_mmcv.py" "$source" "$wheels"
+    with_progress 'compiling mmcv' objects env MMCV_WITH_OPS=1 "$py" "$here/build_mmcv.py" "$source" "$venv/build/wheel"
+    # Renamed when it is complete: an interrupted copy would be taken for a wheel by the next set-up.
+    cp "$venv/build/wheel/$file"-*.whl "$wheels/partial"
+    mv "$wheels/partial" "$wheels/$(basename "$venv/build/wheel/$file"-*.whl)"
     pip_install --no-deps --force-reinstall "$wheels/$file"-*.whl
     mmcv_works || { tail -n 20 "$log" >&2; fail "mmcv was compiled but 'import mmcv.ops' fails (the whole log: $log)"; }
     rm -rf "$venv/build"
@@ -146,7 +150,7 @@ install_rest() {
     set_done rest "$key"
 }
 
-# In place: its compiled kernels lie in the source tree, which may have been laid anew since.
+# Editable: the compiled kernels are in the source tree. They are missing there after a new checkout, so they are checked too.
 install_mmdownsize() {
     local key suffix kernels masks
     key=$(cd "$root" && cat setup.py mmdownsize/ops/backends/csrc/* mmdownsize/geometry/csrc/* | cksum | tr ' ' '-')

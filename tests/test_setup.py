@@ -1,0 +1,153 @@
+"""Set-up compiles mmcv as a few large files: which files go together, and what is written."""
+
+import os
+import re
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / 'requirements' / 'build_mmcv.py'
+
+
+@pytest.fixture(scope='module')
+def build() -> ModuleType:
+    spec = spec_from_file_location('build_mmcv', SCRIPT)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Eight C++ files of different lengths in the current folder; two of them define the same function."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(8):
+        name = 'shared' if number in (2, 5) else f'own_{number}'
+        body = f'  x += {number};\n' * (number + 1)
+        Path(f'{number}.cpp').write_text(f'#define WIDTH_{number} 4\nvoid {name}(int x) {{\n{body}}}\n')
+    return [f'./{number}.cpp' for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    ('text', 'names'),
+    [
+        ('', set()),
+        ('void crop(int x) { x += 1; }', {'crop'}),
+        ('at::Tensor crop(at::Tensor x,\n                int y)\n{\n  return x;\n}', {'crop'}),
+        ('static inline float sum(float a) { if (a > 0) { return a; } return f(a); }', {'sum'}),
+        ('template <typename T>\nT larger(const T& a, const T& b) { return a > b ? a : b; }', {'larger'}),
+        ('struct Box { float x; float area() const { return x * x; } };', {'Box'}),
+        ('class Hull { };\nenum class Mode { kSum, kMean };', {'Hull', 'Mode'}),
+        ('struct Box { float x; };\nvoid Box::grow(float by) { x += by; }', {'Box', 'grow'}),
+        ('namespace {\nvoid one() { }\n}  // namespace\nvoid two() { }', {'one', 'two'}),
+        ('namespace mmcv { namespace ops {\nstruct Inner { };\n} }\nvoid outer() { }', {'Inner', 'outer'}),
+        ('extern "C" {\nvoid plain() { }\n}', {'plain'}),
+        (
+            '#define THREADS 512\n#  define LARGER(a, b) \\\n  ((a) > (b) ? (a) : (b))\n#undef THREADS',
+            {'THREADS', 'LARGER'},
+        ),
+        ('void one() { say("}}}"); }\nvoid two() { say("// { \\" "); }', {'one', 'two'}),
+        ('#include <vector>\n#if defined(ONCE)\nvoid once() { }\n#endif', {'once'}),
+    ],
+)
+def test_definitions_are_what_a_file_defines_at_its_top_level(build: ModuleType, text: str, names: set[str]) -> None:
+    assert build.definitions(text) == names
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'void crop(int x);',
+        'template <typename T>\nT larger(const T& a, const T& b);',
+        'struct Box;\nclass Hull;\nenum class Mode : int;',
+        'namespace mmcv {\nvoid crop(int x);\n}',
+        '// void crop() { }\n/* struct Box { };\n   void two() { } */',
+        'using namespace at;\nusing mmcv::crop;\ntypedef unsigned long long int ull;',
+        'extern const int threads;\nstatic int count = 0;',
+    ],
+)
+def test_what_is_only_declared_is_no_definition(build: ModuleType, text: str) -> None:
+    assert build.definitions(text) == set()
+
+
+def test_after_a_declaration_the_next_definition_is_found(build: ModuleType) -> None:
+    assert build.definitions('void one(int x);\nstruct Box;\nvoid two(int x) { one(x); }') == {'two'}
+
+
+def test_every_file_is_in_one_unit_and_no_unit_defines_a_name_twice(build: ModuleType, sources: list[str]) -> None:
+    paths = [Path(source) for source in sources]
+    units = build.grouped(paths, 3)
+    assert len(units) == 3
+    assert sorted(path for unit in units for path in unit) == sorted(paths)
+    assert not any({Path('2.cpp'), Path('5.cpp')} <= set(unit) for unit in units)
+    for unit in units:
+        names = [name for path in unit for name in build.definitions(path.read_text())]
+        assert len(names) == len(set(names))
+
+
+def test_units_are_about_equally_long(build: ModuleType, sources: list[str]) -> None:
+    paths = [Path(source) for source in sources]
+    lengths = [sum(len(path.read_text()) for path in unit) for unit in build.grouped(paths, 2)]
+    assert max(lengths) - min(lengths) <= max(len(path.read_text()) for path in paths)
+
+
+def test_the_order_of_the_files_does_not_change_the_units(build: ModuleType, sources: list[str]) -> None:
+    paths = [Path(source) for source in sources]
+    assert build.grouped(paths, 3) == build.grouped(paths[::-1], 3)
+
+
+def test_there_are_more_units_where_more_files_define_the_same_name(
+    build: ModuleType, tmp_path: Path, sources: list[str]
+) -> None:
+    clashing = [tmp_path / f'clash_{number}.cpp' for number in range(4)]
+    for path in clashing:
+        path.write_text('void helper() { }\n')
+    units = build.grouped([*map(Path, sources), *clashing], 2)
+    assert len(units) == 4
+    assert all(len(set(unit) & set(clashing)) == 1 for unit in units)
+
+
+def test_there_is_no_empty_unit(build: ModuleType, sources: list[str]) -> None:
+    assert build.grouped([Path(source) for source in sources[:2]], 4) == [[Path('1.cpp')], [Path('0.cpp')]]
+
+
+def test_files_that_use_a_whole_namespace_come_last(build: ModuleType, sources: list[str]) -> None:
+    first = Path(sources[0])
+    first.write_text('using namespace std;\n' + first.read_text())
+    (unit,) = build.grouped([Path(source) for source in sources[:2]], 1)
+    assert unit == [Path('1.cpp'), Path('0.cpp')]
+
+
+def test_a_unit_includes_every_file_and_undefines_its_macros(
+    build: ModuleType, tmp_path: Path, sources: list[str]
+) -> None:
+    text = build.unit_of([Path(sources[3]), Path(sources[1])])
+    assert text.splitlines() == [
+        f'#include "{tmp_path.resolve().as_posix()}/3.cpp"',
+        '#undef WIDTH_3',
+        f'#include "{tmp_path.resolve().as_posix()}/1.cpp"',
+        '#undef WIDTH_1',
+    ]
+
+
+def test_the_units_are_written_and_include_all_files(build: ModuleType, sources: list[str]) -> None:
+    written = build.write_units(sources, 2)
+    assert written == [str(build.UNITS / f'unit_{number}.cpp') for number in range(4)]
+    included = re.findall(
+        r'^#include "(.*)"$', '\n'.join(Path(path).read_text() for path in written), flags=re.MULTILINE
+    )
+    assert sorted(included) == sorted(Path(source).resolve().as_posix() for source in sources)
+
+
+def test_only_a_unit_that_changes_is_written_again(build: ModuleType, sources: list[str]) -> None:
+    units = [Path(path) for path in build.write_units(sources, 2)]
+    for unit in units:
+        os.utime(unit, ns=(1, 1))
+    assert [Path(path) for path in build.write_units(sources, 2)] == units
+    assert [unit.stat().st_mtime_ns for unit in units] == [1] * 4  # else ninja would compile them all again
+    changed = next(unit for unit in units if '/7.cpp"' in unit.read_text())
+    Path('7.cpp').write_text(Path('7.cpp').read_text().replace('WIDTH_7', 'WIDTH_X'))
+    build.write_units(sources, 2)
+    assert [unit for unit in units if unit.stat().st_mtime_ns != 1] == [changed]
