@@ -1,11 +1,11 @@
 """Say how much of what a downsizer has learned holds for images that it was not fitted to.
 
-python study/held_out_loss.py CONFIG CHECKPOINT [--images N] [--cfg-options KEY=VALUE ...]
+python -m study.held_out_loss CONFIG CHECKPOINT [--images N] [--cfg-options KEY=VALUE ...]
 
-The loss of the config's own training, on training images and on validation images, prepared alike: once with the
-downsizer as it starts, once as the checkpoint has it; the model behind it is the checkpoint's in both. If the loss falls much
-more on training images than on the others, the downsizer has learned these images: fit it to more of them. The config of a
-run of tools/compare.py is the file config.py in its folder.
+Computes the loss of the config's own training, on training images and on validation images that are prepared in the same
+way: once with the downsizer as it starts, once as the checkpoint has it. The model behind it is the checkpoint's both
+times. If the loss falls much more on training images, the downsizer has learned these images: fit it to more of them.
+The config of a run of tools/compare.py is the file config.py in its folder.
 """
 
 from __future__ import annotations
@@ -13,12 +13,9 @@ from __future__ import annotations
 import argparse
 import copy
 import statistics
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
 
 import torch
 from mmengine.config import Config
@@ -31,13 +28,12 @@ from rich.table import Table
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmdownsize.checkpoints import read_checkpoint
-from mmdownsize.command_line import CONFIG_ERRORS, Settings, in_one_line
+from mmdownsize.checkpoints import DOWNSIZER, below, read_checkpoint, weights_of
+from mmdownsize.command_line import Settings, building, in_one_line
 from mmdownsize.configs import read_config
-from mmdownsize.preprocessors.weights import check_fits
+from mmdownsize.preprocessors.checks import check_fits
+from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
-
-DOWNSIZER = 'data_preprocessor.downsizer.'
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -95,18 +91,17 @@ def measure(cfg: Config, checkpoint: Path, images: int | None) -> dict[str, dict
     """Return the losses, ``{'start' or 'fitted': {'training' or 'validation': loss}}``.
 
     Raises:
-        ValueError: If the config or the checkpoint has no downsizer with weights, or they do not fit one another.
+        Refusal: If the config or the checkpoint has no downsizer with weights, or one does not fit the other.
     """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     set_random_seed(cfg.get('randomness', {}).get('seed', 0))
-    model = MODELS.build(cfg.model)
-    loaded = read_checkpoint(checkpoint)
-    state = loaded.get('state_dict', loaded)
+    with building():
+        model = MODELS.build(cfg.model)
+    state = weights_of(read_checkpoint(checkpoint))
     downsizer = getattr(model.data_preprocessor, 'downsizer', None)
     if downsizer is None or not downsizer.state_dict():
-        raise ValueError('the config has no model.data_preprocessor.downsizer that learns: there is nothing to compare')
-    own = {key.removeprefix(DOWNSIZER): value for key, value in state.items() if key.startswith(DOWNSIZER)}
-    check_fits(own, downsizer.state_dict(), str(checkpoint))
+        raise Refusal('the config has no model.data_preprocessor.downsizer that learns: there is nothing to compare')
+    check_fits(below(state, DOWNSIZER), downsizer.state_dict(), str(checkpoint))
     starts = {f'{DOWNSIZER}{key}': value.clone() for key, value in downsizer.state_dict().items()}
     model.requires_grad_(False).eval()
     found = {}
@@ -114,7 +109,7 @@ def measure(cfg: Config, checkpoint: Path, images: int | None) -> dict[str, dict
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:
-            raise ValueError(
+            raise Refusal(
                 f"{checkpoint} does not fit the config's model: {str(error).splitlines()[1].strip()}"
             ) from error
         found[name] = {}
@@ -128,9 +123,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     args = parse_args(argv)
     MMLogger.get_current_instance().setLevel('ERROR')
-    with in_one_line(*CONFIG_ERRORS):
+    with in_one_line():
         if args.images is not None and args.images < 1:
-            raise ValueError(f'--images must be at least 1, got {args.images}')
+            raise Refusal(f'--images must be at least 1, got {args.images}')
         found = measure(read_config(args.config, args.cfg_options), args.checkpoint, args.images)
     table = Table('loss on', 'training images', 'validation images', title=args.checkpoint.name)
     rows = [('as it starts', found['start']), ('fitted', found['fitted'])]

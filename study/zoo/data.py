@@ -1,12 +1,11 @@
-"""Made-up images and annotations for study/zoo/trial.py, the same at two sizes.
+"""Made-up images and annotations for study/zoo/trial.py: the same scene at two sizes.
 
-With ``factor`` 2 every pixel is there twice in both directions, and boxes, masks and maps lie on the same grid: the mean
-of every 2x2 pixels is the image with ``factor`` 1.
+With ``factor`` 2 every pixel is repeated twice in both directions, and boxes, masks and maps are on the same grid. The
+mean of every 2x2 pixels is then the image with ``factor`` 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,10 @@ import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 
-from tools.swap_resizer import pipelines
+from mmdownsize.configs import nodes
+from mmdownsize.swapping.pipelines import pipelines
 
-SURROUNDED = 1.5  # original images are larger than what the pipeline delivers, by this
-
-
-def nodes(node: Any) -> Iterator[dict[str, Any]]:
-    """Yield every dict in a config."""
-    if isinstance(node, dict):
-        yield node
-    if isinstance(node, dict | list | tuple):
-        for value in node.values() if isinstance(node, dict) else node:
-            yield from nodes(value)
+SURROUNDED = 1.5  # how many times larger original images are than what the pipeline delivers
 
 
 def kinds_of(cfg: Config) -> dict[str, Any]:
@@ -51,7 +42,7 @@ def kinds_of(cfg: Config) -> dict[str, Any]:
     return kinds
 
 
-def made_up_batch(scope: str, hw: tuple[int, int], factor: int, kinds: dict[str, Any]) -> dict[str, Any]:
+def doubled_batch(scope: str, hw: tuple[int, int], factor: int, kinds: dict[str, Any]) -> dict[str, Any]:
     """Return two images with annotations, as the pipelines would deliver them.
 
     Args:
@@ -91,7 +82,7 @@ def repeated(values: np.ndarray, factor: int) -> np.ndarray:
 
 
 def det_sample(generator: np.random.Generator, hw: tuple[int, int], factor: int, kinds: dict[str, Any]) -> Any:
-    """Return a sample of mmdet with three objects; see :func:`made_up_batch`."""
+    """Return a sample of mmdet with three objects; see :func:`doubled_batch`."""
     from mmdet.structures import DetDataSample
     from mmdet.structures.bbox import HorizontalBoxes
     from mmdet.structures.mask import BitmapMasks, PolygonMasks
@@ -132,7 +123,7 @@ def det_sample(generator: np.random.Generator, hw: tuple[int, int], factor: int,
 
 
 def seg_sample(generator: np.random.Generator, hw: tuple[int, int], factor: int, kinds: dict[str, Any]) -> Any:
-    """Return a sample of mmseg; see :func:`made_up_batch`."""
+    """Return a sample of mmseg; see :func:`doubled_batch`."""
     from mmseg.structures import SegDataSample
 
     def pixels(values: np.ndarray) -> PixelData:

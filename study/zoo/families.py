@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmdownsize.configs import read_config
+from mmdownsize.refusal import Refusal
 
 NO_FAMILY = ('_base_', 'common')
 LIGHT = (
@@ -26,7 +27,7 @@ def installed_configs() -> list[Path]:
     """Return the configs of mmdet and mmsegmentation, of those that are installed.
 
     Raises:
-        ValueError: If there are none.
+        Refusal: If there are none.
     """
     folders = []
     for package in ('mmdet', 'mmseg'):
@@ -35,7 +36,7 @@ def installed_configs() -> list[Path]:
             folders.append(Path(spec.origin).parent / '.mim' / 'configs')
     folders = [folder for folder in folders if folder.is_dir()]
     if not folders:
-        raise ValueError('neither mmdet nor mmsegmentation is installed with configs: name folders with --configs')
+        raise Refusal('neither mmdet nor mmsegmentation is installed with configs: name folders with --configs')
     return folders
 
 
@@ -48,12 +49,12 @@ def families_in(folders: Sequence[Path]) -> dict[str, list[Path]]:
     """Return every family's configs, the lightest first.
 
     Raises:
-        ValueError: If a folder does not exist.
+        Refusal: If a folder does not exist.
     """
     families = {}
     for folder in folders:
         if not folder.is_dir():
-            raise ValueError(f'--configs {folder}: no such folder')
+            raise Refusal(f'--configs {folder}: no such folder')
         for family in sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in NO_FAMILY):
             configs = sorted(family.glob('*.py'), key=weight)
             if configs:
@@ -74,7 +75,7 @@ def chosen(families: dict[str, list[Path]], only: Sequence[str] | None) -> dict[
     """Return the families that are asked for.
 
     Raises:
-        ValueError: If one does not exist.
+        Refusal: If one does not exist.
     """
     if not only:
         return families
@@ -82,7 +83,7 @@ def chosen(families: dict[str, list[Path]], only: Sequence[str] | None) -> dict[
     known = {*picked, *(name.partition('/')[2] for name in picked)}
     unknown = [name for name in only if name not in known]
     if unknown:
-        raise ValueError(f'unknown --only {unknown[0]}, choose from {", ".join(families)}')
+        raise Refusal(f'unknown --only {unknown[0]}, choose from {", ".join(families)}')
     return picked
 
 
@@ -97,5 +98,5 @@ def describes_a_model(config: Path) -> bool:
     """Return whether a config has a model, or cannot be read, which is for the trial to say."""
     try:
         return bool(read_config(config).get('model'))
-    except ValueError:
+    except Refusal:
         return True

@@ -1,14 +1,13 @@
-"""Try the downsizer in front of every model family that mmdet and mmsegmentation ship, and say where it works.
+"""Try the downsizer before every model family that mmdet and mmsegmentation ship, and say where it works.
 
-python study/zoo/sweep.py [--only FAMILY ...] [--tries N | --all] [--configs DIR ...] [--out FILE] [--seconds S]
-    [--memory GIB] [--table | --markdown [--differing-from REPORT]]
+python -m study.zoo.sweep [--only FAMILY ...] [--tries N | --all] [--configs DIR ...] [--out FILE] [--seconds S]
+    [--memory GIB] [--table | --causes | --markdown [--differing-from REPORT]]
 
-A family is a folder of configs; its lightest config, judged by its name, stands for it, or the next ones where that does
-not run without a downsizer either: --tries. Every config is run as it is and
-with a downsizer, each in a process of its own under a bound of time and memory: a prediction, the losses, the downsizer's
-gradients and a step of the optimiser, on small made-up images and without pretrained weights. The report is written after
-every config, and one that is in it is not run again: an interrupted sweep is continued by the same command. A report is
-of one set of packages' versions, which it names; another set goes into another report.
+A family is a folder of configs. Its lightest config, judged by its name, is tried; with --tries N up to N of them, until
+one runs without a downsizer. Every config is run as it is and with a downsizer, each in its own process with a bound of
+time and memory: a prediction, the losses, the downsizer's gradients and a step of the optimiser, on small made-up images
+and without pretrained weights. The report is written after every config, and a config in it is not run again: the same
+command continues an interrupted sweep. A report names the versions of the packages and takes no runs of other versions.
 """
 
 from __future__ import annotations
@@ -20,29 +19,27 @@ import json
 import multiprocessing
 import platform
 import re
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # also runs from a clone that is not installed
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from mmdownsize.command_line import CONFIG_ERRORS, in_one_line
-from mmdownsize.configs import FRAGMENTS, read_config
+from mmdownsize.command_line import in_one_line
+from mmdownsize.configs import read_config, read_fragment
+from mmdownsize.refusal import Refusal
 from mmdownsize.storage import check_writable, write_whole
+from mmdownsize.swapping.swap import swap_edits
 from study.zoo import table as zoo_table
 from study.zoo.families import chosen, families_in, installed_configs, lightest, scope_of
 from study.zoo.table import VERDICTS
 from study.zoo.trial import FACTOR, Task, run
-from tools.swap_resizer import swap_resizer
 
-REPORT = Path('study/results/zoo_sweep.json')
+REPORT = Path('study/results/zoo.json')
 HW = (128, 160)
 LARGER_HW = (512, 512)
 """For models that cannot take the small images, because a map in them would vanish, and whose config names no size."""
@@ -64,7 +61,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--seconds', type=float, default=150, help='time that one process may take')
     parser.add_argument('--memory', type=float, default=10, metavar='GIB', help='address space that one may take')
     parser.add_argument('--table', action='store_true', help='run nothing: show what the report has')
-    parser.add_argument('--markdown', action='store_true', help='run nothing: print the table for the documentation')
+    parser.add_argument('--markdown', action='store_true', help='run nothing: print what the report has as Markdown')
+    parser.add_argument('--causes', action='store_true', help='run nothing: print what does not work, a cause a line')
     parser.add_argument(
         '--differing-from', type=Path, metavar='REPORT', help='with --markdown: only what has another verdict there'
     )
@@ -115,13 +113,13 @@ def try_config(
     cfg = None
     try:
         cfg = read_config(config)
-    except ValueError as error:
+    except Refusal as error:
         return dict(verdict='fails in both', reason=shortened(str(error)), stage='read')
     if not cfg.get('model'):
         return dict(verdict='fails in both', reason='the config describes no model')
     try:
-        swap_resizer(cfg, downsizer, dict(scale_factor=1 / FACTOR))
-    except ValueError as error:
+        swap_edits(cfg, downsizer, dict(scale_factor=1 / FACTOR))
+    except Refusal as error:
         return dict(verdict='refused', reason=str(error))
     entry: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -195,7 +193,7 @@ def read_report(path: Path) -> dict[str, Any]:
     """Return the report that is to be continued, or an empty one.
 
     Raises:
-        ValueError: If the file is no report.
+        Refusal: If the file is no report.
     """
     if not path.exists():
         return {}
@@ -206,28 +204,28 @@ def read_report(path: Path) -> dict[str, Any]:
             return report
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
-    raise ValueError(f'{path} is no report of this tool: name another file with --out')
+    raise Refusal(f'{path} is no report of this tool: name another file with --out')
 
 
 def sweep(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Run what is not in the report yet, and return the whole.
 
     Raises:
-        ValueError: If an option or the report is not what it should be.
+        Refusal: If an option or the report is not what it should be.
     """
     folders = args.configs or installed_configs()
     families = families_in(folders)
     here = installed_versions()
     report = read_report(args.out) or dict(configs={}, versions=here)
     report['families'] = sorted({*report.get('families', []), *families})
-    if args.table or args.markdown:
+    if args.table or args.markdown or args.causes:
         return report
     if report['versions'] != here:
         there, here = (zoo_table.versions_of(versions) for versions in (report['versions'], here))
-        raise ValueError(f'{args.out} is of {there}, here is {here}: name another file with --out')
+        raise Refusal(f'{args.out} is of {there}, here is {here}: name another file with --out')
     check_writable(args.out)
     scopes = {scope_of(folder): folder for folder in folders}
-    downsizer = read_config(FRAGMENTS / 'downsizenet_2x2.py').downsizer.to_dict()
+    downsizer, _ = read_fragment('downsizenet_2x2')
     families = chosen(families, args.only)
     with Progress(
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
@@ -252,15 +250,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Sweep."""
     args = parse_args(argv)
     console = Console(stderr=True)
-    with in_one_line(*CONFIG_ERRORS):
+    with in_one_line():
         report = sweep(args, console)
         known = {'configs': {}}
         if args.differing_from:
             if not args.differing_from.exists():
-                raise ValueError(f'--differing-from {args.differing_from}: no such file')
+                raise Refusal(f'--differing-from {args.differing_from}: no such file')
             known = read_report(args.differing_from)
-    if args.markdown:
-        print(zoo_table.markdown(report, known['configs']))
+    if args.markdown or args.causes:
+        print(zoo_table.causes(report) if args.causes else zoo_table.markdown(report, known['configs']))
         return
     table = Table(*zoo_table.HEADINGS)
     for row in zoo_table.rows_of(report['configs']):

@@ -13,7 +13,7 @@ VERDICTS = {
     'fails in both': 'fails without a downsizer too',
     'fails only unswapped': 'fails only without a downsizer',
     'fails only swapped': '**fails only with a downsizer**',
-    'refused': 'refused by name',
+    'refused': 'refused with a reason',
 }
 HEADINGS = ('config', 'verdict', 'loss differs by', 'same prediction', 's', 'MiB', 'why')
 
@@ -84,6 +84,27 @@ def what_it_took(report: dict[str, Any]) -> str:
     )
 
 
+def causes(report: dict[str, Any]) -> str:
+    """Return as Markdown what does not work: the summary, and a row for every verdict and reason, with its configs' folders."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, entry in sorted(report['configs'].items()):
+        if entry['verdict'] != 'works':
+            reason = re.sub(r'^\S+ cannot be read as a config: ', '', entry['reason'])
+            reason = ' '.join(reason.partition(', the current sys')[0].split())  # long messages are cut in that list
+            folders = found.setdefault((VERDICTS[entry['verdict']], reason), [])
+            folders += [folder for folder in [name.rpartition('/')[0]] if folder not in folders]
+    lines = [f'- {line}.' for line in summary(report).splitlines()]
+    lines += ['', '| verdict | why | families |', '|---|---|---|']
+    for (verdict, reason), folders in sorted(found.items()):
+        lines.append(f'| {verdict} | {escaped(reason)} | {", ".join(folders)} |')
+    return '\n'.join(lines)
+
+
+def escaped(text: str) -> str:
+    """Return a text for a cell of a table in Markdown."""
+    return re.sub(r'([|<>_\[\]`])', r'\\\1', text)
+
+
 def markdown(report: dict[str, Any], known: dict[str, dict[str, Any]]) -> str:
     """Return the table as Markdown, without the configs that have the same verdict in another report: ``known``."""
     told = {
@@ -100,6 +121,5 @@ def markdown(report: dict[str, Any], known: dict[str, dict[str, Any]]) -> str:
         '|' + '---|' * len(HEADINGS),
     ]
     for row in rows_of(told):
-        cells = [re.sub(r'([|<>_\[\]`])', r'\\\1', cell) for cell in row[1:]]
-        lines.append(f'| `{row[0]}` | {" | ".join(cells)} |')
+        lines.append(f'| `{row[0]}` | {" | ".join(escaped(cell) for cell in row[1:])} |')
     return '\n'.join(lines)

@@ -1,19 +1,17 @@
 """One model of the zoo on made-up data: a prediction, the losses, the downsizer's gradients and a step.
 
-Images under test have every pixel twice in both directions, and boxes, masks and maps are laid out on the same grid. A
-downsizer that starts as bilinear halves them to exactly the images that the model gets without one, so that with the
-same weights losses and predictions have to be the same.
+Images under test have every pixel twice in both directions, and boxes, masks and maps are on the same grid. A downsizer
+that starts as bilinear halves them to exactly the images that the model gets without one. With the same weights losses
+and predictions then have to be the same.
 """
 
 from __future__ import annotations
 
-import linecache
 import os
 import random
 import resource
 import tempfile
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,15 +25,14 @@ from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-import mmdownsize
-from mmdownsize.configs import read_config, without_downloads
-from mmdownsize.refusal import in_words
+from mmdownsize.configs import nodes, read_config, without_downloads
+from mmdownsize.refusal import in_words, refusal_behind
 from mmdownsize.registry import MODELS
-from study.zoo.data import kinds_of, made_up_batch, nodes
-from tools import swap_resizer
+from mmdownsize.swapping.edits import text_of
+from mmdownsize.swapping.swap import swap_edits
+from study.zoo.data import doubled_batch, kinds_of
 
 FACTOR = 2
-OURS = (str(Path(mmdownsize.__file__).parent), swap_resizer.__file__)
 KEPT = 10
 
 
@@ -73,7 +70,7 @@ def run(task: Task, connection: Any) -> None:
     try:
         attempt(task, found)
     except Exception as error:  # a model may fail in any way
-        refusal = refused_by_name(error)
+        refusal = refusal_behind(error)
         found['refused'] = refusal is not None
         found['error'] = in_words(refusal or error)
     found['seconds'] = time.perf_counter() - began
@@ -81,23 +78,11 @@ def run(task: Task, connection: Any) -> None:
     connection.send(found)
 
 
-def refused_by_name(error: BaseException | None) -> BaseException | None:
-    """Return the error, or the one behind it, that the plugin or tools/swap_resizer.py raised by itself; None if none is."""
-    while error is not None:
-        frames = traceback.extract_tb(error.__traceback__)
-        if frames and frames[-1].filename.startswith(OURS):
-            line = linecache.getline(frames[-1].filename, frames[-1].lineno or 0)
-            if line.lstrip().startswith('raise '):
-                return error
-        error = error.__cause__ or error.__context__
-    return None
-
-
 def attempt(task: Task, found: dict[str, Any]) -> None:
     """Do a task, and note in ``found`` how far it came and what it gave.
 
     Raises:
-        ValueError: If losses are not finite, the downsizer does not learn, or a prediction lies outside the original image.
+        ValueError: If losses are not finite, the downsizer does not learn, or a prediction has another size than the image.
     """
     cfg = read_config(task.config)
     factor = 1
@@ -119,7 +104,7 @@ def attempt(task: Task, found: dict[str, Any]) -> None:
         take_weights(model, task.weights)
 
     found['stage'] = 'prediction'
-    batch = made_up_batch(scope, task.hw, factor, kinds)
+    batch = doubled_batch(scope, task.hw, factor, kinds)
     seed()
     model.eval()  # in a statement of its own: mmdet's distillers return None
     with torch.no_grad():
@@ -131,11 +116,11 @@ def attempt(task: Task, found: dict[str, Any]) -> None:
     seed()
     model.train()
     with torch.no_grad():
-        found['losses'] = losses_of(model, made_up_batch(scope, task.hw, factor, kinds))[1]
+        found['losses'] = losses_of(model, doubled_batch(scope, task.hw, factor, kinds))[1]
 
     # Among equal pixels it makes no difference how they are weighed: the gradient would be 0.
     found['stage'] = 'training'
-    batch = made_up_batch(scope, task.hw, factor, kinds)
+    batch = doubled_batch(scope, task.hw, factor, kinds)
     batch['inputs'] = [torch.randint(0, 256, image.shape, dtype=torch.uint8) for image in batch['inputs']]
     total, _ = losses_of(model, batch)
     downsizer = list(model.data_preprocessor.downsizer.named_parameters()) if factor > 1 else []
@@ -145,10 +130,10 @@ def attempt(task: Task, found: dict[str, Any]) -> None:
 
 def swapped(cfg: Config, task: Task) -> Config:
     """Return the config with a downsizer, by way of the file that tools/swap_resizer.py would write."""
-    swap = swap_resizer.swap_resizer(cfg, dict(task.downsizer or {}), dict(scale_factor=1 / FACTOR))
+    edits = swap_edits(cfg, dict(task.downsizer or {}), dict(scale_factor=1 / FACTOR))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'swapped.py'
-        path.write_text(swap_resizer.text_of(str(task.config), swap))
+        path.write_text(text_of(str(task.config), edits))
         return read_config(path)
 
 
