@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
 
+from mmdownsize import notices
 from mmdownsize.ops.grid import neighbor_indices, relative_distances
 from mmdownsize.ops.lengths import Length, Ratio, ceil_div, larger, ratio_of, smaller
 from mmdownsize.refusal import Refusal
@@ -130,6 +132,27 @@ KERNELS: dict[str, Kernel] = {
 ``sharp_area`` is ours: area, less its blur to second order, by a share of the mean over 5/3 of the width; at ratios of
 3, 9, 15, ... polynomials of degree 3 are left as they are, at others from 2 on less than 2/5 of the blur is left, or is as
 much too sharp."""
+
+
+ALIASES = {'antialiased': 'triangle'}
+"""Other names of kernels that settings may say, and the name that configs and docs use."""
+
+
+def preferred_name(name: str, *, note: bool = False) -> str:
+    """Return the kernel's one name for any of its names, and any other word as it is.
+
+    Args:
+        name: A kernel's name, or something else.
+        note: Print a note if it is another name of a kernel, once a process.
+    """
+    if note and name in ALIASES:
+        _note(name)
+    return ALIASES.get(name, name)
+
+
+@cache
+def _note(alias: str) -> None:
+    notices.warn(f'{alias!r} is another name of the kernel {ALIASES[alias]!r}: say {ALIASES[alias]!r}')
 
 
 def get_kernel(name: str) -> Kernel:

@@ -9,10 +9,10 @@ from typing import Any
 from mmengine.registry import Registry
 from torch import nn
 
-from mmdownsize.preprocessors.keywords import check_keywords
+from mmdownsize.arguments import check_keywords
 from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.registry import MODELS
-from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
+from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer, TrainableResizer
 
 RESIZERS: tuple[type[nn.Module], ...] = (DownsizeNet, FixedResizer, LearnedResizer, MullerResizer)
 
@@ -52,8 +52,13 @@ def build_resizer(cfg: Mapping[str, Any] | nn.Module | None) -> nn.Module:
             raise Refusal(f'unknown downsizer {kind!r}; known types: {known}; others need their scope, as in mmdet.X')
     if isinstance(found, type) and not issubclass(found, nn.Module):
         raise TypeRefusal(f'a downsizer must be a torch.nn.Module, {found.__name__} is none; known types: {known}')
-    check_keywords(found.__name__, cfg.keys() - {'type', '_scope_'}, found)
-    return _check_call(MODELS.build({**cfg, '_scope_': scope}))
+    trainable = isinstance(found, type) and issubclass(found, TrainableResizer)
+    settings = {key: value for key, value in cfg.items() if key not in ('type', '_scope_')}
+    check_keywords(found.__name__, settings, found, also=['pretrained'] if trainable else [])
+    pretrained = settings.pop('pretrained', None) if trainable else None
+    if pretrained is not None:
+        return _check_call(found.from_pretrained(pretrained, **settings))
+    return _check_call(MODELS.build({'type': kind, **settings, '_scope_': scope}))
 
 
 def _check_call(module: Any) -> nn.Module:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mmdownsize import arguments
+from mmdownsize import arguments, notices
 from mmdownsize.ops import (
     BACKENDS,
     KERNELS,
+    NORMALIZATIONS,
     Neighborhood,
     Texture,
     downsize,
@@ -22,17 +21,15 @@ from mmdownsize.ops import (
     learned_coefficients,
     project,
 )
+from mmdownsize.ops.kernels import preferred_name
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.phases import DISTANCES, Phases, logits_by_distance, make_phases, phases_of, slots_to_neighbors
 from mmdownsize.resizers.trainable import TrainableResizer
 
-START_ALIASES = {'antialiased': 'triangle'}
 AUTO_SLOTS = (
     4  # with neighbors='auto': coefficients are learned on a grid of 4x4 and stretched over the neighbours at hand
 )
-# How coefficients are made of logits, and what mmdownsize.ops calls that. Signed ones are raw ones of centred logits.
-NORMALIZATIONS = {'softmax': 'softmax', 'sigmoid': 'sigmoid', 'signed': 'none', 'none': 'none'}
-SIGNED = ('signed', 'none')
+SIGNED = ('signed', 'none')  # which have coefficients of any sign; 'signed' are raw ones of centred logits
 
 
 class DownsizeNet(TrainableResizer):
@@ -74,15 +71,10 @@ class DownsizeNet(TrainableResizer):
         value_range: (lowest, highest) value of the images; the texture CNN sees it mapped to -1..1.
         backend: What computes it: ``'auto'``, ``'native'``, ``'triton'``, ``'banded'`` or ``'dense'``, see
             :func:`mmdownsize.ops.downsize`. All give the same up to rounding.
-        pretrained: Name of a trained downsizer that comes with the package, or path of one that
-            ``tools/extract_downsizer.py`` has written. It brings its own arguments: give no others but ``frozen``,
-            ``backend`` and ``init_cfg``, or the same.
-        init_cfg: See :class:`BaseResizer`.
+        init_cfg: Initialisation in mmengine's form, applied by the data preprocessor.
 
     Raises:
-        ValueError: If an argument is not one of the above, or two contradict each other, or the file of a trained one is
-            broken.
-        FileNotFoundError: If there is no such trained downsizer.
+        ValueError: If an argument is not one of the above, or two contradict each other.
 
     Source: Ma et al., "DownsizeNet", sections on texture, floating-point pooling and fusion. The exact start is ours.
     """
@@ -114,12 +106,8 @@ class DownsizeNet(TrainableResizer):
         in_channels: int = 3,
         value_range: tuple[float, float] = (0.0, 255.0),
         backend: str = 'auto',
-        pretrained: str | Path | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
-        if pretrained is not None:
-            self._init_pretrained(pretrained, locals(), frozen=frozen, backend=backend, init_cfg=init_cfg)
-            return
         super().__init__(frozen=frozen, init_cfg=init_cfg)
         if arguments.flag('texture', texture):
             hint = '; to switch the texture off say texture=False'
@@ -129,12 +117,11 @@ class DownsizeNet(TrainableResizer):
         if neighbors != 'auto' and (not isinstance(neighbors, int) or neighbors < 2 or neighbors % 2):
             raise Refusal(f"neighbors must be an even number of at least 2, or 'auto', got {neighbors!r}")
         if distance is not None:
-            arguments.choice('distance', distance, DISTANCES, ' or None')
+            distance = arguments.choice('distance', _one_name(distance), DISTANCES, ' or None')
         if distance is None and not texture:
             raise Refusal('texture=False and distance=None leave nothing to learn from: switch one of them on')
-        arguments.choice('normalize', normalize, NORMALIZATIONS)
-        arguments.choice('start', start, ('random', *START_ALIASES, *KERNELS))
-        start = START_ALIASES.get(start, start)
+        arguments.choice('normalize', normalize, (*NORMALIZATIONS, 'signed'))
+        start = arguments.choice('start', _one_name(start), ('random', *KERNELS))
         if start != 'random':
             kernel = get_kernel(start)
             if distance is None:
@@ -148,7 +135,7 @@ class DownsizeNet(TrainableResizer):
         self.neighbors = neighbors
         self.distance = distance
         self.normalize = normalize
-        self._normalize = NORMALIZATIONS[normalize]
+        self._normalize = 'none' if normalize == 'signed' else normalize  # what mmdownsize.ops calls it
         self.start = start
         self.in_channels = in_channels
         self.value_range = arguments.value_range(value_range)
@@ -239,10 +226,9 @@ class DownsizeNet(TrainableResizer):
             needed = [get_kernel(self.start).neighbors(*axis) for axis in zip(src_hw, dst_hw)]
             if max(needed) > self.slots:
                 self._warned_of_cut = True
-                warnings.warn(
+                notices.warn(
                     f'start={self.start!r} at {src_hw} -> {dst_hw} reaches over {max(needed)} neighbours; with '
-                    f'neighbors={self.neighbors!r} it starts cut (neighbors={max(needed)} keeps it whole)',
-                    stacklevel=7,  # past the module call, to who made it
+                    f'neighbors={self.neighbors!r} it starts cut (neighbors={max(needed)} keeps it whole)'
                 )
         return phases_of(*key)
 
@@ -287,3 +273,7 @@ class DownsizeNet(TrainableResizer):
         """Return the settings for ``repr``."""
         names = ('num_convs', 'channels', 'neighbors', 'distance', 'normalize', 'start', 'frozen')
         return ', '.join(f'{name}={getattr(self, name)!r}' for name in names)
+
+
+def _one_name(kernel: Any) -> Any:
+    return preferred_name(kernel, note=True) if isinstance(kernel, str) else kernel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch.nn.functional as F
@@ -49,13 +48,10 @@ class LearnedResizer(TrainableResizer):
         in_channels: Channels C of the images.
         value_range: (lowest, highest) value of the images; the CNN sees and adds to images mapped to 0..1, as the paper's.
         frozen: Do not train: no parameter requires a gradient, and batch norms keep their statistics.
-        pretrained: Path of a trained one that ``tools/extract_downsizer.py`` has written. It brings its own arguments: give
-            no others but ``frozen`` and ``init_cfg``, or the same.
-        init_cfg: See :class:`BaseResizer`.
+        init_cfg: Initialisation in mmengine's form, applied by the data preprocessor.
 
     Raises:
-        ValueError: If an argument is out of its range, or the file of a trained one is broken.
-        FileNotFoundError: If there is no such file.
+        ValueError: If an argument is out of its range.
     """
 
     ARGUMENTS = ('num_blocks', 'channels', 'start', 'in_channels', 'value_range')
@@ -69,19 +65,15 @@ class LearnedResizer(TrainableResizer):
         in_channels: int = 3,
         value_range: tuple[float, float] = (0.0, 255.0),
         frozen: bool = False,
-        pretrained: str | Path | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
-        if pretrained is not None:
-            self._init_pretrained(pretrained, locals(), frozen=frozen, init_cfg=init_cfg)
-            return
         super().__init__(frozen=frozen, init_cfg=init_cfg)
         self.num_blocks = num_blocks = arguments.integer('num_blocks', num_blocks, 0, 64)
         self.channels = channels = arguments.integer('channels', channels, 1)
         self.in_channels = in_channels = arguments.integer('in_channels', in_channels, 1)
         self.start = arguments.choice('start', start, ('random', 'bilinear'))
         self.value_range = arguments.value_range(value_range)
-        self.base = FixedResizer(kernel='bilinear')
+        self.bilinear = FixedResizer(kernel='bilinear')
         self.conv1 = nn.Conv2d(in_channels, channels, 7, padding=3)
         self.conv2 = nn.Conv2d(channels, channels, 1)
         self.bn1 = nn.BatchNorm2d(channels)
@@ -111,11 +103,11 @@ class LearnedResizer(TrainableResizer):
         source = (images.to(self.conv1.weight.dtype) - low) / (high - low)
 
         x = F.leaky_relu(self.conv2(F.leaky_relu(self.conv1(source), SLOPE)), SLOPE)
-        x = self.base.resize(self.bn1(x), dst_hw)
+        x = self.bilinear.resize(self.bn1(x), dst_hw)
         x = x + self.bn2(self.conv3(self.blocks(x)))
         change: Tensor = self.conv4(x)
         # What is added is scaled alone, so that at the start nothing is lost on the way there and back.
-        plain = self.base.resize(images.float() if images.element_size() < 4 else images, dst_hw)
+        plain = self.bilinear.resize(images.float() if images.element_size() < 4 else images, dst_hw)
         return (plain + change * (high - low)).to(images.dtype)
 
     def extra_repr(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,13 +31,10 @@ class MullerResizer(TrainableResizer):
         antialias: As for :class:`FixedResizer`.
         value_range: (lowest, highest) value of the images.
         frozen: Do not train: no parameter requires a gradient.
-        pretrained: Path of a trained one that ``tools/extract_downsizer.py`` has written. It brings its own arguments: give
-            no others but ``frozen`` and ``init_cfg``, or the same.
-        init_cfg: See :class:`BaseResizer`.
+        init_cfg: Initialisation in mmengine's form, applied by the data preprocessor.
 
     Raises:
-        ValueError: If an argument is out of its range, or the file of a trained one is broken.
-        FileNotFoundError: If there is no such file.
+        ValueError: If an argument is out of its range.
 
     At the image's border the blur repeats the edge pixel, where the authors' code sees 0 and darkens it.
     """
@@ -55,19 +51,15 @@ class MullerResizer(TrainableResizer):
         antialias: bool = False,
         value_range: tuple[float, float] = (0.0, 255.0),
         frozen: bool = False,
-        pretrained: str | Path | None = None,
         init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ) -> None:
-        if pretrained is not None:
-            self._init_pretrained(pretrained, locals(), frozen=frozen, init_cfg=init_cfg)
-            return
         super().__init__(frozen=frozen, init_cfg=init_cfg)
         self.num_layers = num_layers = arguments.integer('num_layers', num_layers, 1)
         self.kernel_size = arguments.integer('kernel_size', kernel_size, 1)
         if kernel_size % 2 == 0:
             raise Refusal(f'kernel_size must be an odd number, got {kernel_size}')
-        self.base = FixedResizer(kernel=kernel, antialias=antialias)
-        self.kernel, self.antialias = self.base.kernel, self.base.antialias
+        self.fixed = FixedResizer(kernel=kernel, antialias=antialias)
+        self.kernel, self.antialias = self.fixed.kernel, self.fixed.antialias
         self.value_range = arguments.value_range(value_range)
         self.stddev = arguments.positive('stddev', stddev)
         self.weights = nn.Parameter(torch.zeros(num_layers))
@@ -96,10 +88,10 @@ class MullerResizer(TrainableResizer):
             return images.new_empty((0, images.shape[1], *dst_hw))
         low, high = self.value_range
         finer = images.to(torch.promote_types(images.dtype, self.weights.dtype))
-        out = self.base.resize(finer, dst_hw)
+        out = self.fixed.resize(finer, dst_hw)
         for weight, bias in zip(self.weights, self.biases):
             coarser = self._blur(finer)
-            band = self.base.resize((coarser - finer) / (high - low), dst_hw)
+            band = self.fixed.resize((coarser - finer) / (high - low), dst_hw)
             out = out + torch.tanh(weight * band + bias) * (high - low)
             finer = coarser
         return out.to(images.dtype)

@@ -1,9 +1,7 @@
-"""What resizers with parameters share: they are kept as files, taken up again, frozen, and say where they are out of place."""
+"""Base class of resizers with parameters: save, load, freeze, warn outside the trained range of scales."""
 
 from __future__ import annotations
 
-import inspect
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -11,14 +9,15 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from mmdownsize import arguments
+from mmdownsize import arguments, notices
 from mmdownsize.ops import is_tracing
+from mmdownsize.ops.kernels import preferred_name
 from mmdownsize.refusal import Refusal
-from mmdownsize.resizers import io as files
+from mmdownsize.resizers import io
 from mmdownsize.resizers.base import BaseResizer
 
-# By how much a scale factor may leave those that a downsizer was trained at before that is said. At 0.9 times (CamVid,
-# docs/study/one_position.md) one was as good as where it came from, at 1.6 times it was worse than every fixed kernel.
+# How far a scale factor may be outside the trained range without a warning. At 0.9 times the trained factor a downsizer was
+# as good as at the factor itself, at 1.6 times it was worse than every fixed kernel.
 TOLERANCE = 1.25
 
 Resizer = TypeVar('Resizer', bound='TrainableResizer')
@@ -27,16 +26,18 @@ Resizer = TypeVar('Resizer', bound='TrainableResizer')
 class TrainableResizer(BaseResizer):
     """Base of resizers with parameters.
 
-    A subclass's constructor takes ``frozen``, ``pretrained`` and ``init_cfg`` besides its own arguments, all by keyword. It
-    returns at once after :meth:`_init_pretrained` if there is a ``pretrained``, and ends with :meth:`_finish`. It writes
-    :meth:`_start`.
+    A subclass's constructor takes ``frozen`` and ``init_cfg`` besides its own arguments, all by keyword, and ends with
+    :meth:`_finish`. The subclass writes :meth:`_start`. :meth:`from_pretrained` builds a module from a file.
 
     Args:
         frozen: Do not train: no parameter requires a gradient, and batch norms keep their statistics.
-        init_cfg: See :class:`BaseResizer`.
+        init_cfg: Initialisation in mmengine's form, applied by the data preprocessor after :meth:`reset_parameters`.
 
     Attributes:
-        ARGUMENTS: Those of the constructor that decide what the module computes; attributes of the same name hold them.
+        ARGUMENTS: Names of the constructor's arguments that decide what the module computes. Attributes of the same name
+            hold them.
+        trained_at: (lowest, highest) factor from the source's to the target's side that the weights were trained at. None:
+            not known, or they are trained on.
     """
 
     ARGUMENTS: ClassVar[tuple[str, ...]] = ()
@@ -44,62 +45,58 @@ class TrainableResizer(BaseResizer):
     def __init__(self, *, frozen: bool, init_cfg: dict[str, Any] | list[dict[str, Any]] | None) -> None:
         super().__init__(init_cfg)
         self.frozen = arguments.flag('frozen', frozen)
-        self._pretrained: files.SavedDownsizer | None = None
-        self._trained_at: tuple[float, float] | None = None  # of weights from a file, as long as nobody trains them on
+        self.trained_at: tuple[float, float] | None = None
+        self._warned_of_scale = False
+        self._pretrained: io.SavedDownsizer | None = None
 
     def _finish(self) -> None:
         self.reset_parameters()
         self.requires_grad_(not self.frozen)
         self.train()
 
-    def _init_pretrained(self, name_or_path: str | Path, local: Mapping[str, Any], **others: Any) -> None:
-        """Construct the module from a file.
+    @classmethod
+    def from_pretrained(cls: type[Resizer], name_or_path: str | Path, **settings: Any) -> Resizer:
+        """Return a trained resizer. In a config this is ``dict(type='DownsizeNet', pretrained=NAME_OR_PATH, ...)``.
 
         Args:
-            name_or_path: As ``pretrained``.
-            local: The constructor's arguments by name, and whatever else.
-            **others: Arguments that the file does not decide.
+            name_or_path: Name of a trained downsizer that comes with the package (:func:`mmdownsize.list_pretrained`), or
+                path of a file that ``tools/extract_downsizer.py`` or :meth:`save_pretrained` has written.
+            **settings: Keyword arguments of the constructor. The file decides what is computed: an argument named in
+                :attr:`ARGUMENTS` must be the file's.
+
+        Returns:
+            The module. Its :meth:`reset_parameters` gives the trained weights again.
 
         Raises:
-            ValueError: If the file is broken, holds another kind of resizer, or was trained with other arguments.
-            FileNotFoundError: If there is none.
+            ValueError: If the file is broken, holds another kind of resizer, or was trained with other settings.
+            FileNotFoundError: If there is no such file.
         """
-        kind = type(self)
-        saved = files.load(name_or_path)
-        if saved.kind != kind.__name__:
-            raise Refusal(f"{name_or_path} holds a {saved.kind}, no {kind.__name__}: say type='{saved.kind}'")
-        parameters = inspect.signature(kind).parameters
-        for name in self.ARGUMENTS:
-            own = saved.arguments.get(name, parameters[name].default)
-            own = tuple(own) if isinstance(own, list) else own
-            if local[name] not in (parameters[name].default, own):
-                raise Refusal(
-                    f'pretrained={str(name_or_path)!r} was trained with {name}={own!r}, got {local[name]!r}: leave it out'
-                )
-        unknown = saved.arguments.keys() - set(self.ARGUMENTS)
+        saved = io.load(name_or_path)
+        if saved.kind != cls.__name__:
+            raise Refusal(f"{name_or_path} holds a {saved.kind}, not a {cls.__name__}: say type='{saved.kind}'")
+        unknown = saved.arguments.keys() - set(cls.ARGUMENTS)
         if unknown:
             raise Refusal(f'{name_or_path} was written by another version: unknown arguments {sorted(unknown)}')
+        trained_with = {name: _plain(value) for name, value in saved.arguments.items()}
         try:
             with torch.device('meta'):  # whatever a file asks for, it takes no memory before it is known to fit
-                expected = kind(**saved.arguments).state_dict()
+                expected = cls(**trained_with)
         except ValueError as error:
-            raise Refusal(f'{name_or_path} has arguments that are none: {error}') from error
-        wrong = files.differences(saved.state, expected)
+            raise Refusal(f'{name_or_path} has wrong arguments: {error}') from error
+        trained_with = expected.arguments()
+        for name, value in settings.items():
+            if name in trained_with and _plain(value) != trained_with[name]:
+                raise Refusal(
+                    f'pretrained={str(name_or_path)!r} was trained with {name}={trained_with[name]!r}, got {value!r}: '
+                    'leave it out'
+                )
+        wrong = io.differences(saved.state, expected.state_dict())
         if wrong:
             raise Refusal(f'{name_or_path} does not fit its own arguments: {"; ".join(wrong)}')
-        self.__init__(**saved.arguments, **others)  # type: ignore[misc]
-        self._pretrained = saved
-        self.reset_parameters()
-
-    @classmethod
-    def from_pretrained(cls: type[Resizer], name_or_path: str | Path, **others: Any) -> Resizer:
-        """Return a trained resizer.
-
-        Args:
-            name_or_path: As ``pretrained``.
-            **others: ``frozen``, ``init_cfg``, or whatever else does not change what is computed.
-        """
-        return cls(pretrained=name_or_path, **others)  # type: ignore[call-arg]  # a subclass takes it
+        resizer = cls(**{**settings, **trained_with})
+        resizer._pretrained = saved
+        resizer.reset_parameters()
+        return resizer
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that decide what the module computes."""
@@ -116,58 +113,67 @@ class TrainableResizer(BaseResizer):
         Args:
             path: Where to, ``.safetensors``.
             provenance: How it was trained, free text by key.
-            scale_factors: (lowest, highest) factor from the source's to the target's side that it was trained at. Who takes it up
-                far from them is warned. None: not known.
+            scale_factors: (lowest, highest) factor from the source's to the target's side that it was trained at. Using it
+                far outside prints a warning. None: not known.
 
         Raises:
-            ValueError: If ``scale_factors`` is no such pair.
+            ValueError: If ``scale_factors`` is not such a pair.
         """
         kind = type(self).__name__
-        files.save(path, kind, self.arguments(), self.state_dict(), provenance or {}, scale_factors)
+        io.save(path, kind, self.arguments(), self.state_dict(), provenance or {}, scale_factors)
 
     def forward(self, images: Tensor, dst_hw: Sequence[int]) -> Tensor:
         """Resize a batch of images: see :class:`BaseResizer`.
 
         Warns:
-            UserWarning: Once, if weights from a file are used as they are, far from the scale factors they were trained at.
+            UserWarning: Once, if weights from a file are used far outside the scale factors they were trained at.
         """
         out = super().forward(images, dst_hw)
-        if self._trained_at is not None and not is_tracing():
-            self._check_place(images.shape[2:], out.shape[2:])
+        if self.trained_at is not None and not is_tracing():
+            self._check_scale(self.trained_at, images.shape[2:], out.shape[2:])
         return out
 
-    def _check_place(self, src_hw: Sequence[int], dst_hw: Sequence[int]) -> None:
-        assert self._trained_at is not None
-        low, high = self._trained_at
+    def _check_scale(self, trained_at: tuple[float, float], src_hw: Sequence[int], dst_hw: Sequence[int]) -> None:
         if self.training:
-            self._trained_at = None
-        elif not all(low / TOLERANCE <= dst / src <= high * TOLERANCE for src, dst in zip(src_hw, dst_hw)):
-            self._trained_at = None
-            trained = f'{low:.3g}' if low == high else f'{low:.3g} to {high:.3g}'
-            warnings.warn(
-                f'this {type(self).__name__} was trained at a scale factor of {trained} and resizes {tuple(src_hw)} -> '
-                f'{tuple(dst_hw)}, by {dst_hw[0] / src_hw[0]:.3g} and {dst_hw[1] / src_hw[1]:.3g}: there it may be worse than a '
-                'fixed kernel. Train it on, or compare it with FixedResizer',
-                stacklevel=5,  # past the module call, to who made it
-            )
+            self.trained_at = None  # from now on they are trained at this scale as well
+            return
+        low, high = trained_at
+        fits = all(low / TOLERANCE <= dst / src <= high * TOLERANCE for src, dst in zip(src_hw, dst_hw))
+        if fits or self._warned_of_scale:
+            return
+        self._warned_of_scale = True
+        trained = f'{low:.3g}' if low == high else f'{low:.3g} to {high:.3g}'
+        notices.warn(
+            f'this {type(self).__name__} was trained at a scale factor of {trained} and resizes {tuple(src_hw)} -> '
+            f'{tuple(dst_hw)}, by {dst_hw[0] / src_hw[0]:.3g} and {dst_hw[1] / src_hw[1]:.3g}: there it may be worse than a '
+            'fixed kernel. Train it on, or compare it with FixedResizer'
+        )
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         if not self.frozen:
-            self._trained_at = None  # weights of another training
+            self.trained_at = None  # weights of another training
 
     def train(self: Resizer, mode: bool = True) -> Resizer:
         """Set the mode; a frozen module stays in evaluation mode."""
         return super().train(mode and not self.frozen)
 
     def reset_parameters(self) -> None:
-        """Set all parameters and running statistics to their state before training, or to the pretrained ones."""
+        """Set all parameters and running statistics to their state before training, or to the file's."""
         if self._pretrained is not None:
             self.load_state_dict(self._pretrained.state)
-            self._trained_at = self._pretrained.scale_factors
+            self.trained_at = self._pretrained.scale_factors
+            self._warned_of_scale = False
         else:
             self._start()
 
     def _start(self) -> None:
-        """Set them to their state before training."""
+        """Set all parameters and running statistics to their state before training."""
         raise NotImplementedError
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as a module holds it: lists of configs and JSON are tuples, a kernel has one name."""
+    if isinstance(value, list):
+        return tuple(value)
+    return preferred_name(value) if isinstance(value, str) else value

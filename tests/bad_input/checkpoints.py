@@ -193,7 +193,7 @@ CASES = [
     metadata(
         'an argument of a wrong type',
         "got '16'",
-        'net.safetensors has arguments that are none: channels must be',
+        'net.safetensors has wrong arguments: channels must be',
         arguments='{"channels": "16"}',
     ),
     metadata('an argument of a wrong value', 'got 3', 'neighbors must be an even number', arguments='{"neighbors": 3}'),

@@ -21,7 +21,7 @@ CASES = {
     'net sigmoid': lambda: trained(DownsizeNet(normalize='sigmoid', num_convs=1)),
     'net raw': lambda: trained(DownsizeNet(normalize='none', num_convs=1), 0.02),
     'net signed': lambda: trained(DownsizeNet(normalize='signed', start='bicubic', neighbors=4), 0.02),
-    'net auto': lambda: trained(DownsizeNet(neighbors='auto', start='antialiased', distance='triangle', num_convs=3)),
+    'net auto': lambda: trained(DownsizeNet(neighbors='auto', start='triangle', distance='triangle', num_convs=3)),
     'net paper': lambda: DownsizeNet(normalize='sigmoid', start='random'),
     'net without texture': lambda: trained(DownsizeNet(texture=False)),
     'learned resizer': lambda: LearnedResizer().eval(),  # in training images of a batch do see each other

@@ -1,10 +1,12 @@
 """Construction: what there is to choose, what it makes, what is refused."""
 
 import inspect
+import warnings
 
 import pytest
 import torch
 
+from mmdownsize.ops import kernels
 from mmdownsize.resizers import DownsizeNet
 
 
@@ -58,7 +60,6 @@ def test_defaults_are_the_documented_ones():
         'in_channels': 3,
         'value_range': (0.0, 255.0),
         'backend': 'auto',
-        'pretrained': None,
         'init_cfg': None,
     }
 
@@ -79,8 +80,17 @@ def test_texture_off_ignores_num_convs():
     assert not net.texture
 
 
-def test_antialiased_is_another_name_for_triangle():
-    assert DownsizeNet(start='antialiased', neighbors='auto').start == 'triangle'
+@pytest.mark.parametrize('setting', ['start', 'distance'])
+def test_antialiased_is_another_name_of_triangle_and_a_note_says_so_once(setting):
+    kernels._note.cache_clear()
+    with pytest.warns(
+        UserWarning, match="'antialiased' is another name of the kernel 'triangle': say 'triangle'"
+    ) as found:
+        assert getattr(DownsizeNet(**{setting: 'antialiased'}, neighbors='auto'), setting) == 'triangle'
+    assert [warning.filename for warning in found] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert DownsizeNet(**{setting: 'antialiased'}, neighbors='auto').arguments()[setting] == 'triangle'
 
 
 def test_names_avoid_what_openmmlab_matches_by_substring():
@@ -110,7 +120,7 @@ def test_repr_states_the_settings():
         ({'distance': 'bilinar'}, "distance 'bilinar'.*offset, bilinear, bicubic, area, triangle"),
         ({'distance': None, 'texture': False}, 'nothing to learn'),
         ({'distance': None}, "start='bilinear'.*start='random'"),
-        ({'normalize': 'tanh'}, "normalize 'tanh'.*softmax, sigmoid, signed, none"),
+        ({'normalize': 'tanh'}, "normalize 'tanh'.*softmax, sigmoid, none, signed"),
         ({'start': 'bilinar'}, "'bilinar'.*nearest.*bilinear.*area"),
         ({'start': 'bicubic'}, "start='bicubic'.*negative weights.*normalize='signed' or 'none', got 'softmax'"),
         ({'start': 'lanczos', 'normalize': 'sigmoid'}, "start='lanczos'.*negative weights.*got 'sigmoid'"),

@@ -8,13 +8,13 @@ import warnings
 import pytest
 import torch
 
-from mmdownsize.resizers import DownsizeNet, LearnedResizer, MullerResizer
-from mmdownsize.resizers import io as pretrained
+from mmdownsize.ops import kernels
+from mmdownsize.resizers import DownsizeNet, LearnedResizer, MullerResizer, io
 
 CASES = [
     {},
     {'num_convs': 3, 'neighbors': 4, 'distance': 'area', 'start': 'area'},
-    {'neighbors': 'auto', 'distance': 'triangle', 'start': 'antialiased', 'normalize': 'sigmoid'},
+    {'neighbors': 'auto', 'distance': 'triangle', 'start': 'triangle', 'normalize': 'sigmoid'},
     {'texture': False},
     {'distance': None, 'start': 'random', 'channels': 8, 'in_channels': 1, 'value_range': (0.0, 1.0)},
 ]
@@ -42,11 +42,11 @@ def test_a_file_gives_the_same_module(arguments, tmp_path):
     assert repr(loaded) == repr(net)
     images = torch.rand(1, net.in_channels, 14, 11) * net.value_range[1]
     assert torch.equal(loaded(images, (6, 5)), net(images, (6, 5)))
-    assert pretrained.load(tmp_path / 'net.safetensors').provenance == {'epochs': '3'}
+    assert io.load(tmp_path / 'net.safetensors').provenance == {'epochs': '3'}
 
 
 def test_reset_gives_the_trained_weights_again(path):
-    loaded = DownsizeNet(pretrained=path)
+    loaded = DownsizeNet.from_pretrained(path)
     expected = [p.clone() for p in loaded.parameters()]
     torch.optim.SGD(loaded.parameters(), lr=1.0)
     with torch.no_grad():
@@ -64,17 +64,42 @@ def test_frozen_and_backend_are_ones_own(path):
 
 def test_an_argument_may_be_repeated_but_not_contradict(tmp_path):
     trained(neighbors=4, distance='area', start='area').save_pretrained(tmp_path / 'net.safetensors')
-    assert DownsizeNet(pretrained=tmp_path / 'net.safetensors', neighbors=4).neighbors == 4
+    assert DownsizeNet.from_pretrained(tmp_path / 'net.safetensors', neighbors=4).neighbors == 4
     with pytest.raises(ValueError, match='was trained with neighbors=4, got 6: leave it out'):
-        DownsizeNet(pretrained=tmp_path / 'net.safetensors', neighbors=6)
+        DownsizeNet.from_pretrained(tmp_path / 'net.safetensors', neighbors=6)
+
+
+def test_a_setting_of_the_file_may_be_repeated_in_any_form_and_a_default_is_a_setting_too(tmp_path):
+    path = tmp_path / 'net.safetensors'
+    trained(neighbors='auto', start='triangle', value_range=(0.0, 1.0)).save_pretrained(path)
+    loaded = DownsizeNet.from_pretrained(path, start='antialiased', value_range=[0, 1])
+    assert (loaded.start, loaded.value_range) == ('triangle', (0.0, 1.0))
+    with pytest.raises(ValueError, match="was trained with neighbors='auto', got 2: leave it out"):
+        DownsizeNet.from_pretrained(path, neighbors=2)  # the constructor's default
+    with pytest.raises(TypeError, match='layers'):
+        DownsizeNet.from_pretrained(path, layers=2)
+
+
+def test_another_name_of_a_kernel_in_a_file_prints_no_note(path):
+    kernels._note.cache_clear()
+    rewritten(path, lambda meta: meta.update(arguments=json.dumps({'start': 'antialiased'})))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert DownsizeNet.from_pretrained(path).start == 'triangle'
+
+
+def test_the_constructor_reads_no_files(path):
+    for kind in (DownsizeNet, LearnedResizer, MullerResizer):
+        with pytest.raises(TypeError, match='pretrained'):
+            kind(pretrained=path)
 
 
 def test_names_that_come_with_the_package(tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrained, 'SHIPPED', tmp_path)
+    monkeypatch.setattr(io, 'SHIPPED', tmp_path)
     trained(neighbors=4).save_pretrained(tmp_path / 'universal.safetensors')
-    assert DownsizeNet(pretrained='universal').neighbors == 4
+    assert DownsizeNet.from_pretrained('universal').neighbors == 4
     with pytest.raises(FileNotFoundError, match=r"no trained downsizer 'other'.* with the package are: universal"):
-        DownsizeNet(pretrained='other')
+        DownsizeNet.from_pretrained('other')
 
 
 RIVALS = [
@@ -140,36 +165,36 @@ def test_reset_gives_a_trained_rival_again(rival):
 def test_another_kind_is_refused_by_name(rival, path):
     net, file = rival
     kind = type(net).__name__
-    with pytest.raises(ValueError, match=f"holds a {kind}, no DownsizeNet: say type='{kind}'"):
-        DownsizeNet(pretrained=file)
-    with pytest.raises(ValueError, match=f"holds a DownsizeNet, no {kind}: say type='DownsizeNet'"):
-        type(net)(pretrained=path)
+    with pytest.raises(ValueError, match=f"holds a {kind}, not a DownsizeNet: say type='{kind}'"):
+        DownsizeNet.from_pretrained(file)
+    with pytest.raises(ValueError, match=f"holds a DownsizeNet, not a {kind}: say type='DownsizeNet'"):
+        type(net).from_pretrained(path)
 
 
 def test_arguments_of_a_rival_that_are_none(tmp_path):
     path = tmp_path / 'net.safetensors'
     LearnedResizer(channels=4).save_pretrained(path)
     with pytest.raises(ValueError, match='was trained with channels=4, got 8: leave it out'):
-        LearnedResizer(pretrained=path, channels=8)
+        LearnedResizer.from_pretrained(path, channels=8)
     for wrong, message in (
         ({'channels': 5}, r'does not fit its own arguments: .*is \(4,\) instead of \(5,\)'),
-        ({'channels': 'many'}, 'has arguments that are none: channels must be'),
-        ({'num_blocks': 10**9}, 'has arguments that are none: num_blocks must be a whole number, 0 to 64'),
-        ({'start': ['bilinear']}, 'has arguments that are none: unknown start'),
+        ({'channels': 'many'}, 'has wrong arguments: channels must be'),
+        ({'num_blocks': 10**9}, 'has wrong arguments: num_blocks must be a whole number, 0 to 64'),
+        ({'start': ['bilinear']}, 'has wrong arguments: unknown start'),
     ):
         rewritten(path, lambda meta, wrong=wrong: meta.update(arguments=json.dumps({'channels': 4, **wrong})))
         with pytest.raises(ValueError, match=message):
-            LearnedResizer(pretrained=path)
+            LearnedResizer.from_pretrained(path)
     MullerResizer().save_pretrained(path)
     for wrong, message in (
-        ({'kernel': ['area']}, 'has arguments that are none: .*kernel'),
+        ({'kernel': ['area']}, 'has wrong arguments: .*kernel'),
         ({'num_layers': 3}, r'weights is \(2,\) instead of \(3,\)'),
-        ({'kernel_size': 4}, 'has arguments that are none: kernel_size must be an odd number'),
-        ({'antialias': 'no'}, 'has arguments that are none: .*antialias'),
+        ({'kernel_size': 4}, 'has wrong arguments: kernel_size must be an odd number'),
+        ({'antialias': 'no'}, 'has wrong arguments: .*antialias'),
     ):
         rewritten(path, lambda meta, wrong=wrong: meta.update(arguments=json.dumps(wrong)))
         with pytest.raises(ValueError, match=message):
-            MullerResizer(pretrained=path)
+            MullerResizer.from_pretrained(path)
 
 
 NAMES_THE_PLACE = r'DownsizeNet was trained at a scale factor of 0.5 and resizes \(20, 10\) -> \(20, 10\), by 1 and 1'
@@ -198,7 +223,7 @@ def placed(tmp_path):
 )
 def test_far_from_where_it_was_trained_it_says_so_once(factors, dst_hw, fits, tmp_path):
     trained().save_pretrained(tmp_path / 'net.safetensors', scale_factors=factors)
-    assert pretrained.load(tmp_path / 'net.safetensors').scale_factors == factors
+    assert io.load(tmp_path / 'net.safetensors').scale_factors == factors
     net = DownsizeNet.from_pretrained(tmp_path / 'net.safetensors', frozen=True)
     net.train()
     with warnings.catch_warnings(record=True) as found:
@@ -211,11 +236,11 @@ def test_far_from_where_it_was_trained_it_says_so_once(factors, dst_hw, fits, tm
 
 def test_the_warning_names_both_places(placed):
     with pytest.warns(UserWarning, match=NAMES_THE_PLACE):
-        DownsizeNet(pretrained=placed).eval()(torch.rand(1, 3, 20, 10), (20, 10))
+        DownsizeNet.from_pretrained(placed).eval()(torch.rand(1, 3, 20, 10), (20, 10))
 
 
 def test_a_recording_holds_no_warning(placed):
-    net, images = DownsizeNet(pretrained=placed, frozen=True), torch.rand(1, 3, 20, 10)
+    net, images = DownsizeNet.from_pretrained(placed, frozen=True), torch.rand(1, 3, 20, 10)
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter('always')
         torch.jit.trace(lambda images: net(images, (20, 10)), images, check_trace=False)  # which runs it as it is
@@ -228,13 +253,13 @@ def test_one_that_is_trained_on_is_at_home_where_it_is_trained(placed):
     images = torch.rand(1, 3, 20, 10)
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        net = DownsizeNet(pretrained=placed)
+        net = DownsizeNet.from_pretrained(placed)
         net.train()(images, (20, 10))
         net.eval()(images, (20, 10))
-        net = DownsizeNet(pretrained=placed)
+        net = DownsizeNet.from_pretrained(placed)
         net.load_state_dict(trained().state_dict())  # as from a checkpoint of such a training
         net.eval()(images, (20, 10))
-    frozen = DownsizeNet(pretrained=placed, frozen=True)
+    frozen = DownsizeNet.from_pretrained(placed, frozen=True)
     frozen.load_state_dict(frozen.state_dict())
     with pytest.warns(UserWarning, match=NAMES_THE_PLACE):
         frozen(images, (20, 10))
@@ -253,7 +278,7 @@ def test_scale_factors_that_are_none_are_refused(factors, path):
     with pytest.raises(
         ValueError, match=r'its scale_factors are .* \(scale_factors must be .*\); write the file again'
     ):
-        DownsizeNet(pretrained=path)
+        DownsizeNet.from_pretrained(path)
 
 
 def rewritten(path, change):
@@ -270,13 +295,13 @@ def rewritten(path, change):
 def test_weights_that_do_not_fit_are_refused(path):
     rewritten(path, lambda meta: meta.update(arguments=json.dumps({'num_convs': 3})))
     with pytest.raises(ValueError, match=r'does not fit its own arguments: texture.2.bias is missing'):
-        DownsizeNet(pretrained=path)
+        DownsizeNet.from_pretrained(path)
     rewritten(path, lambda meta: meta.update(arguments=json.dumps({'channels': 8})))
     with pytest.raises(ValueError, match=r'texture.0.bias is \(16,\) instead of \(8,\)'):
-        DownsizeNet(pretrained=path)
+        DownsizeNet.from_pretrained(path)
     rewritten(path, lambda meta: meta.update(arguments=json.dumps({'magic': 8})))
     with pytest.raises(ValueError, match=r"another version: unknown arguments \['magic'\]"):
-        DownsizeNet(pretrained=path)
+        DownsizeNet.from_pretrained(path)
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path):
@@ -285,13 +310,13 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
         net.fusion.bias[0] = float('nan')
     net.save_pretrained(tmp_path / 'net.safetensors')
     with pytest.raises(ValueError, match=r'fusion\.bias is not finite'):
-        DownsizeNet(pretrained=tmp_path / 'net.safetensors')
+        DownsizeNet.from_pretrained(tmp_path / 'net.safetensors')
 
 
 def test_other_files_are_refused(path, tmp_path):
     rewritten(path, lambda meta: meta.update(format='pt'))
     with pytest.raises(ValueError, match=r"holds no downsizer \('pt' instead of .*extract_downsizer.py"):
-        DownsizeNet(pretrained=path)
+        DownsizeNet.from_pretrained(path)
 
     class Bomb:
         def __reduce__(self):
@@ -299,7 +324,7 @@ def test_other_files_are_refused(path, tmp_path):
 
     (tmp_path / 'net.pth').write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(ValueError, match='is not a safetensors file'):
-        DownsizeNet(pretrained=tmp_path / 'net.pth')
+        DownsizeNet.from_pretrained(tmp_path / 'net.pth')
     assert not (tmp_path / 'exploded').exists()
 
 
@@ -317,4 +342,4 @@ def test_without_safetensors_the_way_out_is_named(path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'safetensors', None)
     monkeypatch.setitem(sys.modules, 'safetensors.torch', None)
     with pytest.raises(ImportError, match='pip install safetensors'):
-        DownsizeNet(pretrained=path)
+        DownsizeNet.from_pretrained(path)
