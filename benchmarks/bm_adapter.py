@@ -33,8 +33,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from mmdownsize.geometry import ResizeMap, TargetSize
-from mmdownsize.preprocessors.det_samples import map_det_sample
-from mmdownsize.preprocessors.seg_samples import map_seg_sample
+from mmdownsize.preprocessors.det import map_det_sample
+from mmdownsize.preprocessors.seg import map_seg_sample
 
 BATCH = 8
 BOXES, MASKS = 100, 20  # an image

@@ -13,7 +13,7 @@ class TypeRefusal(Refusal, TypeError):
     """The same, for a value of a wrong type. It is a ``TypeError`` too."""
 
 
-class MissingPackage(Refusal, ImportError):
+class MissingPackage(ImportError, Refusal):
     """The same, for a package that is not installed. It is an ``ImportError`` too."""
 
 

@@ -46,14 +46,14 @@ _FORKS = {
 }
 _ON_DEMAND = {
     'DetDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet', 'mmdet==3.3.0'),
-    'MultiBranchDownsizePreprocessor': ('mmdownsize.preprocessors.multi_branch', 'mmdet', 'mmdet==3.3.0'),
+    'MultiBranchDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet', 'mmdet==3.3.0'),
     'SegDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
     'ClsDownsizePreprocessor': ('mmdownsize.preprocessors.cls', 'mmpretrain', 'mmpretrain==1.2.0'),
     'FeatureMatching': ('mmdownsize.fitting.feature_matching', 'mmengine', 'mmengine'),
     'ShiftedDataset': ('mmdownsize.evaluation.shifted', 'mmengine', 'mmengine'),
     'LogLikelihood': ('mmdownsize.evaluation.log_likelihood', 'mmengine', 'mmengine'),
     'PairDownsizePreprocessor': ('mmdownsize.preprocessors.pair', 'mmengine', 'mmengine'),
-    'SegPairDownsizePreprocessor': ('mmdownsize.preprocessors.seg_pair', 'mmseg', 'mmsegmentation==1.2.2'),
+    'SegPairDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
     'SelfDistilledEncoderDecoder': ('mmdownsize.fitting.self_distillation', 'mmseg', 'mmsegmentation==1.2.2'),
     'EfficientNetLite': (
         'mmdownsize.models.efficientnet_lite',

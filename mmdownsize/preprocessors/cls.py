@@ -6,15 +6,15 @@ from mmengine.structures import BaseDataElement
 from mmpretrain.models import ClsDataPreprocessor
 
 from mmdownsize.geometry import ResizeMap
-from mmdownsize.preprocessors.metainfo import map_metainfo
 from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.preprocessors.samples import map_metainfo
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
 @MODELS.register_module()
 class ClsDownsizePreprocessor(DownsizeMixin, ClsDataPreprocessor):
-    """mmpretrain's ``ClsDataPreprocessor`` with a downsizer in front: see :class:`DownsizeMixin` for its arguments.
+    """mmpretrain's ``ClsDataPreprocessor`` with a downsizer before it. Takes the arguments of :class:`DownsizeMixin` too.
 
     Colour order, normalisation, ``pad_size_divisor``, one-hot labels and batch augments (Mixup, CutMix) are the parent's
     and apply to the downsized images.

@@ -1,22 +1,29 @@
-"""The data preprocessor for mmdet."""
+"""The data preprocessors for mmdet, and its samples under a resize."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from mmdet.models.data_preprocessors import (
     BatchFixedSizePad,
     BatchResize,
     BatchSyncRandomResize,
     DetDataPreprocessor,
+    MultiBranchDataPreprocessor,
 )
 from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import BaseBoxes
+from mmdet.structures.mask import BitmapMasks, PolygonMasks
+from mmengine.structures import InstanceData, PixelData
+from torch import Tensor
 
-from mmdownsize.geometry import ResizeMap, whole_hw
-from mmdownsize.preprocessors.boundary import check_divisor
-from mmdownsize.preprocessors.det_samples import map_det_sample
+from mmdownsize.arguments import check_divisor
+from mmdownsize.geometry import ResizeMap, resize_labels, scale_boxes, whole_hw
 from mmdownsize.preprocessors.mixin import DownsizeMixin
-from mmdownsize.refusal import Refusal
+from mmdownsize.preprocessors.samples import map_metainfo, resize_pixel_data
+from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.registry import MODELS
 
 # Arguments of mmdet's other data preprocessors, which a changed type leaves behind in a config, and what to do.
@@ -35,15 +42,15 @@ FOREIGN = {
 
 @MODELS.register_module()
 class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
-    """mmdet's ``DetDataPreprocessor`` with a downsizer in front: see :class:`DownsizeMixin` for its arguments.
+    """mmdet's ``DetDataPreprocessor`` with a downsizer before it. Takes the arguments of :class:`DownsizeMixin` too.
 
-    ``pad_size_divisor`` applies to the downsized image. ``BatchFixedSizePad`` is understood as the size before
-    downsizing and scaled with it.
+    ``pad_size_divisor`` applies to the downsized image. The size of ``BatchFixedSizePad`` is that before downsizing, and is
+    scaled with the image.
 
     Raises:
-        ValueError: Also if the batch augments resize on their own (``BatchResize``, ``BatchSyncRandomResize``), or pad to
-            one size although ``train_scale_factor`` draws many, or ``pad_size_divisor`` is no whole number above 0; or if an
-            argument is another data preprocessor's.
+        ValueError: Also if a batch augment resizes (``BatchResize``, ``BatchSyncRandomResize``), or pads to one size although
+            ``train_scale_factor`` draws many; if ``pad_size_divisor`` is not a whole number of at least 1; or if an argument
+            belongs to another data preprocessor.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -54,7 +61,7 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
         check_divisor('pad_size_divisor', self.pad_size_divisor)
         for augment in self.batch_augments or ():
             if isinstance(augment, (BatchResize, BatchSyncRandomResize)):
-                # The one overwrites scale_factor, the other ignores it: boxes would land elsewhere.
+                # The first overwrites scale_factor, the second ignores it: boxes would be wrong.
                 raise Refusal(
                     f'{type(augment).__name__} in batch_augments resizes the batch a second time and cannot be '
                     'combined with a downsizer: remove it; scale and keep_ratio say one size, train_scale_factor draws many'
@@ -70,3 +77,103 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
     def map_sample(self, sample: DetDataSample, resize_map: ResizeMap, training: bool) -> DetDataSample:
         """Return a new sample whose every field fits the downsized image."""
         return map_det_sample(sample, resize_map, training)
+
+
+@MODELS.register_module()
+class MultiBranchDownsizePreprocessor(MultiBranchDataPreprocessor):
+    """mmdet's ``MultiBranchDataPreprocessor`` around a :class:`DetDownsizePreprocessor`.
+
+    One downsizer serves all branches: labelled and unlabelled, the student's and the teacher's. It learns from the student's
+    losses. It is not part of the teacher's moving average.
+
+    Args:
+        data_preprocessor: Config of a ``DetDownsizePreprocessor``.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+
+    holds_downsizers = True  # see mmdownsize.preprocessors.guards
+
+    def __init__(self, data_preprocessor: Mapping[str, Any]) -> None:
+        super().__init__(data_preprocessor)
+        if not isinstance(self.data_preprocessor, DetDownsizePreprocessor):
+            raise Refusal(
+                'data_preprocessor must be a mmdownsize.DetDownsizePreprocessor, '
+                f'got {type(self.data_preprocessor).__name__}; without a downsizer use mmdet.MultiBranchDataPreprocessor'
+            )
+
+    def init_weights(self) -> None:
+        """Initialise the downsizer, in spite of an ``init_cfg`` of the model around it."""
+        self.data_preprocessor.init_weights()
+
+
+def map_det_sample(sample: DetDataSample, resize_map: ResizeMap, training: bool) -> DetDataSample:
+    """Return a sample whose every field fits the downsized image.
+
+    Args:
+        sample: Sample of the image before downsizing, which is left as it is.
+        resize_map: The resize of its image.
+        training: Whether to map ``gt_instances``, ``ignored_instances`` and pixel-wise annotations. Otherwise only the
+            metainfo and ``proposals`` are: test pipelines load annotations after their own resizing, and metrics read
+            them in original px.
+
+    Returns:
+        A new sample.
+
+    Raises:
+        TypeError: If boxes are neither a tensor nor boxes of mmdet, or masks neither masks of mmdet nor a tensor.
+        ValueError: If masks or a label map do not have the image's size, plain-tensor boxes are not (n, 4), or a field of
+            the metainfo is not what mmdet writes.
+    """
+    mapped = sample.new()
+    mapped.set_metainfo(map_metainfo(sample.metainfo, resize_map))
+    for name, value in sample.items():
+        if isinstance(value, InstanceData) and (
+            name == 'proposals' or (training and name in ('gt_instances', 'ignored_instances'))
+        ):
+            setattr(mapped, name, _map_instances(value, resize_map))
+        elif isinstance(value, PixelData) and training and name.startswith('gt_'):
+            setattr(mapped, name, resize_pixel_data(value, resize_map))
+    return mapped
+
+
+def _map_instances(instances: InstanceData, resize_map: ResizeMap) -> InstanceData:
+    mapped = instances.new()
+    if 'bboxes' in instances:
+        mapped.bboxes = _map_boxes(instances.bboxes, resize_map)
+    if 'masks' in instances:
+        mapped.masks = _map_masks(instances.masks, resize_map)
+    return mapped
+
+
+def _map_boxes(boxes: Tensor | BaseBoxes, resize_map: ResizeMap) -> Tensor | BaseBoxes:
+    if isinstance(boxes, BaseBoxes):
+        scaled = boxes.clone()
+        scaled.rescale_(resize_map.scale_xy)
+        return scaled
+    if not isinstance(boxes, Tensor):
+        raise TypeRefusal(
+            f'boxes must be a tensor or boxes of mmdet, got {type(boxes).__name__}: torch.from_numpy makes one'
+        )
+    return scale_boxes(boxes, resize_map)
+
+
+def _map_masks(masks: Any, resize_map: ResizeMap) -> Any:
+    if isinstance(masks, Tensor):
+        return resize_labels(masks, resize_map)
+    if not hasattr(masks, 'height'):
+        raise TypeRefusal(f'masks must be BitmapMasks, PolygonMasks or a tensor, got {type(masks).__name__}')
+    if (masks.height, masks.width) != resize_map.src_hw:
+        raise Refusal(
+            f'masks must have the size of their image, {resize_map.src_hw} (h, w), got {(masks.height, masks.width)}'
+        )
+    if isinstance(masks, BitmapMasks):
+        # Not BitmapMasks.resize: its nearest neighbour is that of a pixel's corner, half a pixel off the image's grid.
+        bitmaps = torch.from_numpy(masks.masks.reshape(-1, *resize_map.src_hw))
+        mapped = BitmapMasks([], *resize_map.dst_hw)
+        mapped.masks = resize_labels(bitmaps, resize_map).numpy()  # its constructor would copy them
+        return mapped
+    if isinstance(masks, PolygonMasks):
+        return masks.resize(resize_map.dst_hw)
+    raise Refusal(f'masks must be BitmapMasks, PolygonMasks or a tensor, got {type(masks).__name__}')

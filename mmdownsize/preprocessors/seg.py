@@ -1,31 +1,34 @@
-"""The data preprocessor for mmsegmentation."""
+"""The data preprocessors for mmsegmentation, and its samples under a resize."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmengine.structures import PixelData
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 from mmseg.structures import SegDataSample
 
+from mmdownsize.arguments import check_divisor
 from mmdownsize.geometry import ResizeMap, TargetSize, whole_hw
-from mmdownsize.preprocessors.boundary import check_divisor
 from mmdownsize.preprocessors.mixin import DownsizeMixin
-from mmdownsize.preprocessors.seg_samples import map_seg_sample, prediction_samples
+from mmdownsize.preprocessors.pair import PairMixin
+from mmdownsize.preprocessors.samples import map_metainfo, resize_pixel_data
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
 
 @MODELS.register_module()
 class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
-    """mmseg's ``SegDataPreProcessor`` with a downsizer in front: see :class:`DownsizeMixin` for its arguments.
+    """mmseg's ``SegDataPreProcessor`` with a downsizer before it. Takes the arguments of :class:`DownsizeMixin` too.
 
-    ``size``, also that of ``test_cfg``, is the padding size (h, w) before downsizing, as existing configs have it
-    (their crop size), and is scaled with the image; left as it is, small images would be padded back with the ignore
-    label. ``size_divisor`` applies to the downsized image.
+    ``size``, also that of ``test_cfg``, is the padded size (h, w) before downsizing, as existing configs have it (their crop
+    size). It is scaled with the image: left as it is, small images would be padded back with the ignore label.
+    ``size_divisor`` applies to the downsized image.
 
     Raises:
-        ValueError: Also if padding is asked for twice, by ``size`` and ``size_divisor``, or in a way that mmseg cannot do.
+        ValueError: Also if both ``size`` and ``size_divisor`` ask for padding, or if mmseg cannot pad as asked.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -34,54 +37,118 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
             raise Refusal(
                 f'mmseg calls batch_augments and does not build it, got {self.batch_augments!r}: leave it out'
             )
-        self._source_size = self.size
-        self.size = self._padded_size('', self.size, self.size_divisor)
+        self._source_size = _padding('', self.size, self.size_divisor)
+        self.size = self.padded_size(self.target)
         if self.test_cfg:
             known = isinstance(self.test_cfg, Mapping) and self.test_cfg.keys() <= {'size', 'size_divisor'}
             size, divisor = (self.test_cfg.get(key) if known else None for key in ('size', 'size_divisor'))
             if size is None and divisor is None:
                 raise Refusal(f'test_cfg must have size or size_divisor alone, got {self.test_cfg!r}: or leave it out')
-            self.test_cfg = dict(size=self._padded_size('test_cfg.', size, divisor), size_divisor=divisor)
+            size = _padding('test_cfg.', size, divisor)
+            self.test_cfg = dict(size=None if size is None else self.target.of(size), size_divisor=divisor)
 
-    def _padded_size(self, where: str, size: Any, divisor: Any) -> tuple[int, int] | None:
-        if size is not None and divisor is not None:
-            raise Refusal(
-                f'{where}size={size!r} and {where}size_divisor={divisor!r} clash: mmseg pads to one of them, leave one out'
-            )
-        if divisor is not None:
-            check_divisor(f'{where}size_divisor', divisor)
-        return None if size is None else self.target.of(whole_hw(f'{where}size', size))
+    def padded_size(self, target: TargetSize) -> tuple[int, int] | None:
+        """Return the size (h, w) in px that a training batch is padded to at ``target``; None if there is no ``size``."""
+        return None if self._source_size is None else target.of(self._source_size)
 
-    def draw_target(self) -> TargetSize:
-        """Return the target of a batch to train on, to which the padding size is scaled as well."""
-        target = super().draw_target()
-        if self.train_scale_factor is not None and self._source_size is not None:
-            self.size = target.of(self._source_size)
-        return target
+    def check_sizes(self, maps: Sequence[ResizeMap], target: TargetSize, training: bool) -> None:
+        """Check that mmseg can make one batch of these images.
 
-    def check_sizes(self, sizes: Sequence[tuple[int, int]], training: bool) -> None:
-        """Check that mmseg can make one batch of images of these sizes: see :class:`DownsizeMixin`."""
-        padding = dict(size=self.size, size_divisor=self.size_divisor) if training else self.test_cfg or {}
-        size, divisor = padding.get('size'), padding.get('size_divisor')
+        Raises:
+            ValueError: If they differ in size at test time, or do not fit into ``size`` in training, or nothing says how to pad.
+        """
+        if training:
+            size, divisor = self.padded_size(target), self.size_divisor
+        else:
+            size, divisor = (self.test_cfg or {}).get('size'), (self.test_cfg or {}).get('size_divisor')
         if training and size is None and divisor is None:
             raise Refusal('mmseg pads every training batch, got size=None and size_divisor=None: say size_divisor=1')
-        different = sorted(set(sizes))
+        different = sorted({resize_map.dst_hw for resize_map in maps})
         too_large = [hw for hw in different if size is not None and (hw[0] > size[0] or hw[1] > size[1])]
-        if len(different) > 1 and (
-            not training or too_large
-        ):  # at test time mmseg asks for one size, whatever the padding
+        # At test time mmseg asks for one size, whatever the padding.
+        if len(different) > 1 and (not training or too_large):
             room = f', which do not fit into size={size}' if too_large else ''
             raise Refusal(
                 f'images of a batch must have one size, got {different} (h, w) once downsized{room}: crop or resize in the '
                 'pipeline, or take batch_size=1'
             )
 
+    def map_samples(
+        self, samples: Sequence[SegDataSample] | None, maps: Sequence[ResizeMap], training: bool
+    ) -> Sequence[SegDataSample]:
+        """Return new samples that fit the downsized images, also for images that come without."""
+        # Without samples mmseg predicts at the size it is fed: the caller would silently get small maps.
+        return prediction_samples(maps) if samples is None else super().map_samples(samples, maps, training)
+
     def map_sample(self, sample: SegDataSample, resize_map: ResizeMap, training: bool) -> SegDataSample:
         """Return a new sample whose every field fits the downsized image."""
         return map_seg_sample(sample, resize_map, training)
 
-    def _map_samples(
-        self, samples: Sequence[SegDataSample] | None, maps: list[ResizeMap], training: bool
-    ) -> Sequence[SegDataSample]:
-        # Without samples mmseg predicts at the size it is fed: the caller would silently get small maps.
-        return prediction_samples(maps) if samples is None else super()._map_samples(samples, maps, training)
+    def hand_on(self, data: dict[str, Any], target: TargetSize, training: bool) -> dict[str, Any]:
+        """Return what mmseg makes of a batch that was downsized to ``target``, padded to the size of that target."""
+        if not training or target == self.target:
+            return super().hand_on(data, target, training)
+        # mmseg reads the size from its preprocessor: one that is the same but for the size, and shares all parts.
+        resized = copy.copy(self)
+        resized.size = self.padded_size(target)
+        return super(SegDownsizePreprocessor, resized).hand_on(data, target, training)
+
+
+@MODELS.register_module()
+class SegPairDownsizePreprocessor(PairMixin, SegDownsizePreprocessor):
+    """:class:`SegDownsizePreprocessor` that, in training, also returns the images at full resolution, as ``full``.
+
+    For :class:`mmdownsize.fitting.self_distillation.SelfDistilledEncoderDecoder`. ``size`` and ``size_divisor`` pad downsized
+    images only. Those at full resolution are as the pipeline delivers them, and the model leaves out what was padded.
+
+    Raises:
+        ValueError: If there is a ``test_cfg``: it would pad at test time what is not padded in training.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.test_cfg:
+            raise Refusal('SegPairDownsizePreprocessor does not take test_cfg: images are not padded at test time')
+
+
+def map_seg_sample(sample: SegDataSample, resize_map: ResizeMap, training: bool) -> SegDataSample:
+    """Return a sample whose every field fits the downsized image.
+
+    Args:
+        sample: Sample of the image before downsizing, which is left as it is.
+        resize_map: The resize of its image.
+        training: Whether to map the annotations (``gt_sem_seg``, ``gt_edge_map``, ``gt_depth_map``). Otherwise only the metainfo
+            is: metrics read annotations in original px.
+
+    Returns:
+        A new sample. A ``pad_shape`` of the pipeline is dropped: mmseg would resize its logits to it.
+
+    Raises:
+        ValueError: If a label map does not have the image's size.
+    """
+    mapped = sample.new()
+    mapped.set_metainfo(map_metainfo(sample.metainfo, resize_map))
+    if 'pad_shape' in mapped.metainfo_keys():
+        del mapped.pad_shape
+    if training:
+        for name, value in sample.items():
+            if isinstance(value, PixelData) and name.startswith('gt_'):
+                setattr(mapped, name, resize_pixel_data(value, resize_map))
+    return mapped
+
+
+def prediction_samples(maps: Sequence[ResizeMap]) -> list[SegDataSample]:
+    """Return samples for images that come without: they bring predictions back to each image's size before downsizing."""
+    metas = (dict(map_metainfo({}, resize_map), ori_shape=resize_map.src_hw) for resize_map in maps)
+    return [SegDataSample(metainfo=meta) for meta in metas]
+
+
+def _padding(where: str, size: Any, divisor: Any) -> tuple[int, int] | None:
+    """Check a pair of ``size`` and ``size_divisor`` and return the size (h, w), if there is one."""
+    if size is not None and divisor is not None:
+        raise Refusal(
+            f'{where}size={size!r} and {where}size_divisor={divisor!r} clash: mmseg pads to one of them, leave one out'
+        )
+    if divisor is not None:
+        check_divisor(f'{where}size_divisor', divisor)
+    return None if size is None else whole_hw(f'{where}size', size)

@@ -75,7 +75,7 @@ def test_the_preprocessor_gives_the_small_and_the_full_image(training: bool) -> 
 
 
 def test_images_of_different_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r'one size, got \[\(3, 20, 30\), \(3, 24, 36\)\]'):
+    with pytest.raises(ValueError, match=r'one size, got \[\(20, 30\), \(24, 36\)\] \(h, w\)'):
         build().data_preprocessor(dict(inputs=[*batch(1)['inputs'], torch.zeros(3, 20, 30)]))
 
 

@@ -1,4 +1,4 @@
-"""Metainfo under a resize: what mmdet and mmseg read to go back to the original image."""
+"""What the samples of all packages share, under a resize: metainfo and pixel-wise annotations."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
+from mmengine.structures import PixelData
 
-from mmdownsize.geometry import ResizeMap
+from mmdownsize.geometry import ResizeMap, resize_labels
 from mmdownsize.refusal import Refusal
 
 
 def map_metainfo(metainfo: dict[str, Any], resize_map: ResizeMap) -> dict[str, Any]:
-    """Return the metainfo fields that a resize changes.
+    """Return the metainfo fields that a resize changes. With them mmdet and mmseg go back to the original image.
 
     Args:
         metainfo: A data sample's metainfo, which is left as it is.
@@ -24,7 +25,7 @@ def map_metainfo(metainfo: dict[str, Any], resize_map: ResizeMap) -> dict[str, A
         bottom, left, right) and ``homography_matrix`` where present.
 
     Raises:
-        ValueError: If a field that is there is not what mmdet and mmseg write: names it.
+        ValueError: If a field is not what mmdet and mmseg write: names it.
     """
     sx, sy = resize_map.scale_xy
     # A pipeline may deliver a padded image and say in img_shape how much of it is image.
@@ -33,8 +34,7 @@ def map_metainfo(metainfo: dict[str, Any], resize_map: ResizeMap) -> dict[str, A
     old_x, old_y = _numbers('scale_factor', metainfo.get('scale_factor', (1.0, 1.0)), 2)
     changed: dict[str, Any] = {'img_shape': (h, w), 'scale_factor': (float(old_x * sx), float(old_y * sy))}
     if 'border' in metainfo:
-        # CenterNet subtracts it from the boxes before it divides them by scale_factor, which therefore must be there
-        # too.
+        # CenterNet subtracts it from the boxes before it divides them by scale_factor: it is in px of the small image.
         border = np.array(_numbers('border', metainfo['border'], 4, lowest=-math.inf), dtype=np.float32)
         changed['border'] = border * np.array([sy, sy, sx, sx], dtype=np.float32)
     if 'homography_matrix' in metainfo:
@@ -59,3 +59,17 @@ def _numbers(name: str, value: Any, count: int, lowest: float = 0.0) -> tuple[fl
             f"a sample's {name} must be {count} finite numbers{above}, got {value!r}: leave it out, or have the pipeline set it"
         )
     return numbers
+
+
+def resize_pixel_data(pixel_data: PixelData, resize_map: ResizeMap) -> PixelData:
+    """Return the label maps of a ``PixelData`` at the image's new size, by nearest neighbour.
+
+    It is a new one, because a ``PixelData`` does not accept a change of size.
+
+    Raises:
+        ValueError: If a map does not have its image's size.
+    """
+    return PixelData(
+        metainfo=dict(pixel_data.metainfo_items()),
+        **{name: resize_labels(labels, resize_map) for name, labels in pixel_data.items()},
+    )

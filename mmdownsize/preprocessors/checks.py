@@ -1,24 +1,25 @@
-"""What a preprocessor is given, checked at the door: batches, images, samples, and what the downsizer makes of them."""
+"""Checks of what a preprocessor is given (batches, images, samples, weights) and of what its downsizer returns."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
 from typing import Any
 
 import torch
+from mmengine.runner import CheckpointLoader
 from mmengine.structures import BaseDataElement
-from torch import Tensor
+from torch import Tensor, nn
 
+from mmdownsize.checkpoints import CheckpointError, below, read_checkpoint, weights_of
 from mmdownsize.refusal import Refusal, TypeRefusal
+from mmdownsize.resizers.io import differences
 
 
 def check_batch(data: Any) -> None:
     """Check that a batch has images.
 
     Raises:
-        TypeError: If it is no dict with ``inputs``.
+        TypeError: If it is not a dict with ``inputs``.
     """
     if not isinstance(data, Mapping) or 'inputs' not in data:
         found = f'a dict of {sorted(data)}' if isinstance(data, Mapping) else type(data).__name__
@@ -29,11 +30,11 @@ def check_images(images: Any, mean: Tensor | None = None) -> None:
     """Check images by their shapes and dtypes.
 
     Args:
-        images: What is given as ``inputs``.
-        mean: The parent's, one value a channel or a single one, if it normalises.
+        images: The batch's ``inputs``.
+        mean: The parent's mean, one value a channel or a single one; None if the parent does not normalise.
 
     Raises:
-        TypeError: If they are no tensors, or their dtype is neither uint8 nor floating point.
+        TypeError: If they are not tensors, or their dtype is neither uint8 nor floating point.
         ValueError: If there are none, or their rank or channels are wrong, or one has no pixels.
     """
     stacked = isinstance(images, Tensor)
@@ -57,10 +58,10 @@ def check_images(images: Any, mean: Tensor | None = None) -> None:
 
 
 def check_samples(samples: Any, count: int, training: bool) -> None:
-    """Check that there is a data sample an image; none at all will do when not training.
+    """Check that there is one data sample for each image. Only training needs samples.
 
     Raises:
-        TypeError: If one is no data sample.
+        TypeError: If one is not a data sample.
         ValueError: If there are none in training, or too few or too many.
     """
     if samples is None:
@@ -76,31 +77,20 @@ def check_samples(samples: Any, count: int, training: bool) -> None:
         raise Refusal(f'one data sample an image is needed, got {len(samples)} for {count} images')
 
 
-def check_one_size(images: Tensor | Sequence[Tensor]) -> None:
-    """Check that images can be stacked.
-
-    Raises:
-        ValueError: If they differ in shape.
-    """
-    sizes = {tuple(image.shape) for image in images}
-    if len(sizes) > 1:
-        raise Refusal(f'images of a batch must have one size, got {sorted(sizes)}: resize or crop in the pipeline')
-
-
 def check_resized(images: Tensor, out: Any, dst_hw: tuple[int, int], name: str) -> None:
     """Check what a downsizer has made of images.
 
-    NaN and infinite pixels are looked for here, in a small image, where that costs next to nothing, and only where there
-    can be any: uint8 cannot hold them. A pixel that no output depends on goes unnoticed, and does no harm.
+    This is where NaN and infinite pixels are found: a small image costs next to nothing to look at. uint8 cannot hold them and
+    is not looked at. A pixel that no output depends on is not found, and does no harm.
 
     Args:
-        images: (N, C, H, W), what it was given.
-        out: What it gave.
+        images: (N, C, H, W), what the downsizer was given.
+        out: What it returned.
         dst_hw: Size (h, w) in px that it was asked for.
-        name: The downsizer's, for the message.
+        name: Name of the downsizer, for the message.
 
     Raises:
-        ValueError: If it is not (N, C, h, w), or not finite because ``images`` are not.
+        ValueError: If ``out`` is not (N, C, h, w), or not finite because ``images`` are not.
     """
     wanted = (*images.shape[:2], *dst_hw)
     if not isinstance(out, Tensor) or tuple(out.shape) != wanted:
@@ -115,17 +105,41 @@ def check_resized(images: Tensor, out: Any, dst_hw: tuple[int, int], name: str) 
         )
 
 
-def check_divisor(name: str, value: Any) -> None:
-    """Check what padded sides are to be multiples of.
+def check_fits(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:
+    """Check the weights of a downsizer before they are loaded: mmengine only logs what does not fit.
+
+    Args:
+        given: Weights by name, as in the checkpoint.
+        expected: Weights by name, as the downsizer has them.
+        source: Where they come from, for the message.
 
     Raises:
-        ValueError: If it is no whole number of at least 1.
+        CheckpointError: If one is missing, unknown, of another shape, or not finite.
     """
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise Refusal(f'{name} must be a whole number of at least 1 px, got {value!r}')
+    wrong = differences(given, expected)
+    if wrong:
+        more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
+        raise CheckpointError(
+            f'{source} does not fit the downsizer: {"; ".join(wrong[:3])}{more}. '
+            'Give the downsizer the settings that it was trained with'
+        )
 
 
-def is_range(value: Any) -> bool:
-    """Whether something is a pair of finite numbers above 0, in order."""
-    pair = isinstance(value, Sequence) and len(value) == 2
-    return pair and all(isinstance(end, Real) for end in value) and 0 < value[0] <= value[1] < math.inf
+def check_pretrained(init_cfg: Any, module: nn.Module) -> None:
+    """Check the checkpoints that an ``init_cfg`` names.
+
+    Args:
+        init_cfg: A config of mmengine's initialisation, or a list of them.
+        module: The module that it initialises.
+
+    Raises:
+        CheckpointError: If one does not hold such a module.
+    """
+    for config in init_cfg if isinstance(init_cfg, list) else [init_cfg]:
+        if isinstance(config, Mapping) and config.get('type') == 'Pretrained':
+            path = str(config.get('checkpoint'))
+            local = '://' not in path
+            checkpoint = read_checkpoint(path) if local else CheckpointLoader.load_checkpoint(path, map_location='cpu')
+            prefix = f'{config["prefix"].rstrip(".")}.' if config.get('prefix') else ''
+            given = below(weights_of(checkpoint), prefix)
+            check_fits(given, module.state_dict(), f'{path} (prefix={config.get("prefix")!r})')

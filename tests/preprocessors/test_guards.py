@@ -15,7 +15,7 @@ from mmengine.model import MMSeparateDistributedDataParallel as SeparateDDP
 from mmengine.runner.activation_checkpointing import turn_on_activation_checkpointing
 from torch import nn
 
-from mmdownsize.preprocessors.multi_branch import MultiBranchDownsizePreprocessor
+from mmdownsize.preprocessors.det import MultiBranchDownsizePreprocessor
 from mmdownsize.resizers import DownsizeNet
 from tests.preprocessors.batches import det_preprocessor, det_sample, random_image, seg_preprocessor, seg_sample
 
