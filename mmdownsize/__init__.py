@@ -1,5 +1,40 @@
-"""A learned, texture-aware image downsizer in front of any mmdet or mmseg model."""
+"""A learned, texture-aware image downsizer before any mmdet or mmseg model.
+
+Importing the package imports nothing else. Its public names are imported when they are first asked for::
+
+    import mmdownsize
+    net = mmdownsize.DownsizeNet.from_pretrained(mmdownsize.list_pretrained()[0])
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from mmdownsize.version import __version__
 
-__all__ = ['__version__']
+if TYPE_CHECKING:
+    from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
+    from mmdownsize.resizers.io import list_pretrained
+
+__all__ = ['DownsizeNet', 'FixedResizer', 'LearnedResizer', 'MullerResizer', '__version__', 'list_pretrained']
+
+_HOME = {
+    'DownsizeNet': 'mmdownsize.resizers',
+    'FixedResizer': 'mmdownsize.resizers',
+    'LearnedResizer': 'mmdownsize.resizers',
+    'MullerResizer': 'mmdownsize.resizers',
+    'list_pretrained': 'mmdownsize.resizers.io',
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value  # asked for once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -53,6 +53,11 @@ def _safetensors() -> Any:
     return safetensors
 
 
+def list_pretrained() -> list[str]:
+    """Return the names of the trained downsizers that come with the package, for ``from_pretrained`` and ``pretrained=``."""
+    return sorted(path.stem for path in SHIPPED.glob('*.safetensors'))
+
+
 def find(name_or_path: str | Path) -> Path:
     """Return the file of a name or path.
 
@@ -68,7 +73,7 @@ def find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    names = ', '.join(sorted(p.stem for p in SHIPPED.glob('*.safetensors'))) or 'none'
+    names = ', '.join(list_pretrained()) or 'none'
     why = 'it is a folder' if path.is_dir() else 'no such file'
     raise MissingFile(f'no trained downsizer {str(name_or_path)!r}: {why}, and those with the package are: {names}')
 
