@@ -1,4 +1,4 @@
-"""Configs: where those of the package are, how one is read, and what its parts are called."""
+"""Configs: where those of the package (and its tools) are, how one is read, and what its parts are called."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.hub import get_config
 
 from mmdownsize.refusal import Refusal, in_words
 
@@ -18,8 +19,17 @@ def shipped(name: str) -> Path:
 
     An installation has the configs in ``mmdownsize/.mim``. A clone that is only on the path has them beside the package.
     """
-    installed = _PACKAGE / '.mim' / 'configs'
-    return (installed if installed.is_dir() else _PACKAGE.parent / 'configs') / name
+    return _folder('configs') / name
+
+
+def tool(name: str) -> Path:
+    """Return the path of a file of ``tools/``, which an installation has in ``mmdownsize/.mim`` too."""
+    return _folder('tools') / name
+
+
+def _folder(name: str) -> Path:
+    installed = _PACKAGE / '.mim' / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name
 
 
 def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> Config:
@@ -43,6 +53,23 @@ def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> 
     except Exception as error:
         raise Refusal(f'{path} has no place for {dict(settings or {})}: {in_words(error)}') from error
     return cfg
+
+
+def read_named_config(name: str) -> tuple[Config, str]:
+    """Return a config, and what ``_base_`` of another config calls it.
+
+    Args:
+        name: A config file, or ``PACKAGE::NAME`` of one that a package ships.
+
+    Raises:
+        Refusal: If there is no such config, or it cannot be read.
+    """
+    if '::' not in name:
+        return read_config(name), str(Path(name).resolve())
+    try:
+        return get_config(name), name
+    except Exception as error:  # mmengine's own are of many kinds
+        raise Refusal(f'no config {name}: {in_words(error)}') from error
 
 
 FRAGMENTS = shipped('_base_/downsize')

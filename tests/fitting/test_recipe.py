@@ -1,203 +1,41 @@
-"""tools/swap_resizer.py --fit: what is written is the study's recipe and trains nothing but the downsizer."""
-
-import copy
-from pathlib import Path
+"""The recipe of a fit: as many images and updates as in the fragment, whatever the batches are."""
 
 import pytest
-import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
 
-pytest.importorskip('mmdet')
-pytest.importorskip('mmseg')
+from mmdownsize.fitting.recipe import BATCH, FRAGMENT, recipe, settings_without_labels
 
-from mmengine.runner import Runner
-
-from mmdownsize.evaluation.shifted import ShiftedDataset
-from mmdownsize.fitting import recipe as swap_fit
-from tests.tools.small_training import HW, ROOT, write_config
-from tools import swap_resizer
-from tools import train as train_tool
-
-RETINANET = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
-FCN = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'
-RECIPE = Config.fromfile(swap_fit.RECIPE)
+RATES = {'data_preprocessor.downsizer.fusion': dict(lr_mult=2.0)}
 
 
-@pytest.fixture
-def finished(data: Path, tmp_path: Path, single_thread: None) -> tuple[Path, Path]:
-    """A segmentor without a downsizer, whose training cuts nothing, and a checkpoint of it."""
-    cfg = Config.fromfile(write_config(tmp_path / 'small.py', data, by_epoch=True, seed=0, workers=0))
-    settings = {k: v for k, v in cfg.model.data_preprocessor.items() if k not in ('downsizer', 'scale_factor')}
-    cfg.model.data_preprocessor = dict(settings, type='SegDataPreProcessor')
-    cfg.custom_hooks = [dict(type='EmptyCacheHook')]
-    cfg.dump(tmp_path / 'finished.py')
-    init_default_scope('mmseg')
-    torch.manual_seed(1)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
-    torch.nn.init.normal_(model.decode_head.conv_seg.weight)
-    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'finished.pth')
-    return tmp_path / 'finished.py', tmp_path / 'finished.pth'
+def test_with_the_fragments_own_batches_it_is_the_fragment() -> None:
+    fragment = Config.fromfile(FRAGMENT)
+    assert recipe(with_labels=False, batch_size=BATCH) == fragment.fit.to_dict()
 
 
-def swapped(config: Path | str, checkpoint: Path, *options: str) -> Config:
-    out = checkpoint.parent / 'fit.py'
-    swap_resizer.main([str(config), '--fit', str(checkpoint), '--out', str(out), *options])
-    return Config.fromfile(out)
+def test_steps_that_are_accumulated_make_the_same_updates() -> None:
+    fragment = Config.fromfile(FRAGMENT)
+    found = recipe(with_labels=False, batch_size=1, accumulate=BATCH, rates=RATES)
+    steps = fragment.fit_steps * BATCH
+    assert found['train_cfg'] == dict(type='IterBasedTrainLoop', max_iters=steps, val_interval=steps)
+    assert [scheduler['end'] for scheduler in found['param_scheduler']] == [50 * BATCH, steps]
+    assert found['optim_wrapper']['accumulative_counts'] == BATCH
+    assert found['optim_wrapper']['paramwise_cfg'] == dict(custom_keys=RATES)
+    train_only, average = found['custom_hooks']
+    assert average['interval'] == BATCH and 'interval' not in train_only
 
 
-def test_what_is_written_trains_nothing_but_the_downsizer(finished: tuple[Path, Path], tmp_path: Path) -> None:
-    config, checkpoint = finished
-    cfg = swapped(config, checkpoint, '--scale-factor', '0.4')
-    assert cfg.model.type == 'mmdownsize.SelfDistilledEncoderDecoder' and cfg.model.class_balance == 1.0
-    steps = RECIPE.fit_steps * 8
-    assert cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == cfg.param_scheduler[1].end == steps
-    assert cfg.train_dataloader.batch_size == 1 and cfg.optim_wrapper.accumulative_counts == 8
-    assert (cfg.param_scheduler[0].end, cfg.custom_hooks[1].interval) == (50 * 8, 8)
-    options = {'train_cfg.max_iters': 24, 'train_cfg.val_interval': 24, 'default_hooks.checkpoint.interval': 24}
-    work_dir = tmp_path / 'run'
-    settings = [f'{key}={value}' for key, value in options.items()]
-    settings += ['experiment_name=fit', 'visualizer.name=fit']
-    train_tool.main([str(tmp_path / 'fit.py'), '--work-dir', str(work_dir), '--cfg-options', *settings])
-    before = torch.load(checkpoint)['state_dict']
-    after = torch.load(work_dir / 'iter_24.pth', weights_only=False)['state_dict']
-    assert after.keys() - before.keys() == {key for key in after if 'downsizer' in key} | {'class_pixels'}
-    assert all(torch.equal(after[key], before[key]) for key in before)
-    fusion = after['data_preprocessor.downsizer.fusion.weight']
-    assert fusion.shape[0] == 36 and fusion[:, :16].any()  # 0 at the start
-    assert after['class_pixels'].sum() > 0
+@pytest.mark.parametrize(('batch_size', 'steps'), [(8, 260), (16, 130), (3, 694), (2, 1040)])
+def test_with_labels_the_number_of_images_is_the_same_and_the_warm_up_is_as_many_updates(
+    batch_size: int, steps: int
+) -> None:
+    found = recipe(with_labels=True, batch_size=batch_size)
+    assert [scheduler['end'] for scheduler in found['param_scheduler']] == [50, steps]
+    assert found['train_cfg']['max_iters'] == steps
+    assert 'accumulative_counts' not in found['optim_wrapper'] and 'interval' not in found['custom_hooks'][-1]
 
 
-def test_images_are_whole_as_they_are_tested_and_in_five_positions(finished: tuple[Path, Path]) -> None:
-    config, checkpoint = finished
-    cfg = Config.fromfile(config)
-    cfg.train_dataloader.dataset.pipeline.insert(2, dict(type='RandomCrop', crop_size=(8, 8)))
-    cfg.model.data_preprocessor.size = (64, 64)  # nothing is padded to it
-    cfg.dump(config)
-    cfg = swapped(config, checkpoint, '--scale', '16', '12')
-    said = (checkpoint.parent / 'fit.py').read_text()
-    assert 'SegDataPreProcessor -> mmdownsize.SegPairDownsizePreprocessor' in said
-    assert '# size=' not in said and '# RandomCrop' not in said and 'RandomCrop' not in str(cfg.train_dataloader)
-    cfg = swapped(config, checkpoint, '--scale-factor', '0.5')  # to which the padding size would be scaled
-    init_default_scope('mmseg')
-    loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
-    assert isinstance(loader.dataset, ShiftedDataset) and loader.dataset.shifts == RECIPE.fit_positions
-    assert len(loader.dataset) == 5 * len(loader.dataset.dataset)
-    tested = Runner.build_dataloader(cfg.val_dataloader, seed=0).dataset
-    for ours, theirs in zip((loader.dataset[i] for i in range(3)), tested, strict=False):
-        assert torch.equal(ours['inputs'], theirs['inputs']) and 'gt_sem_seg' not in ours['data_samples']
-    data = MODELS.build(cfg.model).data_preprocessor(next(iter(loader)), True)
-    assert data['full'].shape == (1, 3, *HW) and data['inputs'].shape == (1, 3, HW[0] // 2, HW[1] // 2)
-
-
-def test_data_sets_inside_others_are_found() -> None:
-    inner = dict(type='A', pipeline=[dict(type='RandomCrop')], data_root='a')
-    wrapped = dict(
-        type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=[inner, dict(inner, data_root='b')])
-    )
-    stock = swap_resizer.load(FCN)[0]
-    stock.model.data_preprocessor.type = swap_fit.SEGMENTORS
-    stock.train_dataloader.dataset = wrapped
-    moved = swap_fit.fit_changes(stock, 'x.pth', {})[0]['train_dataloader']['dataset']
-    assert moved['_delete_'] and moved['dataset']['times'] == 2
-    steps = [step for step in stock.val_dataloader.dataset.pipeline if step.type != 'LoadAnnotations']
-    assert len(steps) == len(stock.val_dataloader.dataset.pipeline) - 1
-    for one, root in zip(moved['dataset']['dataset']['datasets'], 'ab', strict=True):
-        assert one == dict(type='A', pipeline=steps, data_root=root)
-    stock.train_dataloader.dataset = dict(
-        type='MultiImageMixDataset', dataset=inner, pipeline=[dict(type='RandomMosaic')]
-    )
-    with pytest.raises(ValueError, match='--fit: MultiImageMixDataset mixes images: put the data set inside it'):
-        swap_fit.fit_changes(stock, 'x.pth', {})
-    stock.pop('val_dataloader')
-    with pytest.raises(ValueError, match=r'--fit: val_dataloader\.dataset\.pipeline says how images are tested'):
-        swap_fit.fit_changes(stock, 'x.pth', {})
-
-
-def test_a_resize_that_was_taken_out_stays_out_of_what_is_moved(finished: tuple[Path, Path]) -> None:
-    config, checkpoint = finished
-    cfg = Config.fromfile(config)
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        cfg[loader].dataset.pipeline.insert(1, dict(type='Resize', scale=(16, 12)))
-    cfg.dump(config)
-    fit = swapped(config, checkpoint, '--take-resize')
-    assert fit.model.data_preprocessor.scale == (16, 12)
-    left = [step['type'] for step in fit.train_dataloader.dataset.dataset.pipeline]
-    assert left == ['LoadImageFromFile', 'PackSegInputs']
-
-
-def test_a_detector_learns_with_its_own_loss(finished: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    fit, stock = swapped(RETINANET, finished[1], '--downsizer', 'downsizenet_4x4_area'), swap_resizer.load(RETINANET)[0]
-    said = ' '.join(capsys.readouterr().err.split())
-    assert 'RetinaNet learns with its own loss, with labels' in said
-    assert fit.model.type == 'RetinaNet' and fit.model.data_preprocessor.type == 'mmdownsize.DetDownsizePreprocessor'
-    assert '\ntrain_dataloader =' not in (finished[1].parent / 'fit.py').read_text()
-    assert fit.load_from == str(finished[1])
-    assert fit.train_cfg.max_iters == RECIPE.fit_steps_with_labels * 8 / stock.train_dataloader.batch_size
-    assert fit.model.data_preprocessor.downsizer.neighbors == 4
-    assert fit.optim_wrapper.paramwise_cfg.custom_keys == {}  # that fragment has no rates
-
-
-@pytest.mark.parametrize(
-    ('config', 'arms', 'name', 'steps'),
-    [
-        ('voc2012_shifted_100', '_arms', 'downsizenet_6x6_area_balanced_1_positions_once', 'fit_steps'),
-        ('voc2012_det_shifted_100', '_arms_det', 'downsizenet_6x6_area', 'fit_steps_with_labels'),
-    ],
-)
-def test_the_recipe_is_what_the_study_has_measured(config: str, arms: str, name: str, steps: str) -> None:
-    from mmdownsize.comparing.arms import config_of, load_arms
-
-    arm = next(arm for arm in load_arms([], ROOT / f'study/configs/{arms}.py', 'bilinear') if arm.name == name)
-    cfg = config_of(Config.fromfile(ROOT / f'study/configs/{config}.py'), arm, seed=0)
-    fit = RECIPE.fit
-    for key in ('type', 'optimizer', 'clip_grad', 'paramwise_cfg'):
-        ours, theirs = (copy.deepcopy(wrapper[key]) for wrapper in (fit.optim_wrapper, cfg.optim_wrapper))
-        if key == 'paramwise_cfg':
-            ours, theirs = ours.custom_keys, theirs.custom_keys
-        assert ours == theirs, key
-    assert fit.custom_hooks == cfg.custom_hooks
-    assert cfg.model.data_preprocessor.downsizer == RECIPE.downsizer
-    for ours, theirs in zip(fit.param_scheduler, cfg.param_scheduler, strict=True):
-        same = {'begin', 'type', 'start_factor', 'power', 'eta_min'} & theirs.keys()
-        assert {key: ours[key] for key in same} == {key: theirs[key] for key in same}
-    assert cfg.param_scheduler[0].end == fit.param_scheduler[0].end
-    assert cfg.train_dataloader.batch_size == swap_fit.BATCH
-    if steps == 'fit_steps':
-        assert cfg.train_dataloader.dataset.shifts == RECIPE.fit_positions
-        assert {key: cfg.model[key] for key in RECIPE.fit_without_labels} == RECIPE.fit_without_labels
-    images = {'voc2012_shifted_100': 5 * 1050, 'voc2012_det_shifted_100': 2 * 1045}[config]
-    assert RECIPE[steps] == pytest.approx(images / swap_fit.BATCH, rel=0.02)
-
-
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        (['--fit', 'nowhere.pth'], '--fit: no such checkpoint: nowhere.pth'),
-        (['--fit', 'CHECKPOINT', '--downsizer', 'area'], '--fit: FixedResizer has nothing to train'),
-    ],
-)
-def test_what_cannot_be_fitted_is_refused(finished: tuple[Path, Path], options: list[str], message: str) -> None:
-    config, checkpoint = finished
-    options = [str(checkpoint) if option == 'CHECKPOINT' else option for option in options]
-    with pytest.raises(SystemExit, match=message):
-        swap_resizer.main([str(config), *options])
-
-
-def test_segmentors_that_do_not_learn_from_themselves_are_refused(finished: tuple[Path, Path]) -> None:
-    config, checkpoint = finished
-    cfg = Config.fromfile(config)
-    cfg.model.type = 'CascadeEncoderDecoder'
-    cfg.dump(config)
-    with pytest.raises(SystemExit, match='--fit: CascadeEncoderDecoder does not learn from itself'):
-        swap_resizer.main([str(config), '--fit', str(checkpoint)])
-
-
-def test_padding_at_test_time_is_refused(finished: tuple[Path, Path]) -> None:
-    config, checkpoint = finished
-    cfg = Config.fromfile(config)
-    cfg.model.data_preprocessor.test_cfg = dict(size_divisor=32)
-    cfg.dump(config)
-    with pytest.raises(SystemExit, match=r"test_cfg=\{'size_divisor': 32\} pads at test time, .* say test_cfg=None"):
-        swap_resizer.main([str(config), '--fit', str(checkpoint)])
+def test_without_labels_every_image_is_seen_in_place_and_in_four_other_positions() -> None:
+    model, positions = settings_without_labels()
+    assert model == dict(type='mmdownsize.SelfDistilledEncoderDecoder', class_balance=1.0)
+    assert positions[0] == (0, 0) and len(set(positions)) == 5

@@ -1,0 +1,84 @@
+"""Edits of a config as values: what each sets, and why. The config's text is made from them, last of all."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from mmengine.config import Config
+
+
+class Kept(Enum):
+    """The value of an edit that sets nothing: it explains what a setting means now."""
+
+    KEPT = 'kept'
+
+
+KEPT = Kept.KEPT
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One setting of a config, its new value, and the reason.
+
+    A later edit replaces an earlier one of the same key: its value and its reason. The reason keeps the earlier one's place
+    among the notes.
+
+    Attributes:
+        key: Dotted path of the setting, such as ``'model.data_preprocessor.type'``.
+        value: The new value. :data:`KEPT`: the setting stays as it is.
+        why: One sentence without a full stop. Empty: the note of an edit beside it says so already.
+    """
+
+    key: str
+    value: Any
+    why: str = ''
+
+
+def notes_of(edits: Iterable[Edit]) -> list[str]:
+    """Return one sentence for each edit that gives a reason."""
+    return [edit.why for edit in _last_of_each_key(edits).values() if edit.why]
+
+
+def changes_of(edits: Iterable[Edit]) -> dict[str, Any]:
+    """Return the new settings, nested as in the config.
+
+    An edit of a whole, such as ``'train_dataloader.dataset'``, also replaces the earlier edits of its parts.
+    """
+    edits = list(edits)
+    last = _last_of_each_key(edits)
+    changes: dict[str, Any] = {}
+    for edit in edits:
+        if edit.value is KEPT or edit is not last[edit.key]:
+            continue
+        *path, name = edit.key.split('.')
+        node = changes
+        for key in path:
+            node = node.setdefault(key, {})
+        node[name] = copy.deepcopy(edit.value)
+    return changes
+
+
+def edited(cfg: Config, edits: Sequence[Edit]) -> Config:
+    """Return a copy of a config with the edits in it."""
+    cfg = copy.deepcopy(cfg)
+    cfg.merge_from_dict(changes_of(edits))
+    return cfg
+
+
+def text_of(base: str, edits: Sequence[Edit]) -> str:
+    """Return the content of a config file: the notes as comments, and the edits over ``base``.
+
+    Args:
+        base: What ``_base_`` names: a config file or ``PACKAGE::NAME``.
+        edits: The edits.
+    """
+    notes = '\n'.join(f'# {note}.' for note in notes_of(edits))
+    return f'{notes}\n_base_ = {base!r}\n\n{Config(changes_of(edits)).pretty_text}'
+
+
+def _last_of_each_key(edits: Iterable[Edit]) -> dict[str, Edit]:
+    return {edit.key: edit for edit in edits}  # a dict keeps the place of the first one

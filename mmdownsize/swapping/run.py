@@ -1,0 +1,121 @@
+"""What ``tools/swap_resizer.py`` does: from its options to the edited config."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmdownsize.configs import read_fragment, read_named_config
+from mmdownsize.geometry import TargetSize
+from mmdownsize.refusal import Refusal, in_words
+from mmdownsize.storage import write_whole
+from mmdownsize.swapping.check import check
+from mmdownsize.swapping.edits import notes_of, text_of
+from mmdownsize.swapping.fit import check_fit, fit_edits
+from mmdownsize.swapping.swap import swap_edits
+
+DOWNSIZER, FITTED = 'downsizenet_2x2', 'downsizenet_6x6_signed'
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to put into which config.
+
+    Attributes:
+        config: A config file, or ``PACKAGE::NAME`` of one that mmdet or mmsegmentation ships.
+        out: File for the edited config; None: none is written.
+        downsizer: Name of a fragment in ``configs/_base_/downsize``; None: one that suits.
+        fit: Checkpoint of a finished model, of which nothing is trained; None: the whole model is trained.
+        scale_factor: Target size relative to what the pipeline delivers; None: 0.5, if there is no other target.
+        scale: Target size (w, h) in px.
+        keep_ratio: Whether ``scale`` keeps the aspect ratio.
+        take_resize: Whether the target size is that of the pipelines' last ``Resize``, which is taken out.
+        check: Whether to build the result and try it on made-up data.
+    """
+
+    config: str
+    out: Path | None = None
+    downsizer: str | None = None
+    fit: str | None = None
+    scale_factor: float | None = None
+    scale: tuple[int, int] | None = None
+    keep_ratio: bool = False
+    take_resize: bool = False
+    check: bool = False
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """A config with a downsizer.
+
+    Attributes:
+        text: The content of its file.
+        notes: One sentence for each edit.
+        found: What the check found, a line each.
+    """
+
+    text: str
+    notes: list[str]
+    found: list[str]
+
+
+def swap_resizer(options: Options) -> Swapped:
+    """Put a downsizer into a config, and write the result if there is a file for it.
+
+    Raises:
+        Refusal: If an option or the config is not what it should be, or the check fails.
+        OSError: If the file cannot be written.
+    """
+    downsizer, rates = read_fragment(options.downsizer or (FITTED if options.fit else DOWNSIZER))
+    target = target_of(options)
+    if options.fit:
+        check_fit(options.fit, downsizer)
+    cfg, base = read_named_config(options.config)
+    if options.out and options.out.resolve() == Path(base):
+        raise Refusal(f'--out {options.out} is the config itself, which the edited one needs: name another file')
+    edits = swap_edits(cfg, downsizer, target, rates)
+    if options.fit:
+        edits += fit_edits(cfg, edits, options.fit, rates)
+    text = text_of(base, edits)
+    found = try_out(text) if options.check else []
+    if options.out:
+        write_whole(options.out, text)
+    return Swapped(text, notes_of(edits), found)
+
+
+def target_of(options: Options) -> dict[str, Any] | None:
+    """Return the preprocessor's target size that the options ask for; None: that of the pipelines' ``Resize``.
+
+    Raises:
+        Refusal: If it is none, or an option has nothing to apply to.
+    """
+    if options.keep_ratio and not options.scale:
+        raise Refusal('--keep-ratio goes with --scale W H: leave it out, or say --scale')
+    if options.take_resize:
+        return None
+    target: dict[str, Any]
+    if options.scale:
+        target = dict(scale=tuple(options.scale), **(dict(keep_ratio=True) if options.keep_ratio else {}))
+    else:
+        target = dict(scale_factor=0.5 if options.scale_factor is None else options.scale_factor)
+    TargetSize(**target)
+    return target
+
+
+def try_out(text: str) -> list[str]:
+    """Return what :func:`mmdownsize.swapping.check.check` finds of a config file of this content, a line each.
+
+    Raises:
+        Refusal: If the config does not work.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'swapped.py'
+        path.write_text(text)
+        try:
+            return check(Config.fromfile(path))
+        except Exception as error:  # a model may fail in any way
+            raise Refusal(f'--check: the edited config does not work: {in_words(error)}') from error

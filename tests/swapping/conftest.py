@@ -1,0 +1,3 @@
+"""What the tests of swaps share."""
+
+from tests.tools.conftest import data  # noqa: F401  (a fixture)

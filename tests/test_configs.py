@@ -1,0 +1,44 @@
+"""Reading configs: names of shipped ones, fragments, and models without downloads."""
+
+import pytest
+
+from mmdownsize.configs import FRAGMENTS, read_fragment, read_named_config, without_downloads
+from mmdownsize.refusal import Refusal
+
+
+def test_every_fragment_is_read_with_its_rates() -> None:
+    names = [path.stem for path in FRAGMENTS.glob('*.py')]
+    found = {name: read_fragment(name) for name in names}
+    assert all(downsizer['type'] for downsizer, _ in found.values())
+    assert found['area'] == (dict(type='FixedResizer', kernel='area'), {})
+    assert set(found['downsizenet_6x6_signed'][1]) == {
+        f'data_preprocessor.downsizer.{part}' for part in ('fusion', 'texture')
+    }
+
+
+def test_a_config_of_a_package_is_named_as_base_names_it() -> None:
+    pytest.importorskip('mmdet')
+    name = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+    cfg, base = read_named_config(name)
+    assert cfg.model.type == 'RetinaNet' and base == name
+    with pytest.raises(Refusal, match=r'no config mmdet::no/such\.py'):
+        read_named_config('mmdet::no/such.py')
+
+
+def test_no_pretrained_weights_are_looked_for_wherever_they_are_named() -> None:
+    normal = dict(type='Normal', layer='Conv2d')
+    model = dict(
+        backbone=dict(type='ResNet', init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')),
+        neck=dict(type='PVT', init_cfg=dict(checkpoint='https://example.org/pvt.pth')),
+        heads=[dict(init_cfg=[normal, dict(type='Pretrained', checkpoint='head.pth')]), dict(init_cfg=normal)],
+        image_encoder=dict(pretrained='clip.pth'),
+        teacher_ckpt='teacher.pth',
+    )
+    without_downloads(model)
+    assert model == dict(
+        backbone=dict(type='ResNet', init_cfg=None),
+        neck=dict(type='PVT', init_cfg=None),
+        heads=[dict(init_cfg=[normal]), dict(init_cfg=normal)],
+        image_encoder=dict(pretrained=None),
+        teacher_ckpt=None,
+    )
