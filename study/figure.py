@@ -11,7 +11,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tools.compare_report import Difference, by_arm, in_every_seed, markdown, paired_difference, read_log
+from mmdownsize.comparing.log import by_arm, in_every_seed, read_log
+from mmdownsize.comparing.report import markdown
+from mmdownsize.comparing.statistics import Difference, paired_difference
 
 STUDY = Path(__file__).resolve().parent
 OURS = 'sharp_area'  # the fixed kernel that no library has

@@ -11,25 +11,22 @@ The config of a run of tools/compare.py is the file config.py in its folder.
 from __future__ import annotations
 
 import argparse
-import copy
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, set_random_seed
+from mmengine.runner import set_random_seed
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
-from torch import nn
 from torch.utils.data import DataLoader
 
 from mmdownsize.checkpoints import DOWNSIZER, below, read_checkpoint, weights_of
 from mmdownsize.command_line import Settings, building, in_one_line
+from mmdownsize.comparing.losses import loader_of, losses
 from mmdownsize.configs import read_config
 from mmdownsize.preprocessors.checks import check_fits
 from mmdownsize.refusal import Refusal
@@ -46,45 +43,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def innermost(dataset: dict[str, Any]) -> dict[str, Any]:
-    """Return the dataset that wrappers such as ``RepeatDataset`` hold."""
-    while 'dataset' in dataset:
-        dataset = dataset['dataset']
-    return dataset
-
-
 def loaders(cfg: Config, images: int | None) -> dict[str, DataLoader[Any]]:
-    """Return training images and validation images, prepared as the training prepares them, always in the same order."""
-    found = {}
-    for name, loader in (('training', cfg.train_dataloader), ('validation', cfg.val_dataloader)):
-        dataset = copy.deepcopy(innermost(loader.dataset))
-        dataset.pipeline = copy.deepcopy(innermost(cfg.train_dataloader.dataset).pipeline)
-        dataset.pop('test_mode', None)
-        if images is not None:
-            dataset.indices = dataset.indices[:images] if isinstance(dataset.get('indices'), list) else images
-        settings = dict(
-            dataset=dataset,
-            batch_size=cfg.train_dataloader.batch_size,
-            num_workers=0,
-            sampler=dict(type='DefaultSampler', shuffle=False),
-        )
-        if 'collate_fn' in cfg.train_dataloader:
-            settings['collate_fn'] = cfg.train_dataloader.collate_fn
-        found[name] = Runner.build_dataloader(settings, seed=0)
-    return found
-
-
-def losses(model: nn.Module, loader: DataLoader[Any], label: str) -> tuple[list[float], list[int]]:
-    """Return the model's loss of every batch and how many images are in it, with the same random numbers every time."""
-    set_random_seed(0)
-    found, counts = [], []
-    with torch.no_grad():
-        for batch in track(loader, label, transient=True):
-            data = model.data_preprocessor(batch, True)
-            loss, _ = model.parse_losses(model(**data, mode='loss'))
-            found.append(float(loss))
-            counts.append(len(data['data_samples']))
-    return found, counts
+    """Return training images and validation images, prepared as the training prepares its own, always in the same order."""
+    kinds = {'training': 'train_dataloader', 'validation': 'val_dataloader'}
+    return {kind: loader_of(cfg, name, images) for kind, name in kinds.items()}
 
 
 def measure(cfg: Config, checkpoint: Path, images: int | None) -> dict[str, dict[str, float]]:

@@ -64,39 +64,3 @@ def test_it_is_an_image_of_the_image(name, dst_hw):
     assert torch.corrcoef(torch.stack([small.flatten(), area.flatten()]))[0, 1] > 0.6  # and the picture is still there
     varies = coefficients.std((0, 2, 3)).max()
     assert varies > 0.01  # with the texture: it is not one kernel for the whole image
-
-
-FITS = sorted((Path(__file__).parents[2] / 'study/fitted').glob('*.safetensors'))
-
-EPOCHS = {
-    'camvid': '14',
-    'camvid_balanced': '1',  # of five positions
-    'camvid_wholly_balanced': '1',
-    'voc2012_any': '1',  # of five positions
-    'voc2012_balanced': '10',
-    'voc2012_balanced_middle': '3',
-    'voc2012_balanced_short': '1',
-    'voc2012_det': '2',
-    'voc2012_distance_only': '10',
-    'voc2012_fcn_positions': '2',  # of five positions, here and below
-    'voc2012_positions': '2',
-    'voc2012_positions_balanced': '1',
-    'voc2012_sharp_area_any': '1',
-    'voc2012_varied_images': '5',  # of images that never recur
-}
-
-
-@pytest.mark.parametrize('path', FITS, ids=lambda path: path.stem)
-def test_the_fits_of_the_study_that_are_kept_load_and_say_how_long_and_at_which_factors(path):
-    saved = files.load(path)
-    kind, seed = re.fullmatch(r'(\w+)_(\d)', path.stem).groups()
-    factors = {'voc2012_any': (0.3, 0.7), 'voc2012_sharp_area_any': (0.3, 0.7)}
-    usual = (0.3, 0.3) if kind.startswith('camvid') else (0.3333, 0.3333)
-    assert saved.scale_factors == factors.get(kind, usual)
-    assert saved.provenance['epoch'] == EPOCHS[kind]
-    assert saved.provenance['seed'] == seed
-    assert DownsizeNet.from_pretrained(path, frozen=True)(photograph_like(), (20, 22)).shape == (1, 3, 20, 22)
-
-
-def test_fits_of_the_study_are_kept():
-    assert FITS

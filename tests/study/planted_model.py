@@ -1,4 +1,4 @@
-"""A model of one convolution that misbehaves on request, for tests/tools/test_zoo_sweep.py: it runs in other processes."""
+"""A model of one convolution that misbehaves on request, for test_zoo.py: it runs in other processes."""
 
 import os
 import time

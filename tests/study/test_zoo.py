@@ -13,15 +13,16 @@ pytest.importorskip('mmseg')
 
 from mmengine.registry import DefaultScope
 
+from mmdownsize.configs import read_named_config
+from mmdownsize.refusal import refusal_behind
 from study.zoo import data as zoo_data
 from study.zoo import families as zoo_families
 from study.zoo import sweep as zoo_sweep
 from study.zoo import table as zoo_table
 from study.zoo import trial as zoo_trial
-from tools.swap_resizer import load
 
 ROOT = Path(__file__).parents[2]
-REPORTS = ('zoo_sweep', 'zoo_sweep_onedl')
+REPORTS = ('zoo', 'zoo_onedl')
 PLANTED = """
 custom_imports = dict(imports=['tests.study.planted_model'])
 default_scope = 'mmseg'
@@ -156,7 +157,7 @@ def test_only_what_the_plugin_raises_by_itself_is_a_refusal():
             except Exception as error:
                 raise RuntimeError('wrapped') from error
         except RuntimeError as error:
-            return zoo_trial.refused_by_name(error)
+            return refusal_behind(error)
 
     assert 'neighbors' in str(caught(lambda: DownsizeNet(neighbors=3)))
     assert caught(DownsizeNet.forward, None, torch.zeros(1, 3, 4, 4), (2, 2)) is None  # an error, but no refusal
@@ -228,7 +229,7 @@ def test_only_what_differs_from_another_report_is_told(zoo, tmp_path, monkeypatc
 
 def built(config):
     with DefaultScope.overwrite_default_scope('mmdet'):
-        return zoo_trial.build(load(config)[0], (128, 160))
+        return zoo_trial.build(read_named_config(config)[0], (128, 160))
 
 
 def test_models_are_built_without_other_processes_and_without_a_net(monkeypatch):
@@ -255,7 +256,7 @@ def test_a_distiller_has_the_same_teacher_with_a_downsizer(tmp_path, monkeypatch
     weights = tmp_path / 'weights.pth'
     monkeypatch.chdir(zoo_families.installed_configs()[0].parent)  # the teacher's config is named from there
     with DefaultScope.overwrite_default_scope('mmdet'):
-        cfg = load('mmdet::ld/ld_r18-gflv1-r101_fpn_1x_coco.py')[0]
+        cfg = read_named_config('mmdet::ld/ld_r18-gflv1-r101_fpn_1x_coco.py')[0]
         models = [zoo_trial.build(cfg, (128, 160)) for _ in range(2)]
     _, teacher = zoo_trial.parts_of(models[0])
     with torch.no_grad():
@@ -337,20 +338,20 @@ def test_agreement_is_measured():
 
 
 def test_annotations_are_those_that_the_pipeline_loads():
-    kinds = zoo_data.kinds_of(load('mmdet::htc/htc_r50_fpn_1x_coco.py')[0])
+    kinds = zoo_data.kinds_of(read_named_config('mmdet::htc/htc_r50_fpn_1x_coco.py')[0])
     assert kinds['masks'] and kinds['semantic'] and not kinds['proposals']
-    assert zoo_data.kinds_of(load('mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py')[0])['proposals']
-    assert zoo_data.kinds_of(load('mmdet::solo/solo_r50_fpn_1x_coco.py')[0])['boxes'] is True
-    panoptic = zoo_data.kinds_of(load('mmdet::maskformer/maskformer_r50_ms-16xb1-75e_coco.py')[0])
+    assert zoo_data.kinds_of(read_named_config('mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py')[0])['proposals']
+    assert zoo_data.kinds_of(read_named_config('mmdet::solo/solo_r50_fpn_1x_coco.py')[0])['boxes'] is True
+    panoptic = zoo_data.kinds_of(read_named_config('mmdet::maskformer/maskformer_r50_ms-16xb1-75e_coco.py')[0])
     assert panoptic['masks'] and panoptic['semantic'] and panoptic['first_stuff'] == 80
-    assert not zoo_data.kinds_of(load('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')[0])['masks']
+    assert not zoo_data.kinds_of(read_named_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')[0])['masks']
 
 
 def test_larger_images_are_the_small_ones_with_every_pixel_repeated():
     kinds = dict(boxes=True, masks=True, polygons=False, semantic=True, proposals=True)
     kinds.update(edges=True, depth=True, border=True, first_stuff=3)
     for scope in ('mmdet', 'mmseg'):
-        small, large = (zoo_data.made_up_batch(scope, (32, 48), factor, kinds) for factor in (1, 2))
+        small, large = (zoo_data.doubled_batch(scope, (32, 48), factor, kinds) for factor in (1, 2))
         for a, b in zip(small['inputs'], large['inputs']):
             assert torch.equal(b[:, ::2, ::2], a) and torch.equal(b[:, 1::2, 1::2], a)
         for a, b in zip(small['data_samples'], large['data_samples']):
@@ -368,13 +369,37 @@ def test_larger_images_are_the_small_ones_with_every_pixel_repeated():
                 assert b.gt_sem_seg.data.shape == b.gt_edge_map.data.shape == (1, 64, 96)
 
 
-def test_the_documentation_has_what_the_reports_say():
-    page = (ROOT / 'docs' / 'zoo.md').read_text()
-    pinned, forks = (json.loads((ROOT / 'docs' / 'results' / f'{name}.json').read_text()) for name in REPORTS)
-    assert zoo_table.markdown(pinned, {}) in page
+def test_the_page_has_what_the_reports_say():
+    page = (ROOT / 'study' / 'pages' / 'zoo.md').read_text()
+    pinned, forks = (json.loads((ROOT / 'study' / 'results' / f'{name}.json').read_text()) for name in REPORTS)
+    assert zoo_table.causes(pinned) in page
     assert zoo_table.markdown(forks, pinned['configs']) in page
     verdicts = {entry['verdict'] for report in (pinned, forks) for entry in report['configs'].values()}
     assert verdicts <= {'works', 'refused', 'fails in both'}
+
+
+def test_what_does_not_work_is_told_a_cause_a_row(zoo, tmp_path, monkeypatch, capsys):
+    folder = zoo(same='model = 1', other='model = 1', more='model = 1', works='model = 1')
+    cut = "ImportError: ['gone'], the current sys.pa…"
+    entries = dict(
+        same=dict(verdict='fails in both', reason=f'same.py cannot be read as a config: {cut}'),
+        other=dict(
+            verdict='fails in both',
+            reason="other.py cannot be read as a config: ImportError: ['gone'], the current sys",
+        ),
+        more=dict(verdict='refused', reason='no_place'),
+        works=dict(verdict='works', reason='boxes are not clipped'),
+    )
+    monkeypatch.setattr(zoo_sweep, 'try_config', lambda path, *_: entries[path.parent.name])
+    sweep(folder, tmp_path / 'report.json')
+    capsys.readouterr()
+    sweep(folder, tmp_path / 'report.json', '--causes')
+    said = capsys.readouterr().out
+    assert said.startswith('- zoo: 4 of 4 families tried; 1 of 1 that run here')
+    assert said.endswith(
+        "| fails without a downsizer too | ImportError: \\['gone'\\] | zoo/other, zoo/same |\n"
+        '| refused with a reason | no\\_place | zoo/more |\n'
+    )
 
 
 @pytest.mark.parametrize(
