@@ -69,8 +69,10 @@ _ON_DEMAND = {
         ('RefineDetVGG16', 'RefineDetNeck', 'RefineDetHead'), ('mmdownsize.models.refinedet', 'mmdet', 'mmdet==3.3.0')
     ),
     **dict.fromkeys(
-        ('EarthMoversLoss', 'QualityHead', 'QualityMetric', 'RatingDataset'),
-        ('mmdownsize.models.image_quality', 'mmpretrain', 'mmpretrain==1.2.0'),
+        ('EarthMoversLoss', 'QualityHead'), ('mmdownsize.models.image_quality', 'mmpretrain', 'mmpretrain==1.2.0')
+    ),
+    **dict.fromkeys(
+        ('QualityMetric', 'RatingDataset'), ('mmdownsize.evaluation.ratings', 'mmpretrain', 'mmpretrain==1.2.0')
     ),
     **dict.fromkeys(('SPResNetV1c', 'SPHead'), ('mmdownsize.models.spnet', 'mmseg', 'mmsegmentation==1.2.2')),
     **dict.fromkeys(
@@ -117,6 +119,6 @@ HOOKS = Registry(
     ],
 )
 METRICS = OnDemandRegistry(
-    'metric', parent=MMENGINE_METRICS, scope='mmdownsize', locations=['mmdownsize.fitting.feature_matching']
+    'metric', parent=MMENGINE_METRICS, scope='mmdownsize', locations=['mmdownsize.evaluation.feature_error']
 )
 DATASETS = OnDemandRegistry('dataset', parent=MMENGINE_DATASETS, scope='mmdownsize')

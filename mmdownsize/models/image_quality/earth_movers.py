@@ -14,15 +14,15 @@ def earth_movers_distance(p: Tensor, q: Tensor, r: float = 2.0) -> Tensor:
 
     Args:
         p: (..., K), >= 0, sum 1 along K, bins in order and equally far apart.
-        q: The same.
-        r: The exponent, at least 1. 1 is 1 / K of Wasserstein's distance between bins at 1, 2, ..., K; 2 is easier to
-            minimise.
+        q: Another distribution of the same shape, over the same bins.
+        r: The exponent, at least 1. With 1 it is 1 / K of Wasserstein's distance between bins at 1, 2, ..., K. With 2 it
+            is easier to minimise.
 
     Returns:
-        (...), from 0 to below 1. Differentiable; where p and q are equal, with gradient 0.
+        (...), from 0 to below 1. Differentiable, with gradient 0 where p and q are equal.
 
     Raises:
-        ValueError: If the two differ in shape, or ``r`` is below 1.
+        Refusal: If the two differ in shape, or ``r`` is below 1.
 
     Source: Talebi and Milanfar, "NIMA: Neural Image Assessment", 2018, the loss.
     """
@@ -38,14 +38,14 @@ def earth_movers_distance(p: Tensor, q: Tensor, r: float = 2.0) -> Tensor:
 class EarthMoversLoss(nn.Module):
     """Mean over the images of :func:`earth_movers_distance` between the softmax of scores and a distribution.
 
-    Called as mmpretrain's heads call a loss, so that it goes with any of them whose samples have a ``gt_score``.
+    It works with every head of mmpretrain whose samples have a ``gt_score``.
 
     Args:
-        r: The exponent; 2 for training in the paper.
+        r: The exponent, at least 1; the paper trains with 2.
         loss_weight: What the loss is multiplied by.
 
     Raises:
-        ValueError: If ``r`` is below 1.
+        Refusal: If ``r`` is below 1.
     """
 
     def __init__(self, r: float = 2.0, loss_weight: float = 1.0) -> None:
@@ -67,7 +67,7 @@ class EarthMoversLoss(nn.Module):
             A scalar, differentiable in ``cls_score``.
 
         Raises:
-            ValueError: If the two differ in shape, or a target is no distribution.
+            Refusal: If the two differ in shape, or a target is not a distribution.
         """
         total = target.sum(-1)
         if (target < 0).any() or ((total - 1).abs() > 1e-3).any():
@@ -75,6 +75,6 @@ class EarthMoversLoss(nn.Module):
                 "the earth mover's distance needs distributions, >= 0 and with sum 1 (counts of ratings divided by their "
                 f'sum), got sums from {total.min().item():g} to {total.max().item():g}, values from {target.min().item():g}'
             )
-        # Cumulative sums in half precision lose what they are compared in.
+        # In half precision, cumulative sums round away the differences that count.
         distance = earth_movers_distance(cls_score.float().softmax(-1), target.float(), self.r)
         return self.loss_weight * distance.sum() / (len(distance) if avg_factor is None else avg_factor)

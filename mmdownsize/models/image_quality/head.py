@@ -24,9 +24,9 @@ class QualityHead(LinearClsHead):
     Args:
         in_channels: Channels of the features.
         num_bins: Ratings K, from 1 to K.
-        dropout: Rate of the dropout in front of the linear layer.
-        loss: Config of the loss.
-        kwargs: Others of ``LinearClsHead``.
+        dropout: Rate of the dropout before the linear layer.
+        loss: Config of the loss; None: :class:`EarthMoversLoss`.
+        kwargs: Other arguments of ``LinearClsHead``.
     """
 
     def __init__(
