@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ ROOMS = {
     'arguments': set(),
     'notices': set(),
     'storage': set(),
-    'registry': set(),
+    'pins': set(),
+    'registry': {'pins'},
     'configs': set(),
     'checkpoints': {'storage'},
     'made_up': set(),
@@ -68,6 +70,7 @@ EXTERNAL = {
     'ops': TORCH_ONLY | {'triton'},  # which is asked for only when its back end is
     'geometry': TORCH_ONLY,
     'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written
+    'pins': set(),
     'registry': {'mmengine'},
 }
 # Rooms and files of the package that must not know one of the three.
@@ -252,7 +255,7 @@ PLANTED = [
     ('resizers/a.py', 'from mmdownsize.registry import MODELS', 'mmdownsize.registry: resizers may'),
     ('resizers/a.py', 'import mmdownsize.geometry', 'mmdownsize.geometry: resizers may'),
     ('registry.py', 'import torch', "torch: registry may import ['mmengine'] only"),
-    ('registry.py', 'import mmdownsize.preprocessors', 'registry may import no other room only'),
+    ('registry.py', 'import mmdownsize.preprocessors', "registry may import ['pins'] only"),
     ('preprocessors/a.py', 'from mmdownsize.models import x', 'preprocessors may'),
     ('preprocessors/det.py', 'def f():\n    import mmseg', 'it has to work without mmseg'),
     ('preprocessors/samples.py', 'from mmdet.structures import X', 'it has to work without mmdet'),
@@ -339,3 +342,61 @@ def test_the_registry_is_light():
     bare = loaded_after('import mmengine.registry')
     assert bare & OPENMMLAB == {'mmengine'}
     assert loaded_after('import mmdownsize.registry') == bare
+
+
+# The product, and the pages that may point at the study: the evidence.
+PRODUCT = ('mmdownsize', 'configs', 'tools', 'docs', 'README.md')
+EVIDENCE = 'docs/evidence/'
+# A path in the study, as code, a config, a link or a command says it; its pages' figures and logs are such paths, too.
+STUDY_PATH = re.compile(r'(?<![\w-])study/')
+STUDY_MODULE = re.compile(r'(?:from|import|-m|imports=\[[\'"]) *study\b(?!/)')
+
+
+def needing_the_study(repository):
+    """What of the product names a file or module of the study, a line each."""
+    found = []
+    for part in map(repository.joinpath, PRODUCT):
+        for path in sorted(part.rglob('*')) if part.is_dir() else [part]:
+            name = path.relative_to(repository).as_posix()
+            hidden = {'_build', '.mim', '__pycache__'} & set(path.parts)
+            if hidden or name.startswith(EVIDENCE) or path.suffix not in ('.py', '.md', '.sh', '.yml', '.ipynb'):
+                continue
+            for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+                if STUDY_PATH.search(line) or STUDY_MODULE.search(line):
+                    found.append(f'{name}:{number}: {line.strip()}')
+    return found
+
+
+def test_the_product_needs_nothing_of_the_study():
+    assert needing_the_study(ROOT.parent) == []
+
+
+PLANTED_NEEDS = [
+    ('mmdownsize/a.py', 'from study.zoo import table'),
+    ('mmdownsize/a.py', 'def f():\n    import study'),
+    ('mmdownsize/a.py', "FITS = ROOT / 'study/fitted'"),
+    ('tools/a.py', 'import study.figure as figure'),
+    ('configs/a/b.py', "_base_ = '../../study/configs/voc2012_full.py'"),
+    ('configs/a/b.py', "custom_imports = dict(imports=['study.zoo'])"),
+    ('docs/a.md', '[the study](../study/README.md)'),
+    ('docs/a.md', '`python -m study.figure`'),
+    ('README.md', '![](study/images/summary.png)'),
+]
+
+
+@pytest.mark.parametrize(('file', 'text'), PLANTED_NEEDS, ids=[f'{file}: {text!r}' for file, text in PLANTED_NEEDS])
+def test_a_planted_need_of_the_study_is_caught(file, text, tmp_path):
+    files = {
+        'mmdownsize/__init__.py': '# A study of one. case-study/x',
+        'configs/a/b.py': '',
+        'tools/a.py': '',
+        'docs/a.md': '[the study](evidence/study.md) says: study more',
+        'docs/evidence/study.md': '[its page](../../study/README.md), `python -m study.figure`',
+        'README.md': '',
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert needing_the_study(tmp_path) == []
+    (tmp_path / file).write_text(text)
+    assert [line.partition(':')[0] for line in needing_the_study(tmp_path)] == [file]
