@@ -1,4 +1,4 @@
-"""README and the pages of docs: their links lead somewhere, the files, options and configs that they name exist and work."""
+"""README, the pages of docs and of the study: links lead somewhere, what they name exists, their examples work."""
 
 import re
 from collections.abc import Iterator
@@ -12,11 +12,13 @@ from mmdownsize.registry import HOOKS
 from mmdownsize.resizers import DownsizeNet
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md']
+PAGES += [page for folder in ('docs', 'study') for page in sorted((ROOT / folder).rglob('*.md'))]
 PAGES = [page for page in PAGES if '_build' not in page.parts]
 LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)\)')
 FENCE = re.compile(r'^```(\w*|\{[\w-]+\}.*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-FOLDERS = 'configs|tools|docs|tests|benchmarks|requirements|mmdownsize'
+FOLDERS = 'configs|tools|docs|tests|benchmarks|requirements|mmdownsize|study'
+GROUPS = ['Start', 'Use', 'Choose', 'Reference', 'Evidence']
 # A path from the root of the repository: at least a folder and a file or folder in it.
 FILE = re.compile(rf'(?<![\w./:-])(?:{FOLDERS})/[\w./*+-]*[\w*/]')
 
@@ -27,6 +29,12 @@ def named(page: Path) -> str:
 
 def prose(text: str) -> str:
     return FENCE.sub('', text)
+
+
+def words(text: str) -> int:
+    """How many words there are outside of code and tables."""
+    lines = [line for line in prose(text).splitlines() if not line.lstrip().startswith('|')]
+    return len(' '.join(lines).split())
 
 
 def anchors(page: Path) -> set[str]:
@@ -67,8 +75,9 @@ def missing_files(page: Path) -> list[str]:
 def unknown_options(page: Path) -> list[str]:
     wrong = []
     text = page.read_text().replace('\\\n', ' ')
-    for tool, rest in re.findall(r'python ((?:tools|benchmarks|docs)/\w+\.py)([^\n`|]*)', text):
-        source = (ROOT / tool).read_text()
+    for tool, rest in re.findall(r'python ((?:tools|benchmarks|docs)/\w+\.py|-m study[.\w]+)([^\n`|]*)', text):
+        path = tool if tool.endswith('.py') else tool.removeprefix('-m ').replace('.', '/') + '.py'
+        source = (ROOT / path).read_text()
         wrong += [f'{tool} {option}' for option in re.findall(r'(?<=\s)--[\w-]+', rest) if f"'{option}'" not in source]
     return wrong
 
@@ -83,8 +92,8 @@ def test_what_a_page_names_exists(page: Path) -> None:
 def test_what_does_not_exist_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     page = ROOT / 'docs' / 'planted.md'
     text = (
-        '# A title: here\n[a](swap.md) [b](nowhere.md) [c](#a-title-here) [d](#not-here) [e](speed.md#how-it-works) '
-        '[f](speed.md#gone) [g](https://example.org/x) [h](../../outside.md)\n`tools/gone.py` `configs/demo/*.py` '
+        '# A title: here\n[a](swap.md) [b](nowhere.md) [c](#a-title-here) [d](#not-here) [e](evidence/speed.md#back-ends) '
+        '[f](evidence/speed.md#gone) [g](https://example.org/x) [h](../../outside.md)\n`tools/gone.py` `configs/demo/*.py` '
         '`configs/gone/*.py` work_dirs/tools/run configs/_base_/downsize/\n'
         '```\npython tools/train.py CONFIG --amp --gone x \\\n  --lost\n[i](nothing.md)\n```\n'
     )
@@ -92,11 +101,26 @@ def test_what_does_not_exist_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line.split(':')[0] for line in broken_links(page)] == [
         'nowhere.md',
         '#not-here',
-        'speed.md#gone',
+        'evidence/speed.md#gone',
         '../../outside.md',
     ]
     assert missing_files(page) == ['tools/gone.py', 'configs/gone/*.py']
     assert unknown_options(page) == ['tools/train.py --gone', 'tools/train.py --lost']
+
+
+def test_the_readme_and_the_changelog_are_short() -> None:
+    assert words((ROOT / 'README.md').read_text()) <= 700
+    assert len((ROOT / 'CHANGELOG.md').read_text().splitlines()) <= 40
+
+
+def test_words_of_code_and_tables_do_not_count() -> None:
+    assert (
+        words('# One two\n\n| a | b |\n|---|---|\n\nthree\n```\nfour five\n```\nsix [seven](eight.md)\n') == 6
+    )  # with the #
+
+
+def test_the_pages_are_in_five_groups() -> None:
+    assert re.findall(r'^:caption: (.*)$', (ROOT / 'docs' / 'index.md').read_text(), re.MULTILINE) == GROUPS
 
 
 def blocks() -> Iterator[tuple[str, str]]:
@@ -137,11 +161,15 @@ def test_a_config_in_the_pages_builds(name: str, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize('name', SCRIPTS)
-def test_python_in_the_pages_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_in_the_pages_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
+    from PIL import Image
 
     if 'mmdownsize::' in SCRIPTS[name] and not (ROOT / 'mmdownsize' / '.mim').exists():
         pytest.skip('mmdownsize:: needs .mim, which an install from this folder makes')
+    if 'photo.jpg' in SCRIPTS[name]:
+        monkeypatch.chdir(tmp_path)
+        Image.linear_gradient('L').resize((480, 480)).convert('RGB').save('photo.jpg')
     found: dict = {'DownsizeNet': DownsizeNet, 'images': torch.rand(1, 3, 30, 40) * 255}
     exec(SCRIPTS[name], found)
     if 'small' in found:

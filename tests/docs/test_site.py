@@ -54,7 +54,7 @@ def test_every_page_is_reached_from_the_first(site: Path) -> None:
     pages = {page for page in pages if page.parts[0] != '_build'}
     linked = set(re.findall(r'href="([\w./]+\.html)', (site / 'index.html').read_text()))
     first = {str(page) for page in pages if page.parts[0] != 'api'} - {'index.html'}
-    assert 'study/rivals.html' in first
+    assert 'evidence/study.html' in first
     assert first <= linked and 'api/index.html' in linked
     reference = (site / 'api' / 'index.html').read_text()
     assert all(
