@@ -1,4 +1,4 @@
-"""What a finished run of tools/compare.py has left in its folder: its metrics and its training losses."""
+"""What a finished run has left in its folder: its metrics and its training losses."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mmdownsize.refusal import Refusal
+
 FRACTIONS = ('pascal_voc', 'coco/')  # metrics that are given in 0..1 and reported in points of a hundred
 
 
 def logged(work_dir: Path) -> Iterator[dict[str, Any]]:
-    """Yield what mmengine has logged, those parts first that ran first (an interrupted run has several)."""
+    """Yield what mmengine has logged, in the order in which it was logged (an interrupted run has several logs)."""
     for path in sorted([*work_dir.glob('*/vis_data/scalars.json'), *work_dir.glob('*/2*.json')]):
         for line in path.read_text().splitlines():
             yield json.loads(line)
@@ -22,7 +24,7 @@ def last_metrics(work_dir: Path) -> dict[str, float]:
     """Return the last validation of a run, or its test, in points of a hundred.
 
     Raises:
-        RuntimeError: If there is none.
+        Refusal: If there is none.
     """
     last: dict[str, Any] = {}
     for values in logged(work_dir):
@@ -30,15 +32,18 @@ def last_metrics(work_dir: Path) -> dict[str, float]:
             last = values
     metrics = {key: value for key, value in last.items() if key not in ('step', 'time', 'data_time')}
     if not metrics:
-        raise RuntimeError(f'no validation in {work_dir}: the run has ended without one')
+        raise Refusal(
+            f'no validation in {work_dir}: the run has ended without one. Set val_dataloader, val_evaluator, val_cfg and a '
+            'train_cfg.val_interval that comes before the end'
+        )
     return {key: 100 * value if key.startswith(FRACTIONS) else value for key, value in metrics.items()}
 
 
 def training_losses(work_dir: Path) -> list[float] | None:
     """Return the mean of the losses logged in a run's first epoch and in its last; None for a run that did not train.
 
-    Where an epoch was begun twice, after an interruption, what was logged of it last counts, step by step. A loop without
-    epochs gives its first and its last logged loss.
+    If an interruption made the run repeat part of an epoch, the values that were logged last count, step by step. A loop
+    without epochs gives its first and its last logged loss.
     """
     epochs: dict[int, dict[int, float]] = {}
     for values in logged(work_dir):

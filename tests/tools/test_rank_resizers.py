@@ -12,6 +12,7 @@ from scipy import stats
 pytest.importorskip('mmseg')
 
 from mmdownsize.comparing.arms import load_arms
+from mmdownsize.comparing.ranking import losses_by_arm, table_of
 from mmdownsize.registry import MODELS
 from tests.study.test_held_out_loss import PIPELINE, loss_of
 from tests.tools.small_training import IMAGES, write_training
@@ -41,7 +42,7 @@ def finished(tmp_path: Path) -> tuple[Config, Path, Path]:
 
 def test_losses_are_those_of_single_images(finished: tuple[Config, Path, Path]) -> None:
     cfg, checkpoint, data = finished
-    found = rank_resizers.losses_by_arm(cfg, load_arms([], checkpoint.parent / 'arms.py', None), checkpoint, None)
+    found = losses_by_arm(cfg, load_arms([], checkpoint.parent / 'arms.py', None), checkpoint, None)
     state = torch.load(checkpoint, weights_only=True)['state_dict']
     behind = {key: value for key, value in state.items() if not key.startswith('data_preprocessor.')}
     assert list(found) == list(ARMS)
@@ -56,7 +57,7 @@ def test_losses_are_those_of_single_images(finished: tuple[Config, Path, Path]) 
 def test_the_table_ranks_by_the_mean_and_pairs_images() -> None:
     rng = np.random.default_rng(0)
     worst, best = rng.normal(3, 1, 9), rng.normal(1, 1, 9)
-    table = rank_resizers.table_of(dict(worst=worst.tolist(), best=best.tolist()), 'model.pth')
+    table = table_of(dict(worst=worst.tolist(), best=best.tolist()), 'model.pth')
     names, means, differences = ([*column.cells] for column in table.columns)
     interval = stats.ttest_rel(worst, best).confidence_interval(0.95)
     assert (names, means) == (['best', 'worst'], [f'{best.mean():.4f}', f'{worst.mean():.4f}'])
@@ -71,7 +72,7 @@ def test_from_the_command_line(finished: tuple[Config, Path, Path], capsys: pyte
     rank_resizers.main([*command, '--only', 'moved', 'bilinear', '--images', '3'])
     printed = capsys.readouterr().out
     arms = [arm for arm in load_arms([], folder / 'arms.py', None) if arm.name != 'learned']
-    found = rank_resizers.losses_by_arm(cfg, arms, checkpoint, 3)
+    found = losses_by_arm(cfg, arms, checkpoint, 3)
     first, second = sorted(found, key=lambda name: sum(found[name]))
     assert printed.index(first) < printed.rindex(second) and '3 images' in printed and 'learned' not in printed
     assert all(f'{sum(losses) / 3:.4f}' in printed for losses in found.values())

@@ -1,0 +1,111 @@
+"""Arms at equal cost: a cheap resizer gets a larger target size, until its inference takes as long as another arm's."""
+
+from __future__ import annotations
+
+import copy
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from mmdownsize.command_line import building
+from mmdownsize.comparing.arms import Arm, config_of
+from mmdownsize.refusal import Refusal
+from mmdownsize.registry import MODELS
+from mmdownsize.storage import write_whole
+
+MEASURED = (1.0, 1.5)  # areas of the target at which an arm is timed, as multiples of its own
+LARGEST = 4.0  # the largest multiple that is tried
+
+
+def target_area(preprocessor: dict[str, Any], factor: float) -> dict[str, Any]:
+    """Return the preprocessor's target with ``factor`` times the pixels.
+
+    Args:
+        preprocessor: Config of a preprocessor with ``scale`` (W, H) in pixels, or ``scale_factor``.
+        factor: Of the area, above 0.
+
+    Returns:
+        The one setting, by its name.
+
+    Raises:
+        Refusal: If the preprocessor has neither.
+    """
+    side = factor**0.5
+    for key in ('scale_factor', 'scale'):
+        if preprocessor.get(key) is not None:
+            numbers = preprocessor[key] if isinstance(preprocessor[key], list | tuple) else [preprocessor[key]]
+            scaled = [round(n * side) if key == 'scale' else n * side for n in numbers]
+            return {key: tuple(scaled) if isinstance(preprocessor[key], list | tuple) else scaled[0]}
+    raise Refusal('equal_cost_to: the preprocessor has no scale and no scale_factor to raise')
+
+
+def inference_seconds(cfg: Config, repeats: int = 7) -> float:
+    """Return the median time of a prediction on the first validation image, in seconds.
+
+    Args:
+        cfg: With ``val_dataloader`` and ``model``.
+        repeats: How often to measure, after one prediction that does not count.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    if cfg.get('val_dataloader') is None:
+        raise Refusal('equal_cost_to: the config has no val_dataloader, whose images are used to measure the time')
+    with building():
+        loader = Runner.build_dataloader(
+            dict(copy.deepcopy(cfg.val_dataloader), num_workers=0, persistent_workers=False), seed=0
+        )
+        model = MODELS.build(cfg.model).eval()
+    times = []
+    for _ in range(repeats + 1):
+        batch = next(iter(loader))
+        start = time.perf_counter()
+        with torch.no_grad():
+            model.val_step(batch)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def at_equal_cost(cfg: Config, arm: Arm, other: Arm, seed: int) -> Arm:
+    """Return the arm with its target raised to the other arm's time, by a line through two measured sizes."""
+    wanted = inference_seconds(config_of(cfg, other, seed))
+    own = config_of(cfg, arm, seed)
+    times = []
+    for area in MEASURED:
+        raised = copy.deepcopy(own)
+        raised.model.data_preprocessor.update(target_area(own.model.data_preprocessor, area))
+        times.append(inference_seconds(raised))
+    slope = (times[1] - times[0]) / (MEASURED[1] - MEASURED[0])
+    area = min(max(1.0, 1 + (wanted - times[0]) / slope), LARGEST) if slope > 0 else 1.0
+    target = target_area(own.model.data_preprocessor, area)
+    options = {**arm.options, **{f'model.data_preprocessor.{key}': value for key, value in target.items()}}
+    return replace(arm, options=options, equal_cost_to=None)
+
+
+def resolve_costs(cfg: Config, arms: Sequence[Arm], seed: int, path: Path) -> list[Arm]:
+    """Return the arms with every ``equal_cost_to`` replaced by the target size that costs as much.
+
+    Args:
+        cfg: The config that all arms share.
+        arms: Those that ``equal_cost_to`` names are among them.
+        seed: With which the arms are measured.
+        path: File of what was measured, by arm. What is in it is not measured again.
+    """
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    resolved = []
+    for arm in arms:
+        if arm.equal_cost_to is not None:
+            if arm.name not in known:
+                other = next(a for a in arms if a.name == arm.equal_cost_to)
+                known[arm.name] = at_equal_cost(cfg, arm, other, seed).options
+                write_whole(path, json.dumps(known, indent=1))
+            arm = replace(arm, options=known[arm.name], equal_cost_to=None)
+        resolved.append(arm)
+    return resolved

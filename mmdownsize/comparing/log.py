@@ -1,0 +1,64 @@
+"""Logs of finished runs, ``runs.jsonl``: one JSON object a line, written by tools/compare.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmdownsize.refusal import Refusal
+
+
+def read_log(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the finished runs of some logs; of several of the same config, arm and seed the last one.
+
+    Raises:
+        Refusal: If a line is not that of a run: names the file and the line.
+        OSError: If there is no such file.
+    """
+    runs: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for path in paths:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            try:
+                run = json.loads(line)
+                runs[run['config'], run['arm'], run['seed']] = run
+            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                raise Refusal(f'{path}:{number} is not a line of tools/compare.py: {error!r}') from error
+    return list(runs.values())
+
+
+def by_arm(runs: Sequence[dict[str, Any]], metric: str) -> dict[str, dict[int, float]]:
+    """Return ``{arm: {seed: metric}}``, arms in the order of their first run.
+
+    Raises:
+        Refusal: If a run does not have the metric.
+    """
+    table: dict[str, dict[int, float]] = {}
+    for run in runs:
+        if metric not in run['metrics']:
+            raise Refusal(f'no metric {metric!r} in {run["arm"]}, seed {run["seed"]}: it has {sorted(run["metrics"])}')
+        table.setdefault(run['arm'], {})[run['seed']] = run['metrics'][metric]
+    return table
+
+
+def in_every_seed(runs: Sequence[dict[str, Any]], table: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
+    """Return the table with the one value of a fixed kernel before one finished model repeated for every seed.
+
+    Args:
+        runs: Finished runs of one config.
+        table: Of :func:`by_arm`.
+    """
+    start, *others = {run.get('start') for run in runs}
+    if others or start is None or '{seed}' in start:
+        return table  # each seed may have a model of its own
+    seeds = {run['seed'] for run in runs}
+    may_scatter = {
+        run['arm'] for run in runs if run['downsizer'].get('type') != 'FixedResizer' or run.get('trained') is not False
+    }
+    filled = dict(table)
+    for arm in table.keys() - may_scatter:
+        values = set(table[arm].values())
+        if len(values) == 1:
+            filled[arm] = dict.fromkeys(seeds, values.pop())
+    return filled

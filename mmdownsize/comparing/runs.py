@@ -1,0 +1,165 @@
+"""One run of a comparison: what it depends on, and a process of its own that trains or tests it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mmengine
+import torch
+from mmengine.config import Config
+from mmengine.runner import find_latest_checkpoint
+from rich.console import Console
+
+from mmdownsize.comparing.arms import Arm
+from mmdownsize.refusal import Refusal
+from mmdownsize.resizers.io import find
+from mmdownsize.version import __version__
+
+# Environment of the trainings, unless the caller's says otherwise. Threads spin only briefly while they wait, because the
+# loader's workers share the cores. And glibc keeps the memory of feature maps, which it would give back and ask for again in
+# every step. Results are the same.
+FASTER = {
+    'GOMP_SPINCOUNT': '20000',
+    'MALLOC_MMAP_THRESHOLD_': str(32 * 2**20),  # the highest there is
+    'MALLOC_TRIM_THRESHOLD_': str(8 * 2**30),
+    'MALLOC_TOP_PAD_': str(128 * 2**20),
+}
+TAIL_BYTES = 600  # of a log: long enough for a line of progress
+TAIL_LINES = 15  # of the log of a run that has failed
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def tool(name: str) -> Path:
+    """Return the path of a file of ``tools/``.
+
+    An installation has the tools in ``mmdownsize/.mim``. A clone that is only on the path has them beside the package.
+    """
+    installed = _PACKAGE / '.mim' / 'tools'
+    return (installed if installed.is_dir() else _PACKAGE.parent / 'tools') / name
+
+
+def fingerprint(cfg: Config, arm: Arm, start: Path | None) -> str:
+    """Return a short name of all that a run depends on.
+
+    Args:
+        cfg: The run's config.
+        arm: The run's arm.
+        start: The checkpoint that the model's weights come from. Its content counts, not its name.
+
+    Raises:
+        MissingFile: If the config names a trained downsizer that does not exist.
+    """
+    content = {key: value for key, value in cfg.to_dict().items() if key not in ('work_dir', 'load_from', 'resume')}
+    pretrained = cfg.model.data_preprocessor.downsizer.get('pretrained')
+    if pretrained is not None:
+        content['pretrained'] = hashlib.sha256(find(pretrained).read_bytes()).hexdigest()
+    if start is not None:
+        content['start'] = hashlib.sha256(start.read_bytes()).hexdigest()
+    if not arm.train:
+        content['train'] = False
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM raise ``SystemExit`` inside, so that :func:`execute` ends the process that it has started."""
+
+    def end(*_: object) -> None:
+        sys.exit('terminated')
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:  # the caller may have a handler of its own, and processes that inherit it
+        signal.signal(signal.SIGTERM, before)
+
+
+def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: bool) -> float:
+    """Train or test in a process of its own, and show how far it is.
+
+    A training that was interrupted resumes where its last checkpoint was.
+
+    Args:
+        cfg: The run's config; a test needs its ``load_from``.
+        run_dir: Folder of the run: its config, logs and checkpoints.
+        console: Where the progress is shown.
+        label: What the run is called there.
+        train: Train; else test.
+
+    Returns:
+        The seconds it took, those before interruptions included.
+
+    Raises:
+        Refusal: If it fails: with the last line of its log, and where the log is.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    config_path = run_dir / 'config.py'
+    cfg.dump(config_path)
+    arguments = [str(config_path)] if train else [str(config_path), cfg.load_from]
+    command = [sys.executable, str(tool('train.py' if train else 'test.py')), *arguments, '--work-dir', str(run_dir)]
+    if train and find_latest_checkpoint(str(run_dir)):
+        command.append('--resume')
+    start = time.perf_counter()
+    log_path = run_dir / 'train.log'
+    with log_path.open('a') as log, console.status(label) as status:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**FASTER, **os.environ})
+        try:
+            while process.poll() is None:
+                time.sleep(1)
+                status.update(f'{label}  {_progress(log_path)}')
+        finally:
+            if process.poll() is None:  # interrupted: nothing goes on in the background
+                process.terminate()
+                process.wait()
+            spent = run_dir / 'seconds'
+            total = time.perf_counter() - start + (float(spent.read_text()) if spent.is_file() else 0.0)
+            spent.write_text(str(total))
+    if process.returncode:
+        lines = log_path.read_text(errors='replace').splitlines()
+        console.print('\n'.join(lines[-TAIL_LINES:]), markup=False, highlight=False, soft_wrap=True)
+        said = next((line.strip() for line in reversed(lines) if line.strip()), 'nothing was logged')
+        raise Refusal(f'{label} failed: {said} (all of it: {log_path})')
+    return total
+
+
+def _progress(log_path: Path) -> str:
+    with log_path.open('rb') as written:
+        written.seek(max(0, log_path.stat().st_size - TAIL_BYTES))
+        lines = written.read().decode(errors='replace').splitlines()
+    found = (line.split('INFO - ')[-1] for line in reversed(lines) if 'Epoch(' in line or 'Iter(' in line)
+    return next(found, '')[:90]
+
+
+def versions() -> dict[str, str]:
+    """Return what the last digits of a run depend on, besides its config."""
+    return {
+        'mmdownsize': __version__,
+        'torch': torch.__version__,
+        'mmengine': mmengine.__version__,
+        'python': platform.python_version(),
+        'cpu': processor(),
+    }
+
+
+def processor(about: Path = Path('/proc/cpuinfo')) -> str:
+    """Return the CPU's maker and its vector instructions.
+
+    Either may decide the order of sums, and a training then gives another model.
+
+    Args:
+        about: Linux's description of the CPU; without it the architecture is named.
+    """
+    lines = about.read_text().splitlines() if about.is_file() else []
+    makers = (line.split(':', 1)[1].strip() for line in lines if line.startswith(('vendor_id', 'CPU implementer')))
+    return f'{next(makers, platform.machine())} {torch.backends.cpu.get_cpu_capability()}'
