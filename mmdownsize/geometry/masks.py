@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mmdownsize.geometry.resize_map import ResizeMap
-from mmdownsize.geometry.selection import select
+from mmdownsize.geometry.selection import select_labels
 from mmdownsize.refusal import Refusal, TypeRefusal
 
 
@@ -36,4 +36,4 @@ def resize_labels(labels: Tensor, resize_map: ResizeMap) -> Tensor:
             f'a label map must have the size of its image, {resize_map.src_hw} (h, w), got {tuple(labels.shape[-2:])}'
         )
     rows, cols = (_nearest(s, d, labels.device) for s, d in zip(resize_map.src_hw, resize_map.dst_hw))
-    return select(labels, rows, cols)
+    return select_labels(labels, rows, cols)

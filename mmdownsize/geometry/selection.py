@@ -1,18 +1,18 @@
 """The pixels that a label map keeps: selected by bits, whatever they mean.
 
-For maps of bytes, which instance masks are, there is a compiled back end (``csrc/select.cpp``, built by ``setup.py`` where there
-is a C++ compiler, called through ctypes). PyTorch does the rest, with the same result.
+For maps of bytes, such as instance masks, there is a compiled library (``csrc/select.cpp``), loaded by
+:mod:`mmdownsize.ops.compiled`. PyTorch does the rest, with the same result.
 """
 
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 from functools import cache
 
 import torch
 from torch import Tensor
 
+from mmdownsize.ops import compiled
 from mmdownsize.ops.recording import is_tracing
 
 LIBRARY = 'mmdownsize.geometry._native'
@@ -20,19 +20,15 @@ BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # gathe
 PARALLEL = 2**20  # bytes of output from which on threads are worth waking
 
 
+def _declare(library: ctypes.CDLL) -> None:
+    library.mmdownsize_select.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64] * 6
+    library.mmdownsize_select.restype = None
+
+
 @cache
 def _load() -> tuple[ctypes.CDLL | None, str]:
     """Return the library, or None and why there is none."""
-    spec = importlib.util.find_spec(LIBRARY)
-    if spec is None or spec.origin is None:
-        return None, 'it was not compiled; with a C++ compiler, install mmdownsize again: pip install --no-deps -e .'
-    try:
-        library = ctypes.CDLL(spec.origin)
-    except OSError as error:
-        return None, f'it cannot be loaded: {error}'
-    library.mmdownsize_select.argtypes = [ctypes.c_void_p] * 4 + [ctypes.c_int64] * 6
-    library.mmdownsize_select.restype = None
-    return library, ''
+    return compiled.load(LIBRARY, _declare)
 
 
 def unavailable() -> str | None:
@@ -41,7 +37,7 @@ def unavailable() -> str | None:
     return reason if library is None else None
 
 
-def select(maps: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+def select_labels(maps: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """Pick the pixels at the crossings of rows and columns: ``out[..., i, j] = maps[..., rows[i], cols[j]]``.
 
     Args:

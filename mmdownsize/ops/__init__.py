@@ -4,12 +4,13 @@ Geometry, here and everywhere (docs/conventions.md): pixel ``i`` covers ``[i, i 
 ``(o + 1/2) * src / dst``, and what falls outside the image is the edge pixel. Needs torch and nothing else.
 """
 
-from mmdownsize.ops.coefficients import coefficients_of, exact_start, sigmoid_tilt, soften, softmax_tilt
+from mmdownsize.ops.backends.operators import interpolate, learned_coefficients
+from mmdownsize.ops.coefficients import NORMALIZATIONS, coefficients_of, exact_start, sigmoid_tilt, soften, softmax_tilt
 from mmdownsize.ops.grid import neighbor_indices, project, relative_distances
-from mmdownsize.ops.interpolate import BACKENDS, NORMALIZATIONS, downsize, interpolate, learned_coefficients
 from mmdownsize.ops.kernels import KERNELS, Kernel, axis_weights, get_kernel
 from mmdownsize.ops.neighborhood import Neighborhood, Texture
 from mmdownsize.ops.recording import is_tracing
+from mmdownsize.ops.resample import BACKENDS, downsize
 from mmdownsize.ops.texture import select, texture_at
 
 __all__ = [

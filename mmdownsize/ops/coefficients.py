@@ -22,6 +22,9 @@ from torch import Tensor
 
 SOFTNESS = 0.2  # e: the share of the uniform distribution in a softened prior
 LEAK = 0.1  # slope of the gradient below 0, where the value is cut
+NORMALIZATIONS = {'softmax': 1, 'sigmoid': 2, 'none': 0}
+"""How coefficients are made of logits, and the number of each way in compiled code (``backends/csrc``)."""
+
 LOGIT_LIMIT = 30.0  # exp(30) = 1e13: beyond, sigmoids are 0 or 1 in float32 and exp would end in inf / inf
 
 

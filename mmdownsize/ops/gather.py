@@ -1,6 +1,6 @@
 """Weighted sums of pixels of wide maps that keep nothing of each neighbour for the backward pass.
 
-:func:`~mmdownsize.ops.interpolate.interpolate` keeps one shifted copy of the images a neighbour, which is nothing for 3
+:func:`mmdownsize.ops.interpolate` keeps one shifted copy of the images a neighbour, which is nothing for 3
 channels. Of a map of 256 channels at 200x304 px, four copies are 249 MB. Here the backward pass reads the map again.
 """
 
@@ -34,7 +34,7 @@ def weighted_gather(maps: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
 
 
 def interpolate_lean(maps: Tensor, coefficients: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-    """Return what :func:`~mmdownsize.ops.interpolate.interpolate` returns: same arguments, less memory, one gradient.
+    """Return what :func:`mmdownsize.ops.interpolate` returns: same arguments, less memory, one gradient.
 
     Args:
         maps: (N, C, H, W), floating point.

@@ -38,9 +38,9 @@ def project(src: Length, dst: Length) -> tuple[Tensor, Tensor]:
     if are_known(src, dst) and min(src, dst) < 1:
         raise Refusal(f'an axis needs at least 1 source and 1 target pixel, got {src} -> {dst}')
     numerator = (2 * torch.arange(dst) + 1) * src - dst
-    base = numerator.div(2 * dst, rounding_mode='floor')
-    offset = (numerator - base * (2 * dst)).double() / (2 * dst)
-    return base, offset
+    left = numerator.div(2 * dst, rounding_mode='floor')
+    offset = (numerator - left * (2 * dst)).double() / (2 * dst)
+    return left, offset
 
 
 def _tap_numbers(neighbors: Length) -> Tensor:
@@ -64,8 +64,8 @@ def neighbor_indices(src: Length, dst: Length, neighbors: Length, *, clamp: bool
     Raises:
         ValueError: If ``neighbors`` is odd or below 2, or a length below 1.
     """
-    base, _ = project(src, dst)
-    indices = _tap_numbers(neighbors)[:, None] + base  # (K, dst)
+    left, _ = project(src, dst)
+    indices = _tap_numbers(neighbors)[:, None] + left  # (K, dst)
     return indices.clamp(0, src - 1) if clamp else indices
 
 

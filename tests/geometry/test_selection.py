@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmdownsize.geometry import selection
-from mmdownsize.geometry.selection import select
+from mmdownsize.geometry.selection import select_labels
 
 missing = selection.unavailable()
 needs_library = pytest.mark.skipif(missing is not None, reason=f'no compiled back end: {missing}')
@@ -92,7 +92,7 @@ def test_the_library_picks_any_rows_and_any_columns_that_do_not_fall(height, wid
     rows = data.draw(st.lists(st.integers(0, height - 1), min_size=h, max_size=h))
     cols = sorted(data.draw(st.lists(st.integers(0, width - 1), min_size=1, max_size=80)))
     maps = random_bytes(count, height, width, seed=width)
-    out = select(maps, torch.tensor(rows), torch.tensor(cols))
+    out = select_labels(maps, torch.tensor(rows), torch.tensor(cols))
     np.testing.assert_array_equal(out, one_by_one(maps.numpy(), rows, cols))
 
 
@@ -101,7 +101,7 @@ def test_the_library_picks_any_rows_and_any_columns_that_do_not_fall(height, wid
 def test_the_library_picks_columns_of_every_spacing(width, w):
     cols = thinned(w, width)
     maps = random_bytes(2, 3, width, seed=w)
-    out = select(maps, torch.tensor([2, 0]), cols)
+    out = select_labels(maps, torch.tensor([2, 0]), cols)
     np.testing.assert_array_equal(out, one_by_one(maps.numpy(), [2, 0], cols.tolist()))
 
 
@@ -112,7 +112,7 @@ def test_bits_of_any_dtype(dtype, leading, back_end):
     raw = random_bytes(*leading, 5, 40 * size) if dtype != torch.bool else random_bytes(*leading, 5, 40) % 2
     maps = raw.view(dtype)
     rows, cols = thinned(3, 5), thinned(19, 40)
-    out = select(maps, rows, cols)
+    out = select_labels(maps, rows, cols)
     assert (out.dtype, out.shape) == (dtype, (*leading, 3, 19))
     assert out.is_contiguous()
     planes = raw.reshape(-1, 5, 40, size).numpy()
@@ -123,7 +123,7 @@ def test_bits_of_any_dtype(dtype, leading, back_end):
 
 def test_golden_values(back_end):
     maps = torch.arange(40, dtype=torch.uint8).view(1, 2, 20)
-    out = select(maps, torch.tensor([1]), torch.tensor([0, 15, 16, 19]))
+    out = select_labels(maps, torch.tensor([1]), torch.tensor([0, 15, 16, 19]))
     assert out.tolist() == [[[20, 35, 36, 39]]]
 
 
@@ -134,9 +134,9 @@ def test_full_size_with_threads(threads, back_end, monkeypatch, calls):
     try:
         maps = random_bytes(4, 800, 1333)
         rows, cols = thinned(400, 800), thinned(667, 1333)
-        out = select(maps, rows, cols)
+        out = select_labels(maps, rows, cols)
         assert np.array_equal(out, maps.numpy()[:, rows.numpy()][:, :, cols.numpy()])
-        small = select(maps[:1], rows[:2], cols)
+        small = select_labels(maps[:1], rows[:2], cols)
         assert torch.equal(small, out[:1, :2])
     finally:
         torch.set_num_threads(before)
@@ -147,7 +147,7 @@ def test_full_size_with_threads(threads, back_end, monkeypatch, calls):
 @pytest.mark.parametrize('dtype', [*BYTES, *OTHERS], ids=str)
 def test_the_library_takes_bytes_only(dtype, calls):
     maps = torch.zeros(2, 4, 20, dtype=dtype)
-    select(maps, thinned(2, 4), thinned(10, 20))
+    select_labels(maps, thinned(2, 4), thinned(10, 20))
     assert len(calls) == (dtype in BYTES or dtype.itemsize == 1)
 
 
@@ -157,7 +157,7 @@ def test_maps_and_indices_that_are_not_contiguous(transposed, back_end, calls):
     given_maps = maps.transpose(1, 2).contiguous().transpose(1, 2) if transposed else maps
     rows, cols = torch.arange(8)[::2], torch.arange(40)[1::2]
     assert not rows.is_contiguous()
-    out = select(given_maps, rows, cols)
+    out = select_labels(given_maps, rows, cols)
     np.testing.assert_array_equal(out, one_by_one(maps.numpy(), rows.tolist(), cols.tolist()))
     assert len(calls) == (back_end == 'compiled' and not transposed)
 
@@ -165,7 +165,7 @@ def test_maps_and_indices_that_are_not_contiguous(transposed, back_end, calls):
 def test_the_result_is_a_copy_also_where_all_is_kept(back_end):
     maps = random_bytes(2, 6, 32)
     before = maps.clone()
-    out = select(maps, torch.arange(6), torch.arange(32))
+    out = select_labels(maps, torch.arange(6), torch.arange(32))
     assert torch.equal(out, before)
     out.fill_(7)
     assert torch.equal(maps, before)
@@ -173,7 +173,7 @@ def test_the_result_is_a_copy_also_where_all_is_kept(back_end):
 
 def test_gradients_reach_what_was_kept_and_nothing_else(back_end):
     maps = torch.rand(2, 4, 6, requires_grad=True)
-    select(maps, torch.tensor([1, 3]), torch.tensor([0, 4])).sum().backward()
+    select_labels(maps, torch.tensor([1, 3]), torch.tensor([0, 4])).sum().backward()
     expected = torch.zeros(2, 4, 6)
     expected[:, 1::2, 0] = expected[:, 1::2, 4] = 1
     assert torch.equal(maps.grad, expected)
@@ -181,9 +181,9 @@ def test_gradients_reach_what_was_kept_and_nothing_else(back_end):
 
 def test_while_tracing_plain_operators_are_recorded(back_end, calls):
     rows, cols = thinned(2, 4), thinned(10, 20)
-    traced = torch.jit.trace(lambda maps: select(maps, rows, cols), random_bytes(2, 4, 20), check_trace=False)
+    traced = torch.jit.trace(lambda maps: select_labels(maps, rows, cols), random_bytes(2, 4, 20), check_trace=False)
     other = random_bytes(2, 4, 20, seed=1)
-    assert torch.equal(traced(other), select(other, rows, cols))
+    assert torch.equal(traced(other), select_labels(other, rows, cols))
     assert len(calls) == (back_end == 'compiled')  # the last one's
 
 
@@ -193,7 +193,7 @@ class Labelled(torch.Tensor):
 
 def test_subclasses_of_tensors_are_pytorchs(back_end, calls):
     maps = random_bytes(2, 4, 20).as_subclass(Labelled)
-    out = select(maps, thinned(2, 4), thinned(10, 20))
+    out = select_labels(maps, thinned(2, 4), thinned(10, 20))
     assert type(out) is Labelled
     assert calls == []
 

@@ -42,16 +42,16 @@ class Case:
     gain: float = 0.25
 
     def run(self, call, dtype, images=None, device='cpu'):
-        """Return the output and the gradients of base, to_logits, weights and biases, on the CPU wherever it ran."""
+        """Return the output and the gradients of static_logits, to_logits, weights and biases, on the CPU wherever it ran."""
         leaves = [leaf.detach().to(device, dtype).requires_grad_() for leaf in self.leaves]
-        base, *rest = leaves
+        static_logits, *rest = leaves
         texture = None
         if self.depth:
             to_logits, weights, biases = rest[0], rest[1 : 1 + self.depth], rest[1 + self.depth :]
             texture = Texture(weights, biases, to_logits, shift=0.5, gain=self.gain)
         around = neighborhood(self.src_hw, self.dst_hw, self.taps, self.kernel, dtype, device)
         images = self.images.to(dtype) if images is None else images
-        out = call(images.to(device), around, base, texture, self.normalize)
+        out = call(images.to(device), around, static_logits, texture, self.normalize)
         direction = torch.randn(out.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
         grads = torch.autograd.grad(out, leaves, direction.to(out))
         return out.detach().cpu(), tuple(grad.cpu() for grad in grads)
@@ -74,8 +74,8 @@ def case(src_hw, dst_hw, taps=(2, 2), depth=2, n=2, channels=3, kernel='bilinear
     return Case(images, src_hw, dst_hw, taps, kernel, leaves, depth, normalize)
 
 
-def dense(images, around, base, texture, normalize):
-    return downsize(images, around, base, texture, normalize=normalize, backend='dense')
+def dense(images, around, static_logits, texture, normalize):
+    return downsize(images, around, static_logits, texture, normalize=normalize, backend='dense')
 
 
 def assert_equal(ours, expected, tolerance=2e-5):

@@ -12,13 +12,13 @@ counts = st.integers(1, 6).map(lambda half: 2 * half)
 
 @given(lengths, lengths)
 def test_project_is_the_exact_centre_split_in_floor_and_rest(src, dst):
-    base, offset = project(src, dst)
-    assert base.dtype == torch.int64
+    found, offset = project(src, dst)
+    assert found.dtype == torch.int64
     assert offset.dtype == torch.float64
     for o in range(dst):
         centre = resampling.centre(o, src, dst)
         left = resampling.left_neighbor(o, src, dst)
-        assert base[o] == left
+        assert found[o] == left
         assert offset[o] == float(centre - left)
 
 
@@ -35,17 +35,17 @@ def test_project_golden_values():
 
 
 def test_project_finds_exact_hits_on_long_axes():
-    base, offset = project(3 * 33331, 33331)
-    assert torch.equal(base, 3 * torch.arange(33331) + 1)
+    found, offset = project(3 * 33331, 33331)
+    assert torch.equal(found, 3 * torch.arange(33331) + 1)
     assert not offset.any()
 
 
 @given(lengths, lengths)
 def test_offsets_are_in_0_1_and_positions_mirror(src, dst):
-    base, offset = project(src, dst)
+    found, offset = project(src, dst)
     assert ((offset >= 0) & (offset < 1)).all()
-    assert ((base >= -1) & (base < src)).all()
-    position = base + offset
+    assert ((found >= -1) & (found < src)).all()
+    position = found + offset
     torch.testing.assert_close(position + position.flip(0), torch.full_like(position, src - 1), rtol=0, atol=1e-11)
 
 

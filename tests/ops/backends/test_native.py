@@ -26,8 +26,8 @@ def test_the_library_is_there_where_make_test_has_built_it():
     assert missing is None
 
 
-def compiled(images, around, base, texture, normalize):
-    return downsize(images, around, base, texture, normalize=normalize, backend='native')
+def compiled(images, around, static_logits, texture, normalize):
+    return downsize(images, around, static_logits, texture, normalize=normalize, backend='native')
 
 
 def with_instructions(number):
@@ -147,10 +147,10 @@ def test_a_gradient_without_memory_of_its_own_is_understood():
     around = neighborhood((13, 9), (6, 5), (2, 2), 'bilinear', torch.float32)
     grads = []
     for scale in (torch.ones(()), torch.ones(2, 3, 6, 5)):
-        base = problem.leaves[0].float().requires_grad_()
-        out = compiled(problem.images.float(), around, base, None, 'softmax')
+        static_logits = problem.leaves[0].float().requires_grad_()
+        out = compiled(problem.images.float(), around, static_logits, None, 'softmax')
         out.backward(scale.expand_as(out))
-        grads.append(base.grad)
+        grads.append(static_logits.grad)
     assert torch.equal(*grads)
 
 
@@ -182,8 +182,8 @@ def test_bytes_give_the_same_to_the_last_bit():
 def test_nothing_is_kept_for_a_backward_pass_that_cannot_come():
     problem = case((13, 9), (6, 5))
     around = neighborhood((13, 9), (6, 5), (2, 2), 'bilinear', torch.float32)
-    base, to_logits, w1, w2, b1, b2 = (leaf.float() for leaf in problem.leaves)
-    out = compiled(problem.images.float(), around, base, Texture([w1, w2], [b1, b2], to_logits), 'softmax')
+    static_logits, to_logits, w1, w2, b1, b2 = (leaf.float() for leaf in problem.leaves)
+    out = compiled(problem.images.float(), around, static_logits, Texture([w1, w2], [b1, b2], to_logits), 'softmax')
     assert out.grad_fn is None
 
 
@@ -196,9 +196,9 @@ def test_features_are_kept_only_where_a_gradient_may_be_taken(gradients, monkeyp
     )
     problem = case((13, 9), (6, 5))
     around = neighborhood((13, 9), (6, 5), (2, 2), 'bilinear', torch.float32)
-    base, to_logits, w1, w2, b1, b2 = (leaf.float().requires_grad_() for leaf in problem.leaves)
+    static_logits, to_logits, w1, w2, b1, b2 = (leaf.float().requires_grad_() for leaf in problem.leaves)
     with torch.set_grad_enabled(gradients):  # the weights are trainable either way
-        compiled(problem.images.float(), around, base, Texture([w1, w2], [b1, b2], to_logits), 'softmax')
+        compiled(problem.images.float(), around, static_logits, Texture([w1, w2], [b1, b2], to_logits), 'softmax')
     assert [features is not None for features in kept] == [gradients]
 
 
@@ -240,16 +240,16 @@ def refused():
     yield '64 neighbours an axis, not 66', arguments(taps=(66, 2))
     images, *rest = arguments()
     yield 'no gradient of the images', (images.requires_grad_(), *rest)
-    images, around, base, texture = arguments()
-    yield 'the weights are torch.bfloat16', (images, around, base.bfloat16(), texture)
+    images, around, static_logits, texture = arguments()
+    yield 'the weights are torch.bfloat16', (images, around, static_logits.bfloat16(), texture)
     double = dataclasses.replace(around, weights_y=around.weights_y.double())
-    yield 'the weights are torch.float64', (images, double, base, texture)
+    yield 'the weights are torch.float64', (images, double, static_logits, texture)
     odd = dataclasses.replace(around, cols=around.cols[:1], weights_x=around.weights_x[:1])
     yield (
         'even number of neighbours',
-        (images, odd, base[:2], dataclasses.replace(texture, to_logits=torch.zeros(2, 16))),
+        (images, odd, static_logits[:2], dataclasses.replace(texture, to_logits=torch.zeros(2, 16))),
     )
-    yield 'plain tensors, not', (torch.Tensor._make_subclass(Odd, images), around, base, texture)
+    yield 'plain tensors, not', (torch.Tensor._make_subclass(Odd, images), around, static_logits, texture)
 
 
 class Odd(torch.Tensor):
@@ -269,8 +269,8 @@ def test_what_it_cannot_do_is_refused_by_name_or_done_by_another(reason, argumen
 @pytest.mark.parametrize(
     ('message', 'change'),
     [
-        (r'base must be \(4, 6, 5\)', lambda i, a, b, t: (i, a, b[:3], t)),
-        (r'base must be \(4, 6, 5\)', lambda i, a, b, t: (i, a, b[:, :5], t)),
+        (r'static_logits must be \(4, 6, 5\)', lambda i, a, b, t: (i, a, b[:3], t)),
+        (r'static_logits must be \(4, 6, 5\)', lambda i, a, b, t: (i, a, b[:, :5], t)),
         (r'rows must be \(2, 6\)', lambda i, a, b, t: (i, dataclasses.replace(a, rows=a.rows[:, :5]), b, t)),
         (r'cols must be \(2, 5\)', lambda i, a, b, t: (i, dataclasses.replace(a, cols=a.cols[:, :4]), b, t)),
         (
@@ -306,13 +306,13 @@ def test_unknown_names_are_refused():
 
 @pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
 def test_while_tracing_plain_operators_are_recorded():
-    images, around, base, texture = arguments()
-    traced = torch.jit.trace(lambda x: downsize(x, around, base, texture), images, check_trace=False)
+    images, around, static_logits, texture = arguments()
+    traced = torch.jit.trace(lambda x: downsize(x, around, static_logits, texture), images, check_trace=False)
     kinds = {node.kind() for node in traced.graph.nodes()}
     assert 'aten::_convolution' in kinds
     assert not any('Python' in kind or 'prim::Python' in kind for kind in kinds)
     other = torch.rand_like(images)
-    torch.testing.assert_close(traced(other), downsize(other, around, base, texture))
+    torch.testing.assert_close(traced(other), downsize(other, around, static_logits, texture))
 
 
 def test_without_the_library_another_is_used_and_that_is_said_once(monkeypatch):

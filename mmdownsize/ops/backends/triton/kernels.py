@@ -75,11 +75,11 @@ def neighbors_of(rows, cols, i, j, there, dst_h, dst_w, TAPS_Y: tl.constexpr, TA
 
 @triton.jit
 def logits_of(
-    base, to_logits, features, pixel, exist, pixels, COUNT: tl.constexpr, DEPTH: tl.constexpr, T: tl.constexpr
+    static_logits, to_logits, features, pixel, exist, pixels, COUNT: tl.constexpr, DEPTH: tl.constexpr, T: tl.constexpr
 ):
     """Return the logits, (B, T), of the features, (B, CHANNELS)."""
     tap = tl.arange(0, T)
-    logits = tl.load(base + tap[None, :] * pixels + pixel[:, None], mask=exist, other=0.0)
+    logits = tl.load(static_logits + tap[None, :] * pixels + pixel[:, None], mask=exist, other=0.0)
     if DEPTH:
         at = to_logits + tap[None, :] * CHANNELS + tl.arange(0, CHANNELS)[:, None]
         logits += product(features, tl.load(at, mask=tap[None, :] < COUNT, other=0.0))
@@ -113,7 +113,7 @@ def forward(
     cols,
     weights_y,
     weights_x,
-    base,
+    static_logits,
     to_logits,
     weight_0,
     bias_0,
@@ -173,7 +173,7 @@ def forward(
             tl.store(at, features, mask=there[:, None])
     row, col, exist = neighbors_of(rows, cols, i, j, there, dst_h, dst_w, TAPS_Y, TAPS_X, T)
     by_y, by_x, _ = neighbors_of(weights_y, weights_x, i, j, there, dst_h, dst_w, TAPS_Y, TAPS_X, T)
-    logits = logits_of(base, to_logits, features, pixel, exist, pixels, COUNT, DEPTH, T)
+    logits = logits_of(static_logits, to_logits, features, pixel, exist, pixels, COUNT, DEPTH, T)
     value, _, _, _, _, _ = coefficients_of(logits, by_y * by_x, COUNT, KERNEL, NORMALIZE, SOFTNESS, LIMIT, ODDS)
     offset = row.to(tl.int32) * stride_y + col.to(tl.int32) * stride_x
     for c in tl.static_range(COLORS):
@@ -183,7 +183,7 @@ def forward(
 
 @triton.jit(do_not_specialize=SIZES)
 def logits_backward(
-    grad_base,
+    grad_static_logits,
     to_logits_sums,
     last_bias_sums,
     grad_features,
@@ -196,7 +196,7 @@ def logits_backward(
     cols,
     weights_y,
     weights_x,
-    base,
+    static_logits,
     to_logits,
     batch,
     dst_h,
@@ -224,7 +224,7 @@ def logits_backward(
 ):
     """From the output's gradient to that of the logits and of the last features. Grid: (blocks of output pixels,).
 
-    A program does all images: their gradients of `base` have the same place. grad_features: (N, h, w, CHANNELS), before
+    A program does all images: their gradients of `static_logits` have the same place. grad_features: (N, h, w, CHANNELS), before
     the ReLU; to_logits_sums: (blocks, neighbours, CHANNELS); last_bias_sums: (blocks, CHANNELS).
     """
     COUNT: tl.constexpr = TAPS_Y * TAPS_X
@@ -234,7 +234,7 @@ def logits_backward(
     by_y, by_x, _ = neighbors_of(weights_y, weights_x, i, j, there, dst_h, dst_w, TAPS_Y, TAPS_X, T)
     offset = row.to(tl.int32) * stride_y + col.to(tl.int32) * stride_x
     tap, channel = tl.arange(0, T), tl.arange(0, CHANNELS)
-    base_sum = tl.zeros((B, T), tl.float32)
+    static_logits_sum = tl.zeros((B, T), tl.float32)
     to_logits_sum = tl.zeros((T, CHANNELS), tl.float32)
     bias_sum = tl.zeros((CHANNELS,), tl.float32)
     for n in range(batch):
@@ -243,7 +243,7 @@ def logits_backward(
         at_features = first * pixels * CHANNELS + pixel[:, None] * CHANNELS + channel[None, :]
         if DEPTH:
             feature = tl.load(features + at_features, mask=there[:, None], other=0.0)
-        logits = logits_of(base, to_logits, feature, pixel, exist, pixels, COUNT, DEPTH, T)
+        logits = logits_of(static_logits, to_logits, feature, pixel, exist, pixels, COUNT, DEPTH, T)
         value, prior, tilt, slope, sharp, scale = coefficients_of(
             logits, by_y * by_x, COUNT, KERNEL, NORMALIZE, SOFTNESS, LIMIT, ODDS
         )
@@ -253,13 +253,13 @@ def logits_backward(
             source = tl.load(images + first * stride_n + c * stride_c + offset, mask=exist, other=0).to(tl.float32)
             grad += tl.load(at, mask=there, other=0.0)[:, None] * source
         grad = coefficients_backward(grad, value, prior, tilt, slope, sharp, scale, KERNEL, NORMALIZE, SOFTNESS, LEAK)
-        base_sum += grad
+        static_logits_sum += grad
         if DEPTH:
             to_logits_sum += product(tl.trans(grad), feature)
             flowing = tl.where(feature > 0, features_backward(grad, to_logits, B, COUNT, T), 0.0)
             tl.store(grad_features + at_features, flowing, mask=there[:, None])
             bias_sum += tl.sum(flowing, 0)
-    tl.store(grad_base + tap[None, :] * pixels + pixel[:, None], base_sum, mask=exist)
+    tl.store(grad_static_logits + tap[None, :] * pixels + pixel[:, None], static_logits_sum, mask=exist)
     if DEPTH:
         at = to_logits_sums + (block * COUNT + tap[:, None]) * CHANNELS + channel[None, :]
         tl.store(at, to_logits_sum, mask=tap[:, None] < COUNT)

@@ -1,8 +1,8 @@
 """The Triton back end of :func:`mmdownsize.ops.downsize`: its call, its gradient, and when it can be used.
 
-Triton comes with PyTorch's builds for CUDA. It is imported when it is first asked for, with the kernels
-(``triton_kernels.py``), which it compiles for the GPU at hand. With ``TRITON_INTERPRET=1`` in the environment from the
-start it runs them on a CPU instead, slowly, as the tests do.
+Triton comes with PyTorch's builds for CUDA. It is imported when it is first asked for, with the kernels (``kernels.py``),
+which it compiles for the GPU at hand. With ``TRITON_INTERPRET=1`` in the environment from the start it runs them on a CPU
+instead, slowly, as the tests do.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mmdownsize.ops import coefficients as tilts
+from mmdownsize.ops.backends import refusal as refusals
+from mmdownsize.ops.backends.refusal import Limits
 from mmdownsize.ops.neighborhood import Neighborhood, Texture
-from mmdownsize.ops.recording import is_tracing
 
-CHANNELS = 16  # of a feature map, as in triton_kernels.py
+CHANNELS = 16  # of a feature map, as in kernels.py
 MAX_DEPTH = 2  # what a third convolution reads, 5 x 5 positions a pixel, is too much to make again for every pixel
-MAX_IMAGE_CHANNELS, MAX_TAPS = 7, 64  # 9 * 7 numbers of a patch, 8 x 8 neighbours: what registers hold, none spilled
+# 9 * 7 numbers of a patch, 8 x 8 neighbours: what registers hold, none spilled.
+LIMITS = Limits(channels=CHANNELS, depth=MAX_DEPTH, image_channels=7, neighbors=64)
 MAX_OFFSET = 2**31 - 1  # inside an image or one of its maps: kernels count in 32 bits there, images in 64
 # How work is cut, from the registers that the compiler says kernels take (benchmarks/triton_resources.py): not measured.
 BLOCK, MIN_BLOCK, BLOCK_TAPS = 32, 16, 1024  # output pixels a program, and at most so many times neighbours
@@ -46,37 +48,13 @@ def _kernels() -> ModuleType:
     return importlib.import_module('mmdownsize.ops.backends.triton.kernels')
 
 
-def refusal(images: Tensor, around: Neighborhood, base: Tensor, texture: Texture | None) -> str | None:
-    """Return why :func:`downsize` cannot take this, or None if it can."""
-    parameters = [base, around.weights_y, around.weights_x]
-    if texture is not None:
-        parameters += [texture.to_logits, *texture.weights, *texture.biases]
-    taps = len(around.rows) * len(around.cols)
-    if is_tracing():
-        return 'a graph is being traced'
-    others = (*parameters, around.top, around.left, around.rows, around.cols)
-    device = next((t.device for t in others if t.device != images.device), None)
-    if device is not None:
-        return f'the images are on {images.device}, other tensors on {device}'
-    if any(type(t) not in (Tensor, torch.nn.Parameter) for t in (images, *parameters)):
-        return f'it takes plain tensors, not {type(images).__name__}'
-    if images.dtype not in (torch.float32, torch.bfloat16, torch.float16, torch.uint8):
-        return f'it computes in float32, the images are {images.dtype}'
-    other = next((t.dtype for t in parameters if t.dtype != torch.float32), None)
-    if other is not None:
-        return f'it computes in float32, the weights are {other}'
-    if images.requires_grad and torch.is_grad_enabled():
-        return 'it has no gradient of the images'
-    if texture is not None and any(len(w) != CHANNELS for w in texture.weights):
-        return f'it is made for {CHANNELS} channels, not {len(texture.weights[0])}'
-    if texture is not None and len(texture.weights) > MAX_DEPTH:
-        return f'it is made for up to {MAX_DEPTH} convolutions, not {len(texture.weights)}'
-    if images.shape[1] > MAX_IMAGE_CHANNELS:
-        return f'it is made for images of up to {MAX_IMAGE_CHANNELS} channels, not {images.shape[1]}'
-    if taps > MAX_TAPS:
-        return f'it is made for up to {MAX_TAPS} neighbours, not {taps}'
+def refusal(images: Tensor, around: Neighborhood, static_logits: Tensor, texture: Texture | None) -> str | None:
+    """Return why :func:`downsize` cannot take a problem, or None if it can. Arguments are those of :func:`downsize`."""
+    reason = refusals.refusal(LIMITS, images, around, static_logits, texture)
+    if reason is not None:
+        return reason
     source = sum((size - 1) * stride for size, stride in zip(images.shape[1:], images.stride()[1:]))
-    largest = max(source, max(CHANNELS, taps) * base[0].numel())
+    largest = max(source, max(CHANNELS, len(static_logits)) * static_logits[0].numel())
     if largest > MAX_OFFSET:
         return f'it is made for images and maps of up to {MAX_OFFSET} numbers, not {largest}'
     interpreted = os.environ.get('TRITON_INTERPRET') == '1'
@@ -140,16 +118,16 @@ class _Call:
         return {'COLORS': colors, 'F': max(MIN_BLOCK, _power_of_two(9 * colors))}
 
     def forward(
-        self, images: Tensor, base: Tensor, parameters: list[Tensor], out: Tensor, features: Tensor | None
+        self, images: Tensor, static_logits: Tensor, parameters: list[Tensor], out: Tensor, features: Tensor | None
     ) -> None:
         """Fill ``out``, (N, C, h, w), and ``features``, (N, h, w, 16). parameters: to_logits, weights, biases, or none."""
-        h, w = base.shape[1:]
+        h, w = static_logits.shape[1:]
         _kernels().forward[(-(-h * w // self.block), len(images))](
             out,
             features,
             images,
             *self.grid(),
-            base.contiguous(),
+            static_logits.contiguous(),
             *self._one_by_one(parameters),
             *images.shape[2:],
             h,
@@ -162,24 +140,27 @@ class _Call:
         )
 
     def logits_backward(
-        self, images: Tensor, base: Tensor, to_logits: Tensor | None, features: Tensor | None, grad: Tensor
+        self, images: Tensor, static_logits: Tensor, to_logits: Tensor | None, features: Tensor | None, grad: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
-        """Return the gradient of base, and with a texture those of to_logits, the last bias and the features, (N, h, w, 16)."""
-        count, h, w = base.shape
+        """Return the gradient of the static logits, and with a texture three more.
+
+        These are of to_logits, of the last bias and of the features, (N, h, w, 16).
+        """
+        count, h, w = static_logits.shape
         blocks = -(-h * w // self.block)
-        grad_base = torch.empty_like(base, memory_format=torch.contiguous_format)
+        grad_static_logits = torch.empty_like(static_logits, memory_format=torch.contiguous_format)
         others: list[Tensor] = []
         if features is not None:
             shapes = ((blocks, count, CHANNELS), (blocks, CHANNELS), features.shape)
-            others = [base.new_empty(shape) for shape in shapes]
+            others = [static_logits.new_empty(shape) for shape in shapes]
         _kernels().logits_backward[(blocks,)](
-            grad_base,
+            grad_static_logits,
             *(others if others else (None, None, None)),
             grad,
             features,
             images,
             *self.grid(),
-            base.contiguous(),
+            static_logits.contiguous(),
             to_logits,
             len(images),
             h,
@@ -190,7 +171,7 @@ class _Call:
             LEAK=tilts.LEAK,
             **self.by_coefficients(),
         )
-        return grad_base, [others[0].sum(0), others[1].sum(0), others[2]] if others else []
+        return grad_static_logits, [others[0].sum(0), others[1].sum(0), others[2]] if others else []
 
     def texture_backward(
         self, images: Tensor, parameters: list[Tensor], grad_features: Tensor
@@ -241,53 +222,55 @@ class _Call:
 
 class _Downsize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, call: _Call, images: Tensor, base: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, call: _Call, images: Tensor, static_logits: Tensor, *parameters: Tensor) -> Tensor:
         n, c = images.shape[:2]
-        h, w = base.shape[1:]
-        out = base.new_empty((n, c, h, w))
-        features = base.new_empty((n, h, w, CHANNELS)) if parameters and call.trains else None
+        h, w = static_logits.shape[1:]
+        out = static_logits.new_empty((n, c, h, w))
+        features = static_logits.new_empty((n, h, w, CHANNELS)) if parameters and call.trains else None
         if out.numel():
-            call.forward(images, base, list(parameters), out, features)
+            call.forward(images, static_logits, list(parameters), out, features)
         ctx.call = call
-        ctx.save_for_backward(images, base, features, *parameters)
+        ctx.save_for_backward(images, static_logits, features, *parameters)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         call: _Call = ctx.call
-        images, base, features, *parameters = ctx.saved_tensors
+        images, static_logits, features, *parameters = ctx.saved_tensors
         if not grad.numel():
-            return None, None, *(torch.zeros_like(t) for t in (base, *parameters))
+            return None, None, *(torch.zeros_like(t) for t in (static_logits, *parameters))
         to_logits = parameters[0].contiguous() if parameters else None
-        grad_base, others = call.logits_backward(images, base, to_logits, features, grad)
+        grad_static_logits, others = call.logits_backward(images, static_logits, to_logits, features, grad)
         if not others:
-            return None, None, grad_base
+            return None, None, grad_static_logits
         grad_to_logits, last_bias, grad_features = others
         weights, biases = call.texture_backward(images, parameters, grad_features)
-        return None, None, grad_base, grad_to_logits, *weights, *biases, last_bias
+        return None, None, grad_static_logits, grad_to_logits, *weights, *biases, last_bias
 
 
-def downsize(images: Tensor, around: Neighborhood, base: Tensor, texture: Texture | None, normalize: str) -> Tensor:
-    """Do what :func:`mmdownsize.ops.downsize` does, for arguments that :func:`refusal` has nothing against.
+def downsize(
+    images: Tensor, around: Neighborhood, static_logits: Tensor, texture: Texture | None, normalize: str
+) -> Tensor:
+    """Do what :func:`mmdownsize.ops.downsize` does, for a problem that :func:`refusal` returns None for.
 
     Args:
-        images: See there, as for all others.
-        around: See there.
-        base: See there.
-        texture: See there.
-        normalize: See there.
+        images: (N, C, H, W), float32, half precision or uint8, on an NVIDIA GPU.
+        around: Every output pixel's neighbours, and what the kernel at the start gives them.
+        static_logits: (Ky * Kx, h, w), the part of the logits that does not depend on the image.
+        texture: The convolutions and the map from their features to logits; None: no texture.
+        normalize: One of ``NORMALIZATIONS``.
 
     Returns:
-        (N, C, h, w), see there. Differentiable in ``base`` and ``texture``, once. The same in every run on one machine, to
-        the last bit, and so are its gradients.
+        (N, C, h, w) in the dtype of ``images``, float32 for uint8. Differentiable in ``static_logits`` and ``texture``, once.
+        It and its gradients are the same in every run on one machine, to the last bit.
     """
     depth = 0 if texture is None else len(texture.weights)
     shift, gain = (0.0, 1.0) if texture is None else (texture.shift, texture.gain)
     parameters = [] if texture is None else [texture.to_logits, *texture.weights, *texture.biases]
-    trains = torch.is_grad_enabled() and any(t.requires_grad for t in (base, *parameters))
+    trains = torch.is_grad_enabled() and any(t.requires_grad for t in (static_logits, *parameters))
     call = _Call(around, normalize, depth, shift, gain, trains)
     # A launch goes to the current device, wherever the tensors are.
     with torch.cuda.device_of(images):  # type: ignore[no-untyped-call]
-        out: Tensor = _Downsize.apply(call, images, base, *parameters)  # type: ignore[no-untyped-call]
+        out: Tensor = _Downsize.apply(call, images, static_logits, *parameters)  # type: ignore[no-untyped-call]
     return out if images.dtype == torch.uint8 else out.to(images.dtype)
