@@ -1,5 +1,5 @@
-# A downsizer fitted without labels to photographs: a frozen EfficientNet-Lite0 shall see in 100 x 100 what it sees in
-# 300 x 300. Take the result out with tools/extract_downsizer.py and name it with pretrained= in any other config.
+# Fits a downsizer to photographs, without labels: the features that a frozen EfficientNet-Lite0 has at 100 x 100 are to be
+# those that it has at 300 x 300. tools/extract_downsizer.py takes the downsizer out; pretrained= names it in another config.
 _base_ = ['../_base_/datasets/voc2012_seg.py', '../_base_/runtimes/mmseg.py']
 
 model = dict(

@@ -1,1 +1,1 @@
-"""Fit a downsizer to a finished model: nothing else is trained."""
+"""Fit a downsizer to a finished model: only the downsizer is trained."""

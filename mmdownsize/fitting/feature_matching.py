@@ -1,4 +1,4 @@
-"""Fitting a downsizer without labels: what a backbone sees in the small image shall be what it sees in the large one."""
+"""Fit a downsizer without labels: a backbone's features of the small image are to be those of the large one."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmdownsize.refusal import Refusal
-from mmdownsize.registry import METRICS, MODELS
+from mmdownsize.registry import MODELS
 
 
 @MODELS.register_module()
 class FeatureMatching(BaseModel):
-    """Train nothing but the downsizer, on any photographs.
+    """Train only the downsizer, on any photographs.
 
-    A frozen backbone reads the downsized image, and the same image at full resolution. The loss is, for every feature map
-    of the backbone, the mean squared difference between the small image's map and the large one's, averaged down to the
-    same size (PyTorch's adaptive average pooling); each channel is divided by the large map's standard deviation over
-    the batch, so that 1 is about what a constant would cost.
+    A frozen backbone gets the downsized image, and the same image at full resolution. The loss has a term for every feature
+    map: the mean squared difference between the small image's map and the large image's, which is averaged down to the
+    same size (PyTorch's adaptive average pooling). Each channel is divided by the large map's standard deviation over the
+    batch, so a constant map would cost about 1.
 
     Args:
         backbone: Config of the backbone, with its pretrained weights. It is frozen and stays in evaluation mode.
         data_preprocessor: Config with ``type='mmdownsize.PairDownsizePreprocessor'``.
-        level_weights: Weight of each map the backbone gives; all 1 by default.
-        init_cfg: mmengine's.
+        level_weights: Weight of each feature map of the backbone. None: all 1.
+        init_cfg: How mmengine initialises the weights.
 
     Raises:
-        ValueError: If the preprocessor gives no pairs, or the weights are not as many as the maps.
+        ValueError: In modes ``'loss'`` and ``'predict'``: if the preprocessor returns no full images, or there are not as many
+            weights as feature maps.
     """
 
     def __init__(
@@ -47,20 +47,20 @@ class FeatureMatching(BaseModel):
         self.level_weights = level_weights
 
     def train(self, mode: bool = True) -> FeatureMatching:
-        """Set the mode of everything but the backbone."""
+        """Set the mode of all parts except the backbone."""
         super().train(mode)
         self.backbone.eval()
         return self
 
     def errors(self, inputs: Tensor, full: Tensor) -> list[Tensor]:
-        """Return how far the maps of two versions of the same images lie apart.
+        """Return how much the feature maps of two versions of the same images differ.
 
         Args:
-            inputs: (N, C, h, w), normalised.
-            full: (N, C, H, W), normalised.
+            inputs: Downsized images (N, C, h, w), normalised.
+            full: The same at full resolution (N, C, H, W), normalised.
 
         Returns:
-            One tensor (N,) a map, in units of the large map's variance.
+            A tensor (N,) for each feature map, in units of the large map's variance.
         """
         with torch.no_grad():
             wanted = self.backbone(full)
@@ -74,44 +74,31 @@ class FeatureMatching(BaseModel):
     def forward(
         self, inputs: Tensor, full: Tensor | None = None, data_samples: Any = None, mode: str = 'tensor'
     ) -> dict[str, Tensor] | list[dict[str, float]] | Sequence[Tensor]:
-        """Return the losses, the errors image by image, or the small images' feature maps.
+        """Return the losses, the errors of each image, or the feature maps of the downsized images.
 
         Args:
             inputs: Downsized images (N, C, h, w), normalised.
-            full: The same at full resolution (N, C, H, W).
-            data_samples: Not read.
+            full: The same at full resolution (N, C, H, W), normalised. Mode ``'tensor'`` does not need it.
+            data_samples: Not used.
             mode: ``'loss'``, ``'predict'`` or ``'tensor'``.
 
         Raises:
-            ValueError: If ``full`` is missing where it is needed.
+            ValueError: If ``full`` is missing in another mode than ``'tensor'``.
         """
         if mode == 'tensor':
             return self.backbone(inputs)
         if full is None:
             raise Refusal(
-                'FeatureMatching compares with the full image, which data_preprocessor does not give: '
-                "its type must be 'mmdownsize.PairDownsizePreprocessor'"
+                'FeatureMatching needs the full image too, and data_preprocessor does not return it: '
+                "set its type to 'mmdownsize.PairDownsizePreprocessor'"
             )
         errors = self.errors(inputs, full)
         weights = self.level_weights or [1.0] * len(errors)
         if len(weights) != len(errors):
-            raise Refusal(f'level_weights must be one a map of the backbone, {len(errors)}, got {len(weights)}')
+            raise Refusal(
+                f'level_weights must have one weight for each feature map of the backbone, {len(errors)}, got {len(weights)}'
+            )
         if mode == 'loss':
             return {f'loss_level{i}': weight * error.mean() for i, (weight, error) in enumerate(zip(weights, errors))}
         levels = torch.stack(errors, 1).tolist()
         return [{f'level{i}': value for i, value in enumerate(image)} for image in levels]
-
-
-@METRICS.register_module()
-class FeatureError(BaseMetric):
-    """Mean of the errors that :class:`FeatureMatching` predicts, ``feature_error/level0`` and so on; less is better."""
-
-    default_prefix = 'feature_error'
-
-    def process(self, data_batch: Any, data_samples: Sequence[dict[str, float]]) -> None:
-        """Keep a batch's errors."""
-        self.results.extend(data_samples)
-
-    def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
-        """Return the means."""
-        return {name: sum(image[name] for image in results) / len(results) for name in results[0]}

@@ -1,4 +1,4 @@
-"""What a frozen model has said of an image, remembered: it says the same every time."""
+"""Predictions of a frozen model, kept: it predicts the same for the same image."""
 
 from __future__ import annotations
 
@@ -19,24 +19,22 @@ FIRST = 'first.npz'
 
 
 class PredictionMemory:
-    """Keep what a function gives for single images, up to a number of bytes.
+    """Keep the results of a function for single images, up to a number of bytes.
 
-    An image is known by its values (BLAKE2 of its bytes, dtype and shape), not by its name, so augmented ones are images of
-    their own and never mistaken for others. When the memory is full nothing is dropped and nothing added: with shuffled
-    epochs that forgets less than dropping the oldest would.
+    The key of an image is its content (BLAKE2 of its bytes, dtype and shape), not its name. So an augmented image is never
+    mistaken for another. When the memory is full, it keeps what it has and adds nothing: with shuffled epochs that keeps
+    more hits than dropping the oldest.
 
-    The function is called with one image at a time, and its results are rounded to float16 whether they come from the
-    memory or not. So the result does not depend on what has been seen before, and an interrupted training ends as an
-    uninterrupted one.
+    The function gets one image at a time, and every result is rounded to float16, whether it comes from the memory or not. So
+    results do not depend on earlier calls, and an interrupted training ends as an uninterrupted one.
 
-    With a folder every result is kept there as well, a file of NumPy's each, and the next training of the same model finds it.
-    Each function has a folder of its own inside, and is known by what it gives for the first image that it was asked for: to
-    the last digit, so that other weights, other settings and another kind of machine are other functions.
+    With a folder, each result is also written to a NumPy file, and the next training of the same model finds it. Each
+    function has its own folder inside. A function is recognised by its exact result for the first image that it got. So
+    other weights, other settings and another kind of machine count as another function.
 
     Args:
-        max_bytes: What the results may take in memory, float16.
-        folder: Where results are kept from one training to the next, of any number of functions and without a bound. None:
-            nowhere.
+        max_bytes: Bytes of memory for the results, which are float16.
+        folder: Folder that keeps results for other trainings, of any number of functions and without a limit. None: none.
     """
 
     def __init__(self, max_bytes: int, folder: str | Path | None = None) -> None:
@@ -50,17 +48,17 @@ class PredictionMemory:
         return len(self._known)
 
     def clear(self) -> None:
-        """Forget everything, because the function has changed."""
+        """Forget everything; call it when the function has changed."""
         self._known.clear()
         self.bytes = 0
         self._own_folder = None
 
     def recall(self, images: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return what ``compute`` gives for each image.
+        """Return the result of ``compute`` for each image.
 
         Args:
-            images: (N, C, H, W), at least one.
-            compute: Of (1, C, H, W), to a tensor (1, ...) of the same shape for every image of the batch.
+            images: (N, C, H, W), N at least 1.
+            compute: Maps (1, C, H, W) to a tensor (1, ...), of the same shape for every image of the batch.
 
         Returns:
             (N, ...), float16, on the images' device, without gradient.
@@ -129,4 +127,4 @@ def _read(path: Path) -> dict[str, Tensor]:
         with np.load(path, allow_pickle=False) as kept:
             return {name: torch.from_numpy(kept[name]) for name in kept.files}
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise Refusal(f'{path} is no prediction that was kept: remove it ({error})') from error
+        raise Refusal(f'{path} is not a kept prediction: remove it ({error})') from error

@@ -1,8 +1,7 @@
-"""The segmentor that learns from itself."""
+"""A segmentor that learns from its own predictions at full resolution."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -13,6 +12,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
 from mmdownsize.fitting.memory import PredictionMemory
+from mmdownsize.notices import warn
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
@@ -21,42 +21,39 @@ MEBIBYTE = 2**20
 
 @MODELS.register_module()
 class SelfDistilledEncoderDecoder(EncoderDecoder):
-    """mmseg's ``EncoderDecoder`` that learns from itself.
+    """Train the downsizer before mmseg's ``EncoderDecoder`` without labels.
 
-    Where the labels of a few images would have the downsizer favour frequent classes, the model's own prediction at full
-    resolution says, pixel by pixel and class by class, what is lost by downsizing; no label is read. The loss is the
-    Kullback-Leibler divergence of the prediction on the downsized image from it, both brought to the downsized image's
-    size (bilinear, antialiased), averaged over pixels, without those of padding. A head of one channel (``out_channels=1``)
-    says by its sigmoid which of two classes it is; the divergence is that of both.
+    The target is the model's own prediction at full resolution. It says, pixel by pixel and class by class, what downsizing
+    loses; the labels of a few images would favour frequent classes. The loss is the Kullback-Leibler divergence of the
+    prediction on the downsized image from that target, averaged over the pixels that are not padding. Both are resized to the
+    downsized image's size (bilinear, antialiased). For a head with one channel (``out_channels=1``) the two classes are the
+    sigmoid and its complement.
 
-    A network whose strides do not divide its input asks for another downsizer at another size, so it warns when, after training
-    on crops, say, it predicts on images of a size that is not among those trained on.
+    Use it with :class:`mmdownsize.fitting.train_only.TrainOnlyHook`, so that only the downsizer is trained, and with
+    ``data_preprocessor=dict(type='mmdownsize.SegPairDownsizePreprocessor', ...)``. Weights have the names of
+    ``EncoderDecoder``: its checkpoints load, and predictions are the same.
 
-    Combine it with :class:`mmdownsize.fitting.train_only.TrainOnlyHook`, so that nothing but the downsizer is trained, and
-    with ``data_preprocessor=dict(type='mmdownsize.SegPairDownsizePreprocessor', ...)``. Weights have the names of
-    ``EncoderDecoder``: its checkpoints fit, and a prediction is its own.
+    A network whose strides do not divide its input needs another downsizer at another size. So this model warns when it
+    predicts on an image that is larger or smaller than all that it was trained on.
 
     Args:
-        *args: ``EncoderDecoder``'s.
-        memory_mb: Mebibytes for predictions at full resolution that are kept for the next epoch (float16 logits of the size
-            that the head gives them; see :class:`PredictionMemory`). They take most of a step's time, and a finished model
-            gives the same again, so epochs after the first are several times as fast if images recur exactly: flipped or
-            not, at whatever target size, but without random colours and crops. 0: none are kept.
-        memory_folder: Keep these predictions there, too, for other trainings of the same model: other seeds, other downsizers.
-            Several models may share a folder; what others have said is not taken for this one's. There is no bound but the
-            disk's, and ``memory_mb`` may be 0.
-        class_balance: How classes share in the loss. 0: each pixel counts as much as any other, so that what covers the
-            images decides. 1: each class does, whatever part of the images is its own. Between them, a class that has the
-            share s of them weighs s ** (1 - class_balance). As in an intersection over union, a pixel is of a class as far
-            as either prediction says so: what is missed counts, and what is claimed in vain. The shares are those of all
-            images of this training so far: in a batch alone most classes may be absent, and what little probability they
-            have there is noise. They are counted in the buffer ``class_pixels``, which is in this model's checkpoints and
-            need not be in those that it reads.
-        **kwargs: ``EncoderDecoder``'s.
+        *args: Passed to ``EncoderDecoder``.
+        memory_mb: Mebibytes of memory for predictions at full resolution, kept for the next epoch as float16 logits of the
+            head's size (:class:`mmdownsize.fitting.memory.PredictionMemory`). Computing them takes most of a step. Epochs after
+            the first are several times as fast if the images recur exactly: with flips and any target size, but without
+            random colours and crops. 0: none are kept.
+        memory_folder: Folder that keeps the same predictions for other trainings of the same model: other seeds, other
+            downsizers. Several models may share it. Its size has no limit. ``memory_mb`` may be 0. None: no folder.
+        class_balance: From 0, each pixel counts the same, to 1, each class counts the same. A class that covers the share s of
+            the images has the weight s ** (1 - class_balance) in the loss. A pixel belongs to a class as far as either prediction
+            says so, as in an intersection over union. The shares are those of all images of this training so far, because
+            most classes are absent from a single batch. The buffer ``class_pixels`` counts them: it is saved in checkpoints, and
+            a checkpoint without it loads.
+        **kwargs: Passed to ``EncoderDecoder``.
 
     Raises:
-        ValueError: If ``memory_mb`` is negative, ``memory_folder`` empty or ``class_balance`` outside 0..1; in mode ``'loss'``,
-            if there is a memory and the model is not frozen, or a file in the folder is damaged.
+        ValueError: If ``memory_mb`` is negative, ``memory_folder`` is empty or ``class_balance`` is outside 0..1. In mode
+            ``'loss'``: if there is a memory and the model is not frozen, or if a file in the folder is damaged.
     """
 
     def __init__(
@@ -88,13 +85,14 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         mode: str = 'tensor',
         full: Tensor | Sequence[Tensor] | None = None,
     ) -> Any:
-        """Return the loss, or what ``EncoderDecoder`` returns in the other modes.
+        """Return the loss as ``{'loss_kl': ...}``, or what ``EncoderDecoder`` returns in the other modes.
 
         Args:
-            inputs: Downsized images (N, C, h, w), normalised.
-            data_samples: In mode ``'loss'`` only ``img_shape`` is read: what of an image is not padding; None: all of it.
+            inputs: Downsized images (N, C, h, w), normalised and padded.
+            data_samples: In mode ``'loss'`` only ``img_shape`` is read, the size (h, w) without padding. None: no padding.
             mode: ``'loss'``, ``'predict'`` or ``'tensor'``.
-            full: In mode ``'loss'`` the same images at full resolution, not padded: (N, C, H, W), or a list of (C, H, W).
+            full: In mode ``'loss'``: the same images at full resolution, normalised and not padded, (N, C, H, W) or a list of
+                (C, H, W).
 
         Raises:
             ValueError: If ``full`` is missing in mode ``'loss'``.
@@ -105,8 +103,8 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             return super().forward(inputs, data_samples, mode)
         if full is None:
             raise Refusal(
-                'SelfDistilledEncoderDecoder compares with the full image, which data_preprocessor does not give: '
-                "its type must be 'mmdownsize.SegPairDownsizePreprocessor'"
+                'SelfDistilledEncoderDecoder needs the full image too, and data_preprocessor does not return it: '
+                "set its type to 'mmdownsize.SegPairDownsizePreprocessor'"
             )
         sizes = [tuple(sample.img_shape[:2]) for sample in data_samples] if data_samples else [hw] * len(inputs)
         self._fitted_sizes.add(hw)
@@ -123,27 +121,26 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         return {'loss_kl': (weight * by_pixel).sum() / weight.sum()}
 
     def _warn_of_other_sizes(self, hw: tuple[int, int]) -> None:
-        """Warn once where images are predicted that are larger or smaller than all that the downsizer is fitted to."""
+        """Warn once if an image to predict is larger or smaller than all that the downsizer was trained on."""
         if not self._fitted_sizes or all(
             min(seen) <= side <= max(seen) for side, seen in zip(hw, zip(*self._fitted_sizes))
         ):
             return
         (low_h, high_h), (low_w, high_w) = ((min(seen), max(seen)) for seen in zip(*self._fitted_sizes))
         self._fitted_sizes.clear()
-        warnings.warn(
+        warn(
             f'this downsizer is fitted to images of {low_h} to {high_h} x {low_w} to {high_w} px (h x w, downsized and padded), '
-            f'and is tested with {hw[0]} x {hw[1]}: a network whose strides do not divide them asks for something else at '
-            'another size. Fit it to whole images, as tools/swap_resizer.py --fit does',
-            stacklevel=3,
+            f'and is tested with {hw[0]} x {hw[1]}: a network whose strides do not divide the size needs another downsizer at '
+            'another size. Fit it to whole images, as tools/swap_resizer.py --fit does'
         )
 
     def _wanted_inside(
         self, full: Tensor | Sequence[Tensor], sizes: Sequence[tuple[int, int]], hw: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """Return log probabilities (N, classes, h, w) and where they are of an image (N, 1, h, w): 1, and 0 where padded.
+        """Return log probabilities (N, classes, h, w) and a mask (N, 1, h, w): 1 in the image, 0 in the padding.
 
-        Each image is compared at its own size: padded as well it would be shown to the model as it never is, and would no
-        longer lie pixel by pixel on the downsized one, whose size was rounded.
+        Each full image goes through the model alone and without padding. The downsized size is rounded, so the pixels of two
+        padded images would not match.
         """
         wanted, inside = [], []
         for image, (h, w) in zip(full, sizes, strict=True):
@@ -164,29 +161,29 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         if self.memory is None:
             with torch.no_grad():
                 return self._logits(full)
-        moving = [name for name, part in self.named_children() if name != 'data_preprocessor' and _is_moving(part)]
-        if moving:
+        trained = [name for name, part in self.named_children() if name != 'data_preprocessor' and _is_trained(part)]
+        if trained:
             raise Refusal(
-                f'memory_mb and memory_folder keep what a finished model predicts, and {", ".join(moving)} is being trained: '
-                "freeze it with custom_hooks=[dict(type='mmdownsize.TrainOnlyHook')], or say memory_mb=0, memory_folder=None"
+                f'memory_mb and memory_folder keep the predictions of a frozen model, and {", ".join(trained)} is being trained: '
+                "freeze it with custom_hooks=[dict(type='mmdownsize.TrainOnlyHook')], or set memory_mb=0, memory_folder=None"
             )
         return self.memory.recall(full, self._logits_from_highest)
 
     def _logits(self, images: Tensor) -> Tensor:
         logits = self._forward(images)
-        # A sigmoid is the softmax beside a class whose logit is 0; alone, one channel would have no divergence at all.
+        # A sigmoid is a softmax with a second class whose logit is 0. The divergence of one channel alone is always 0.
         return F.pad(logits, (0, 0, 0, 0, 1, 0)) if self.out_channels == 1 else logits
 
     def _logits_from_highest(self, images: Tensor) -> Tensor:
         logits = self._logits(images)
-        # The same for softmax, before and after interpolation, and fine in float16 however high all of them are.
+        # Softmax stays the same, also after interpolation, and float16 is precise enough however large the logits are.
         return logits - logits.amax(1, keepdim=True)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        if self.class_balance:  # nothing has been counted yet where EncoderDecoder was trained
+        if self.class_balance:  # a checkpoint of EncoderDecoder has counted nothing
             state_dict.setdefault(f'{prefix}class_pixels', torch.zeros_like(self.class_pixels))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        if self.memory is not None:  # another model from here on
+        if self.memory is not None:  # the weights are now those of another model
             self.memory.clear()
 
 
@@ -194,5 +191,5 @@ def _log_probability(logits: Tensor, hw: Sequence[int]) -> Tensor:
     return F.interpolate(logits.float(), size=tuple(hw), mode='bilinear', antialias=True).log_softmax(1)
 
 
-def _is_moving(part: nn.Module) -> bool:
+def _is_trained(part: nn.Module) -> bool:
     return any(module.training for module in part.modules()) or any(p.requires_grad for p in part.parameters())

@@ -1,4 +1,4 @@
-"""Train a part of a model and leave the rest alone."""
+"""A hook that trains a part of a model and freezes the rest."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from mmdownsize.registry import HOOKS
 
 @HOOKS.register_module()
 class TrainOnlyHook(Hook):
-    """Train the named parts of a model; everything else stays exactly as the checkpoint has it.
+    """Train only the named parts of a model; all other parameters and buffers keep their values.
 
-    The rest gets no gradients and runs in evaluation mode, so that normalisation statistics do not drift and dropout
-    is off. With the default a downsizer is fitted to a finished model: some 3,000 parameters instead of millions.
+    The other parts get no gradient and run in evaluation mode: normalisation statistics do not change, and dropout is off.
+    By default only the downsizer is trained, some 3,000 parameters instead of millions.
 
     Args:
         parts: Dotted names of modules, such as ``'data_preprocessor'`` and ``'decode_head'``.
 
     Raises:
-        ValueError: When the training begins, if a name is not a module of the model, no part has anything to train, or
-            a distributed wrapper waits for gradients that will not come.
+        ValueError: When the training begins: if the model has no module of that name, if no part has a trainable parameter, or
+            if a distributed wrapper expects a gradient for every parameter.
     """
 
     def __init__(self, parts: Sequence[str] = ('data_preprocessor',)) -> None:
@@ -34,13 +34,13 @@ class TrainOnlyHook(Hook):
         self._rest: list[nn.Module] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Freeze the rest."""
+        """Freeze the other parts."""
         model = runner.model
         if is_model_wrapper(model):
             if not getattr(model, 'find_unused_parameters', False):
                 raise Refusal(
-                    'TrainOnlyHook takes parameters out of the training: '
-                    'a distributed one needs find_unused_parameters=True in the config'
+                    'TrainOnlyHook freezes parameters, so a distributed training needs find_unused_parameters=True '
+                    'in the config'
                 )
             model = model.module
         known = dict(model.named_modules())
@@ -50,13 +50,16 @@ class TrainOnlyHook(Hook):
             raise Refusal(f'TrainOnlyHook: no module {", ".join(unknown)} in {type(model).__name__}; it has {top}')
         trained = {parameter for part in self.parts for parameter in known[part].parameters()}
         if not any(parameter.requires_grad for parameter in trained):
-            raise Refusal(f'TrainOnlyHook: nothing to train in {", ".join(self.parts)}')
+            raise Refusal(
+                f'TrainOnlyHook: nothing to train in {", ".join(self.parts)}: it has no trainable parameter. '
+                'Name other parts, or use a trainable downsizer'
+            )
         for parameter in set(model.parameters()) - trained:
             parameter.requires_grad_(False)
         inside = {module for part in self.parts for module in known[part].modules()}
         self._rest = [module for module in known.values() if module not in inside]
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Keep the rest in evaluation mode; a loop puts the whole model into training mode after every validation."""
+        """Put the other parts into evaluation mode: after each validation the loop calls ``model.train()``."""
         for module in self._rest:
-            module.training = False  # not .eval(), which would reach the trained parts inside
+            module.training = False  # not .eval(), which would also change trained parts inside

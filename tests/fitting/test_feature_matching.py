@@ -129,7 +129,7 @@ def test_the_metric_is_the_mean_over_images() -> None:
 
 
 def test_wrong_levels_and_a_preprocessor_without_pairs_are_refused() -> None:
-    with pytest.raises(ValueError, match='one a map of the backbone, 2, got 1'):
+    with pytest.raises(ValueError, match='one weight for each feature map of the backbone, 2, got 1'):
         model = build(level_weights=[1.0])
         model(**model.data_preprocessor(batch(), True), mode='loss')
     model = build()

@@ -126,7 +126,7 @@ def test_a_damaged_file_is_named(tmp_path, content, which):
     PredictionMemory(0, tmp_path).recall(image, Counting())
     damaged = files(tmp_path)[which]
     damaged.write_bytes(content)
-    with pytest.raises(ValueError, match=f'{damaged.name} is no prediction that was kept: remove it'):
+    with pytest.raises(ValueError, match=f'{damaged.name} is not a kept prediction: remove it'):
         PredictionMemory(0, tmp_path).recall(image, Counting())
     damaged.unlink()
     assert torch.equal(PredictionMemory(0, tmp_path).recall(image, Counting()), image.mean(3).half())

@@ -1,9 +1,10 @@
-# The study's recipe: a downsizer is fitted to a finished model, nothing of which is trained. `python tools/swap_resizer.py
-# CONFIG --fit CHECKPOINT` writes it into a config; by hand: optim_wrapper = dict(_delete_=True, **_base_.fit.optim_wrapper),
-# train_cfg likewise, param_scheduler = _base_.fit.param_scheduler, custom_hooks likewise.
+# The recipe of a fit: a downsizer is trained before a finished model, which stays frozen.
+# `python tools/swap_resizer.py CONFIG --fit CHECKPOINT` writes it into a config. By hand:
+# optim_wrapper = dict(_delete_=True, **_base_.fit.optim_wrapper), and train_cfg in the same way;
+# param_scheduler = _base_.fit.param_scheduler, and custom_hooks in the same way.
 _base_ = '../downsize/downsizenet_6x6_signed.py'
 
-# Of batches of 8 images; without labels, or with the model's own loss.
+# Steps with batches of 8 images: without labels, and with the model's own loss.
 fit_steps = 650
 fit_steps_with_labels = 260
 fit = dict(
@@ -23,7 +24,7 @@ fit = dict(
         dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.02),
     ],
 )
-# A segmentor learns from itself, every class counting alike.
+# A segmentor learns from its own predictions at full resolution; every class counts the same.
 fit_without_labels = dict(type='mmdownsize.SelfDistilledEncoderDecoder', class_balance=1.0)
-# Each image, whole and of the size that is tested, is seen in five positions (pixels down and right).
+# Each image is whole, has the size that is tested, and comes in five positions: pixels (down, right).
 fit_positions = [(0, 0), (5, 9), (-9, 4), (-4, -8), (8, -6)]
