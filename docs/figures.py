@@ -18,14 +18,12 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmdownsize.demo import data as demo_data
+from mmdownsize.drawing import panels
+from mmdownsize.ops import neighbor_indices, project
+from mmdownsize.resizers import DownsizeNet
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # also runs from a clone that is not installed
-
-from mmdownsize.demo import data as demo_data  # noqa: E402
-from mmdownsize.drawing import panels  # noqa: E402
-from mmdownsize.ops import neighbor_indices, project  # noqa: E402
-from mmdownsize.resizers import DownsizeNet  # noqa: E402
-
 INK, SOFT, SOURCE, TARGET = '#222222', '#8a8a8a', '#1f6fb4', '#c8501e'
 DPI = 130
 
