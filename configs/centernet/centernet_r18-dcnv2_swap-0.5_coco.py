@@ -1,4 +1,4 @@
-# A model-zoo config with DownsizeNet in front of it: the two lines to change in any config of your own.
+# A model-zoo config with DownsizeNet before the model: the two settings to change in any config of your own.
 _base_ = 'mmdet::centernet/centernet_r18-dcnv2_8xb16-crop512-140e_coco.py'
 model = dict(data_preprocessor=dict(
     type='mmdownsize.DetDownsizePreprocessor',

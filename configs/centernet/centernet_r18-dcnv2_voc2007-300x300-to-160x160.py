@@ -1,4 +1,4 @@
-# CenterNet on PASCAL VOC: images of 300 x 300 are downsized to 160 x 160 in front of the model.
+# CenterNet on PASCAL VOC: images of 300 x 300 are downsized to 160 x 160 before the model.
 _base_ = './centernet_r18-dcnv2_voc2007-300x300.py'
 model = dict(
     data_preprocessor=dict(

@@ -1,4 +1,4 @@
-# DeepLabv3+ on Cityscapes: crops of 513 x 513 are downsized to 179 x 179 in front of the model, test images as much.
+# DeepLabv3+ on Cityscapes: crops of 513 x 513 are downsized to 179 x 179 before the model, test images by the same factor.
 _base_ = './deeplabv3plus_r101-d8_cityscapes-513x513.py'
 model = dict(
     data_preprocessor=dict(

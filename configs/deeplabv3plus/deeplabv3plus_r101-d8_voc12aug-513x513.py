@@ -1,4 +1,4 @@
-# DeepLabv3+ with ResNet-101 on PASCAL VOC 2012 and its additional masks, crops of 513 x 513: mmseg's config, one px wider.
+# DeepLabv3+ with ResNet-101 on PASCAL VOC 2012 and the masks of SBD, crops of 513 x 513: mmseg's config, one px larger.
 _base_ = 'mmseg::deeplabv3plus/deeplabv3plus_r101-d8_4xb4-40k_voc12aug-512x512.py'
 
 crop_size = (513, 513)

@@ -1,8 +1,8 @@
-# The set that tools/demo.py makes: three classes that differ only in fine texture, 192 x 192 pixels, which every resizer
-# brings to 64 x 64 in front of the same small U-Net. The files beside this one name the resizer and nothing else.
+# The data set that tools/demo.py makes: three classes that differ only in fine texture. Images of 192 x 192 are downsized to
+# 64 x 64 before the same small U-Net. The other files of this folder only name the resizer.
 _base_ = ['../_base_/runtimes/mmseg.py']
 
-# Relative to the folder that the training is started in; the environment variable MMDOWNSIZE_DEMO_DATA names another.
+# A relative folder starts at the one that the training is started in. MMDOWNSIZE_DEMO_DATA in the environment names another.
 data_root = '{{$MMDOWNSIZE_DEMO_DATA:work_dirs/demo/data}}'
 metainfo = dict(
     classes=('grain', 'vertical', 'horizontal'),
@@ -31,7 +31,7 @@ model = dict(
         downsamples=(True, True),
         enc_dilations=(1, 1, 1),
         dec_dilations=(1, 1),
-        # PyTorch's own start instead of UNet's: smaller weights, which move further in a step and learn this in half the time.
+        # PyTorch's own initialisation instead of UNet's: its smaller weights learn this task in half the time.
         init_cfg=[
             dict(
                 type='Kaiming',
@@ -98,8 +98,8 @@ max_iters = 900
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.01),
-    # DownsizeNet starts as a kernel that wipes the texture out, with its last weights at 0: at the model's rate it would
-    # take most of this short schedule to leave that start. The fixed resizers have no parameters.
+    # DownsizeNet starts as a kernel that removes the texture, with its last weights at 0. At the model's rate it would need most
+    # of this short schedule to change that. The fixed resizers have no parameters.
     paramwise_cfg=dict(custom_keys={'data_preprocessor': dict(lr_mult=5.0)}, bypass_duplicate=True),
 )
 param_scheduler = [

@@ -1,4 +1,4 @@
-# Before training it is the antialiased resizer: texture_antialiased.py.
+# Before training it is the antialiased resizer of texture_antialiased.py.
 _base_ = ['./_base_texture.py']
 model = dict(
     data_preprocessor=dict(

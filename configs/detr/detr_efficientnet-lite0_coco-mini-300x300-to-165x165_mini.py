@@ -1,10 +1,10 @@
-# The siblings' mini form, for two cores: EfficientNet-Lite0 at stride 16 on 40 images of COCO. DETR needs hundreds of
-# epochs of the whole of COCO: this shows that it trains, not what it can do.
+# DETR for a machine without a GPU: EfficientNet-Lite0 at stride 16 on 40 images of COCO. It shows that DETR trains, not how
+# well: DETR needs hundreds of epochs on all of COCO.
 _base_ = './detr_r101_coco-300x300-to-165x165.py'
 
 model = dict(
     data_preprocessor=dict(
-        # What EfficientNet-Lite0's weights expect: 0.498 and 0.502 of 255, RGB.
+        # EfficientNet-Lite0's weights expect RGB images with this mean and deviation: 0.498 and 0.502 of 255.
         mean=[126.99, 126.99, 126.99],
         std=[128.01, 128.01, 128.01],
     ),

@@ -1,4 +1,4 @@
-# DETR on COCO: images of 300 x 300 are downsized to 165 x 165 in front of the model.
+# DETR on COCO: images of 300 x 300 are downsized to 165 x 165 before the model.
 _base_ = './detr_r101_coco-300x300.py'
 model = dict(
     data_preprocessor=dict(

@@ -1,4 +1,4 @@
-# DETR with ResNet-101 on COCO, every image stretched to 300 x 300: mmdet's config without its many scales.
+# DETR with ResNet-101 on COCO, every image stretched to 300 x 300: mmdet's config with one size instead of many.
 _base_ = 'mmdet::detr/detr_r101_8xb2-500e_coco.py'
 
 train_pipeline = [

@@ -1,5 +1,5 @@
-# FCN on PASCAL VOC 2012 without a downsizer, with mmseg's data and crops of 512 x 512, about the size of the whole images,
-# 500 px at most, that the paper trains on one by one.
+# FCN on PASCAL VOC 2012 without a downsizer, with mmseg's data and crops of 512 x 512. The paper trains on whole images, one by
+# one; they are about as large as the crops, at most 500 px.
 _base_ = [
     '../_base_/models/fcn_vgg16-d8.py',
     'mmseg::_base_/datasets/pascal_voc12_aug.py',
@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(data_preprocessor=dict(size=(512, 512)))
 
-# The rates of DeepLab's VGG16 (Chen et al., 2016, section 4.1): 1e-3, ten times that for new layers.
+# DeepLab's rates for VGG16 (Chen et al., 2016, section 4.1): 1e-3, and ten times that for new layers.
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',

@@ -1,4 +1,4 @@
-# FCN on PASCAL VOC 2012: images of any size, as the files have it, are downsized to 100 x 100 in front of the model.
+# FCN on PASCAL VOC 2012: images of any size, as they are in their files, are downsized to 100 x 100 before the model.
 _base_ = [
     '../_base_/models/fcn_vgg16-d8.py',
     '../_base_/datasets/voc2012_aug_seg.py',
@@ -14,7 +14,7 @@ model = dict(
     )
 )
 
-# The rates of DeepLab's VGG16 (Chen et al., 2016, section 4.1): 1e-3, ten times that for new layers.
+# DeepLab's rates for VGG16 (Chen et al., 2016, section 4.1): 1e-3, and ten times that for new layers.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, weight_decay=5e-4),

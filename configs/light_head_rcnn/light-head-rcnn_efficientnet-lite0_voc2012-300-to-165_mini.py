@@ -1,8 +1,9 @@
-# Light-Head R-CNN on a subset of PASCAL VOC 2012, small enough for a few cores: EfficientNet-Lite0 in the place of VGG16,
-# 64 channels inside the thin map's convolution (the paper's setting S), fewer proposals, a short schedule.
+# Light-Head R-CNN on 1050 images of PASCAL VOC 2012, for a machine without a GPU: EfficientNet-Lite0 instead of VGG16, 64
+# channels inside the thin map's convolution (the paper's setting S), fewer proposals, a short schedule.
 _base_ = [
     '../_base_/models/light-head-rcnn_vgg16.py',
     '../_base_/datasets/voc2012_det.py',
+    '../_base_/schedules/voc2012_det.py',
     '../_base_/runtimes/mmdet.py',
 ]
 
@@ -11,7 +12,7 @@ model = dict(
         type='mmdownsize.DetDownsizePreprocessor',
         downsizer=dict(type='DownsizeNet'),
         scale_factor=0.55,
-        # What EfficientNet-Lite0's weights expect: 0.498 and 0.502 of 255, RGB.
+        # EfficientNet-Lite0's weights expect RGB images with this mean and deviation: 0.498 and 0.502 of 255.
         mean=[126.99, 126.99, 126.99],
         std=[128.01, 128.01, 128.01],
     ),
@@ -22,39 +23,13 @@ model = dict(
     test_cfg=dict(rpn=dict(nms_pre=1000, max_per_img=300)),
 )
 
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', scale=(500, 300), keep_ratio=True),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackDetInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(500, 300), keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),  # after Resize: boxes are compared in the image file's coordinates
-    dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
-    ),
-]
+resize = dict(type='Resize', scale=(500, 300), keep_ratio=True)
+train_pipeline = [resize if step.type == 'Resize' else step for step in _base_.train_pipeline]
+test_pipeline = [resize if step.type == 'Resize' else step for step in _base_.test_pipeline]
 train_dataloader = dict(batch_sampler=dict(type='AspectRatioBatchSampler'), dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
-    paramwise_cfg=dict(
-        norm_decay_mult=0.0, custom_keys=dict(backbone=dict(lr_mult=0.1), data_preprocessor=dict(lr_mult=0.25))
-    ),
-    clip_grad=dict(max_norm=35, norm_type=2),
-)
 max_epochs = 12
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=131),
-    dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),
-]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=6)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
+param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_epochs)]
+train_cfg = dict(max_epochs=max_epochs)

@@ -1,5 +1,5 @@
-# Light-Head R-CNN on PASCAL VOC 2007 without a downsizer, at the paper's resolution: a short side of 800 px, a long one of
-# 1200 at most.
+# Light-Head R-CNN on PASCAL VOC 2007 without a downsizer, at the paper's resolution: a short side of 800 px and a long side of
+# at most 1200 px.
 _base_ = [
     '../_base_/models/light-head-rcnn_vgg16.py',
     '../_base_/datasets/voc2007_det_own-sizes.py',
@@ -26,6 +26,7 @@ train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
+# Momentum and weight decay are the paper's. As there, the rate falls to a tenth after three quarters of the schedule.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=1e-3, momentum=0.9, weight_decay=1e-4),

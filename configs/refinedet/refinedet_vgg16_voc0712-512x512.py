@@ -1,4 +1,4 @@
-# RefineDet512 as published, an ordinary model of mmdet without a downsizer.
+# RefineDet512 as published, without a downsizer.
 _base_ = './refinedet_vgg16_voc0712-320x320.py'
 
 resize = dict(type='Resize', scale=(512, 512), keep_ratio=False)

@@ -1,4 +1,4 @@
-# RefineDet on PASCAL VOC 2007: images of 300 x 300 are downsized to 160 x 160 in front of the model. Its maps have 20, 10, 5
+# RefineDet on PASCAL VOC 2007: images of 300 x 300 are downsized to 160 x 160 before the model. Its feature maps have 20, 10, 5
 # and 3 pixels a side.
 _base_ = './refinedet_vgg16_voc0712-320x320.py'
 

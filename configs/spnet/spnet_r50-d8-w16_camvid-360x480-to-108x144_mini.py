@@ -1,4 +1,4 @@
-# All of SPNet on CamVid, from scratch and at a quarter of its width, for a machine without a GPU.
+# The whole SPNet on CamVid at a quarter of its width, trained from scratch, for a machine without a GPU.
 _base_ = './spnet_efficientnet-lite0_camvid-360x480-to-108x144_mini.py'
 
 norm_cfg = dict(type='BN')
@@ -32,10 +32,7 @@ model = dict(
     ),
 )
 
-# From scratch there is more to learn than in the 10 epochs of the pretrained one.
+# From scratch there is more to learn than in the 10 epochs of the pretrained model.
 max_epochs = 60
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=46),
-    dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=True, begin=0, end=max_epochs, convert_to_iter_based=True),
-]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=10)
+param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=max_epochs)]
+train_cfg = dict(max_epochs=max_epochs, val_interval=10)

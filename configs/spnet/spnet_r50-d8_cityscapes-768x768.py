@@ -1,6 +1,6 @@
-# SPNet with ResNet-50 at its paper's resolution on Cityscapes: crops of 768 x 768, nothing downsized. Schedule, rates and
-# weights of the losses are those of the authors' code (4 GPUs, 2 crops each, 180 epochs); augmentation is mmseg's, and images
-# are tested whole, where the authors slide a window of 768 x 768 over the image and its mirror image.
+# SPNet with ResNet-50 on Cityscapes at the paper's resolution: crops of 768 x 768, without a downsizer. The schedule, the rates
+# and the weights of the losses are those of the authors' code (4 GPUs, 2 crops each, 180 epochs). The augmentation is mmseg's.
+# Test images are whole; the authors slide a window of 768 x 768 over the image and its mirror image.
 _base_ = ['../_base_/datasets/cityscapes_seg.py', 'mmseg::_base_/default_runtime.py']
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)
@@ -21,7 +21,7 @@ model = dict(
         strides=(1, 2, 1, 1),
         dilations=(1, 1, 2, 4),
         contract_dilation=True,
-        multi_grid=(4, 8, 16),  # of the last stage's blocks, as the authors' code has it for every depth
+        multi_grid=(4, 8, 16),  # of the blocks of the last stage, as in the authors' code for every depth
         norm_cfg=norm_cfg,
         init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://resnet50_v1c'),
     ),

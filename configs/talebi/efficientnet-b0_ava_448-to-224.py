@@ -1,6 +1,6 @@
-# Image quality after Talebi & Milanfar, NIMA (2018) and the learned resizer (2021): the distribution of ratings by an
-# EfficientNet-B0 that was trained on ImageNet, with crops of 448 x 448 downsized to 224 x 224 in front of it. Head, loss and
-# metrics are NIMA's; sizes and schedule are ours.
+# Image quality after Talebi & Milanfar, NIMA (2018) and the learned resizer (2021): an EfficientNet-B0, pretrained on ImageNet,
+# predicts the distribution of ratings. Crops of 448 x 448 are downsized to 224 x 224 before it. Head, loss and metrics are
+# NIMA's; sizes and schedule are ours.
 _base_ = [
     'mmpretrain::_base_/models/efficientnet_b0.py',
     '../_base_/datasets/ava_448_quality.py',

@@ -1,5 +1,5 @@
-# ImageNet classification after Talebi & Milanfar (2021): crops of 448 x 448 are downsized to 224 x 224 in front of a
-# ResNet-50, and both are trained together. The schedule is mmpretrain's for ResNet-50 on 8 GPUs with 32 images each.
+# ImageNet classification after Talebi & Milanfar (2021): crops of 448 x 448 are downsized to 224 x 224 before a ResNet-50, and
+# both are trained together. The schedule is mmpretrain's for ResNet-50 on 8 GPUs with 32 images each.
 _base_ = [
     'mmpretrain::_base_/models/resnet50.py',
     '../_base_/datasets/imagenet_448_cls.py',

@@ -1,5 +1,5 @@
-# AVA: photographs with about 200 ratings from 1 to 10 each. docs/classification.md says how to make the two lists of AVA.txt.
-# Images are stretched to 512 x 512 and a square of 448 x 448 is cut out, at random in training: twice NIMA's 256 and 224.
+# AVA: photographs with about 200 ratings from 1 to 10 each. docs/classification.md says how to make the two lists from AVA.txt.
+# Images are stretched to 512 x 512, and a crop of 448 x 448 is taken, at random in training. NIMA has half of both sizes.
 dataset_type = 'mmdownsize.RatingDataset'
 data_root = 'data/ava'
 train_pipeline = [

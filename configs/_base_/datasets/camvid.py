@@ -1,5 +1,5 @@
-# CamVid, 360 x 480 (h x w), 11 classes and 255 for void: 367 images to train on, 101 to validate.
-# Relative to the folder that the training is started in; the environment variable MMDOWNSIZE_DATA names another.
+# CamVid, 360 x 480 (h x w), 11 classes, 255 is void: 367 images for training, 101 for validation.
+# A relative folder starts at the one that the training is started in. The environment variable MMDOWNSIZE_DATA names another.
 data_root = '{{$MMDOWNSIZE_DATA:../shared/data}}/camvid'
 metainfo = dict(
     classes=(
@@ -58,6 +58,6 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-# Predictions are brought back to the size of the image file before they are compared.
+# Predictions are resized to the size of the image file before they are compared.
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

@@ -1,4 +1,4 @@
-# ImageNet at twice the usual size: mmpretrain's own pipelines with 448 for 224 and 512 for 256.
+# ImageNet at twice the usual size: mmpretrain's pipelines with 448 instead of 224 and 512 instead of 256.
 dataset_type = 'ImageNet'
 data_root = 'data/imagenet'
 train_pipeline = [

@@ -1,11 +1,11 @@
-# PASCAL VOC 2007 and 2012 together: 16551 images to train on; the 4952 of VOC 2007 to test.
+# PASCAL VOC 2007 and 2012 together: 16551 images for training, the 4952 of VOC 2007 for testing.
 _base_ = './voc2007_det.py'
 
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
-        ignore_keys=['dataset_type'],  # the year, which differs
+        ignore_keys=['dataset_type'],  # their years, which differ
         datasets=[
             dict(
                 type='VOCDataset',

@@ -1,4 +1,4 @@
-# PASCAL VOC 2007 and 2012 together, stretched to 300 x 300, with the augmentation of SSD.
+# PASCAL VOC 2007 and 2012 together, stretched to 300 x 300, with SSD's augmentation.
 _base_ = './voc0712_det.py'
 
 train_pipeline = [

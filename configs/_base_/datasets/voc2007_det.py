@@ -1,5 +1,5 @@
-# PASCAL VOC 2007 boxes, every image stretched to 300 x 300 as SSD does: 5011 images to train on, 4952 to test.
-# The layout of mmdet: VOC2007 and VOC2012 in data/VOCdevkit.
+# PASCAL VOC 2007 boxes, every image stretched to 300 x 300 as for SSD: 5011 images for training, 4952 for testing.
+# The folders are mmdet's: VOC2007 and VOC2012 in data/VOCdevkit.
 data_root = 'data/VOCdevkit/'
 
 train_pipeline = [
@@ -49,6 +49,6 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-# VOC 2007 is evaluated at 11 recalls; 2012 by the area under the curve.
+# VOC 2007 is scored at 11 recalls, VOC 2012 by the area under the curve.
 val_evaluator = dict(type='VOCMetric', metric='mAP', eval_mode='11points')
 test_evaluator = val_evaluator

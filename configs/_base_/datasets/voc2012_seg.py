@@ -1,5 +1,5 @@
-# PASCAL VOC 2012 masks, every image stretched to 300 x 300 as SSD does: 1050 images to train on, 299 to validate.
-# Relative to the folder that the training is started in; the environment variable MMDOWNSIZE_DATA names another.
+# PASCAL VOC 2012 masks, every image stretched to 300 x 300 as for SSD: 1050 images for training, 299 for validation.
+# A relative folder starts at the one that the training is started in. The environment variable MMDOWNSIZE_DATA names another.
 data_root = '{{$MMDOWNSIZE_DATA:../shared/data}}/voc2012/VOCdevkit/VOC2012'
 
 train_pipeline = [
@@ -30,7 +30,7 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=8,  # all images have one size
+    batch_size=8,  # all images have the same size
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
@@ -44,6 +44,6 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-# Predictions are brought back to the size of the image file before they are compared.
+# Predictions are resized to the size of the image file before they are compared.
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

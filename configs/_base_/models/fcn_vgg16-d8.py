@@ -1,11 +1,11 @@
-# FCN (Long et al., 2015) on VGG16, as mmseg has it on ResNets: the last stage dilated to stride 8 instead of the paper's
-# skips from pool3 and pool4, and mmseg's FCNHead of two convolutions 3 x 3 instead of VGG16's fully connected layers.
+# FCN (Long et al., 2015) on VGG16, built as mmseg builds it on ResNets. The last stage is dilated to stride 8; the paper has
+# skips from pool3 and pool4 instead. mmseg's FCNHead, two 3 x 3 convolutions, replaces VGG16's fully connected layers.
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
         type='SegDataPreProcessor',
-        # What the weights of VGG16 expect: RGB less its mean.
+        # VGG16's weights expect RGB images minus this mean.
         mean=[123.675, 116.28, 103.53],
         std=[1, 1, 1],
         bgr_to_rgb=True,
@@ -18,7 +18,7 @@ model = dict(
         out_indices=(3, 4),
         strides=(1, 2, 2, 2, 1),
         dilations=(1, 1, 1, 1, 2),
-        ceil_mode=True,  # 100 px give 13 and not 12: the last rows and columns are seen as well
+        ceil_mode=True,  # 100 px become 13, not 12: the last rows and columns are used too
         init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://vgg16_caffe'),
     ),
     decode_head=dict(

@@ -1,22 +1,28 @@
-# Light-Head R-CNN (Li et al., 2017), setting L, with VGG16 in the place of ResNet-101, for 20 classes.
+# Light-Head R-CNN (Li et al., 2017), setting L, with VGG16 instead of ResNet-101, for 20 classes.
 #
-# Sections 3 and 4 of the paper: RPN with 3 ratios and 5 scales; a large separable convolution, k = 15, 256 channels, to a
-# thin map of 10 * 7 * 7 = 490; position-sensitive RoI align, 7 x 7; one fc of 2048, then classes and a box shared by all
-# classes; the box's loss counts twice; 2000 RoIs an image in training and 1000 in testing; OHEM of 256 an image.
-# What differs:
-# - The RPN reads conv5_3, of stride 16, as in Faster R-CNN with VGG16. The paper's reads ResNet's fourth stage, of stride
-#   16, and its thin map comes from the fifth, dilated to stride 16; VGG16's fourth has stride 8.
-# - mmdet's OHEM keeps the hardest of the objects and the hardest of the background, at most a quarter objects, by their
-#   class loss; the paper's sorts all by their whole loss, over the images of a GPU.
-# From the authors' published code it differs in these as well: a bin of the RoI align is the mean of its samples, theirs the
-# largest; one box for all classes, as the paper says, theirs one a class; RPN trains on all anchors, theirs on those inside
-# the image; the thin map's convolutions learn at the common rate, theirs at three times that; detections below a score of
-# 0.05 are dropped, theirs are all kept; test images are at most 1200 px long, theirs 1333.
+# From sections 3 and 4 of the paper:
+# - an RPN with 3 ratios and 5 scales;
+# - a large separable convolution, k = 15, 256 channels, to a thin map of 10 * 7 * 7 = 490 channels;
+# - position-sensitive RoI align, 7 x 7;
+# - one fully connected layer of 2048 channels, then the classes and one box for all classes; the loss of the box counts twice;
+# - 2000 RoIs an image in training and 1000 in testing; OHEM keeps 256 an image.
+# What differs from the paper:
+# - The RPN reads conv5_3, of stride 16, as in Faster R-CNN with VGG16. The paper's RPN reads ResNet's fourth stage, of stride
+#   16, and its thin map comes from the fifth, dilated to stride 16. VGG16's fourth stage has stride 8.
+# - mmdet's OHEM compares class losses, keeps the hardest objects (at most a quarter) and the hardest background. The paper's
+#   OHEM sorts all by their whole loss, over all images of a GPU.
+# What differs from the authors' published code, which has in parentheses:
+# - a bin of the RoI align is the mean of its samples (the largest);
+# - one box for all classes, as the paper says (one a class);
+# - the RPN trains on all anchors (on those inside the image);
+# - the thin map's convolutions learn at the common rate (at three times that rate);
+# - detections with a score below 0.05 are dropped (all are kept);
+# - test images are at most 1200 px long (1333).
 model = dict(
     type='FasterRCNN',
     data_preprocessor=dict(
         type='DetDataPreprocessor',
-        # What the weights of VGG16 expect: RGB less its mean.
+        # VGG16's weights expect RGB images minus this mean.
         mean=[123.675, 116.28, 103.53],
         std=[1, 1, 1],
         bgr_to_rgb=True,

@@ -36,7 +36,7 @@ model = dict(
             type='MaxIoUAssigner',
             pos_iou_thr=0.5,
             neg_iou_thr=0.5,
-            min_pos_iou=1e-6,  # the best anchor of an object is its own if they overlap at all
+            min_pos_iou=1e-6,  # the best anchor of an object is positive if they overlap at all
             gt_max_assign_all=False,
         )
     ),
