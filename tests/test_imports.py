@@ -34,7 +34,7 @@ ROOMS = {
     'preprocessors': {'geometry', 'resizers', 'registry', 'checkpoints'},
     'layers': {'ops', 'resizers', 'registry'},
     'models': {'registry', 'storage'},
-    'evaluation': {'registry', 'models'},
+    'evaluation': {'registry', 'models', 'ops'},
     'loading': {'registry', 'configs', 'command_line', 'preprocessors'},
     'drawing': {'resizers'},
     'gallery': {'drawing', 'loading', 'checkpoints', 'storage', 'preprocessors', 'resizers'},

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmdownsize.ops.shift import read_shifted
 from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.registry import DATASETS
 
@@ -148,14 +149,8 @@ def _in_test_mode(dataset: Any) -> bool:
 
 
 def _moved(image: Tensor, shift: Sequence[int], fill: int | None = None) -> Tensor:
-    """Move (..., H, W); what enters repeats the edge, or is ``fill``."""
-    for dim, by in zip((-2, -1), shift):
-        source = torch.arange(image.shape[dim]) - by
-        inside = source.clamp(0, image.shape[dim] - 1)
-        image = image.index_select(dim, inside)
-        if fill is not None:
-            image = image.index_fill(dim, torch.nonzero(source != inside).flatten(), fill)
-    return image
+    """Move the content of (..., H, W) by ``shift`` (down, right); what enters repeats the edge, or is ``fill``."""
+    return read_shifted(image, [-by for by in shift], fill)
 
 
 def _moved_instances(instances: Any, shift: Sequence[int], hw: Sequence[int], frame: Sequence[int]) -> Any:

@@ -23,7 +23,7 @@ from mmdownsize.ops import (
 )
 from mmdownsize.ops.kernels import preferred_name
 from mmdownsize.refusal import Refusal
-from mmdownsize.resizers.phases import DISTANCES, Phases, logits_by_distance, make_phases, phases_of, slots_to_neighbors
+from mmdownsize.resizers.phases import DISTANCES, Phases, PhaseSpec, logits_by_distance, phases_of, slots_to_neighbors
 from mmdownsize.resizers.trainable import TrainableResizer
 
 AUTO_SLOTS = (
@@ -171,9 +171,9 @@ class DownsizeNet(TrainableResizer):
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Resize checked images: see :meth:`forward`."""
-        around, base, texture = self._parts(images, dst_hw)
+        around, static_logits, texture = self._parts(images, dst_hw)
         with self._without_autocast(images):
-            return downsize(images, around, base, texture, normalize=self._normalize, backend=self.backend)
+            return downsize(images, around, static_logits, texture, normalize=self._normalize, backend=self.backend)
 
     def coefficients(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Return the interpolation coefficients of every output pixel.
@@ -186,9 +186,9 @@ class DownsizeNet(TrainableResizer):
             (N, Ky * Kx, h, w), float32 (float64 for a float64 module), neighbours in row-major order from top-left.
             Differentiable.
         """
-        around, base, texture = self._parts(images, dst_hw)
+        around, static_logits, texture = self._parts(images, dst_hw)
         with self._without_autocast(images):
-            return learned_coefficients(images, around, base, texture, normalize=self._normalize)
+            return learned_coefficients(images, around, static_logits, texture, normalize=self._normalize)
 
     def displacement(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Return how far from an output pixel's centre the centre of mass of its coefficients lies.
@@ -218,19 +218,21 @@ class DownsizeNet(TrainableResizer):
                 f'images must have {self.in_channels} channels, got {tuple(images.shape)}; set in_channels to change it'
             )
         src_hw = (images.shape[2], images.shape[3])
-        dtype = torch.promote_types(self.fusion.weight.dtype, torch.float32)
-        key = (self.start, self.distance, self.neighbors, self.slots, src_hw, dst_hw, images.device, dtype)
-        if is_tracing():
-            return make_phases(*key)
-        if self.start != 'random' and self.neighbors != 'auto' and not self._warned_of_cut:
-            needed = [get_kernel(self.start).neighbors(*axis) for axis in zip(src_hw, dst_hw)]
-            if max(needed) > self.slots:
-                self._warned_of_cut = True
-                notices.warn(
-                    f'start={self.start!r} at {src_hw} -> {dst_hw} reaches over {max(needed)} neighbours; with '
-                    f'neighbors={self.neighbors!r} it starts cut (neighbors={max(needed)} keeps it whole)'
-                )
-        return phases_of(*key)
+        spec = PhaseSpec(self.start, self.distance, self.neighbors, self.slots, src_hw, dst_hw)
+        if not is_tracing():
+            self._warn_of_cut(spec)
+        return phases_of(spec, images.device, torch.promote_types(self.fusion.weight.dtype, torch.float32))
+
+    def _warn_of_cut(self, spec: PhaseSpec) -> None:
+        if self._warned_of_cut or spec.start == 'random' or spec.neighbors == 'auto':
+            return
+        needed = max(get_kernel(spec.start).neighbors(*axis) for axis in zip(spec.src_hw, spec.dst_hw))
+        if needed > self.slots:
+            self._warned_of_cut = True
+            notices.warn(
+                f'start={self.start!r} at {spec.src_hw} -> {spec.dst_hw} reaches over {needed} neighbours; with '
+                f'neighbors={self.neighbors!r} it starts cut (neighbors={needed} keeps it whole)'
+            )
 
     @staticmethod
     def _without_autocast(images: Tensor) -> torch.autocast:
@@ -253,11 +255,11 @@ class DownsizeNet(TrainableResizer):
                 weight, bias = weight.to(exact), bias.to(exact)
                 weight, bias = weight - weight.mean(0), bias - bias.mean()
             by_texture, by_distance = weight[:, : self._texture_channels], weight[:, self._texture_channels :]
-            base = logits_by_distance(self.distance, by_distance, bias, phases)
+            static_logits = logits_by_distance(self.distance, by_distance, bias, phases)
             if self.normalize == 'signed' and self.start == 'random':
-                base = base + 1 / len(base)
+                static_logits = static_logits + 1 / len(static_logits)
         if not self._texture_channels:
-            return phases.around, base, None
+            return phases.around, static_logits, None
         low, high = self.value_range
         texture = Texture(
             [p for name, p in self.texture.named_parameters() if name.endswith('weight')],
@@ -267,7 +269,7 @@ class DownsizeNet(TrainableResizer):
             gain=2 / (high - low),
             dtype=autocast or self.fusion.weight.dtype,
         )
-        return phases.around, base, texture
+        return phases.around, static_logits, texture
 
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""

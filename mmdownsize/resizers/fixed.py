@@ -12,6 +12,7 @@ from torch import Tensor
 from mmdownsize import arguments
 from mmdownsize.ops import axis_weights, get_kernel, neighbor_indices
 from mmdownsize.ops.lengths import are_known
+from mmdownsize.ops.shift import read_shifted
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.base import BaseResizer
 
@@ -46,16 +47,6 @@ def _resample(images: Tensor, dim: int, weights: Tensor, indices: Tensor) -> Ten
     return out
 
 
-def _moved(images: Tensor, shift: Sequence[int]) -> Tensor:
-    for dim, by in zip((2, 3), shift):
-        if by:
-            side = images.shape[dim]
-            if are_known(side) and abs(by) >= side:
-                raise Refusal(f'shift={tuple(shift)} leaves nothing of images of {tuple(images.shape[2:])}')
-            images = images.index_select(dim, (torch.arange(side, device=images.device) + by).clamp(0, side - 1))
-    return images
-
-
 class FixedResizer(BaseResizer):
     """Resize with a kernel that does not depend on the image.
 
@@ -68,15 +59,18 @@ class FixedResizer(BaseResizer):
         kernel: ``'nearest'``, ``'bilinear'``, ``'bicubic'``, ``'area'``, ``'sharp_area'`` or ``'lanczos'``.
         antialias: Stretch the kernel by the scale when downsizing. Only for bilinear, bicubic and lanczos: area and
             sharp_area cover all that an output pixel stands for as they are, and nearest has nothing to stretch.
-        shift: (down, right) in source px, integers: how much further in either direction every output pixel is read than where
-            it stands, the edge being repeated. Boxes and labels stay where they are. A finished model whose strides do not
-            divide its input says at one size what it says at another some pixels off, and a kernel that is moved as far
-            makes up for it; no label is needed to find out how far (``tools/rank_resizers.py``).
+        shift: (down, right) in source px, integers: every output pixel is read this much further down and right, so the
+            content moves up and left. The edge is repeated. Boxes and labels stay where they are. A finished model whose
+            strides do not divide its input may see objects some pixels off; a shift makes up for that.
+            ``tools/rank_resizers.py`` finds how much without labels.
         init_cfg: Accepted for uniformity; there are no parameters.
 
     Raises:
-        ValueError: If there is no such kernel, or none with antialiasing, ``antialias`` is not True or False, or ``shift`` no
-            pair of integers; when an image is resized, if it is no longer than the shift.
+        ValueError: If there is no such kernel, or none with antialiasing; ``antialias`` is not True or False; or ``shift`` is
+            not a pair of integers. When an image is resized: if the shift is as long as the image.
+
+    Attributes:
+        read_offset_yx: ``shift``; see :func:`mmdownsize.ops.shift.read_shifted`.
     """
 
     def __init__(
@@ -94,11 +88,13 @@ class FixedResizer(BaseResizer):
             raise Refusal(f'antialias=True has no meaning for kernel={kernel!r}: leave it out')
         self.kernel = kernel
         self.antialias = antialias
-        self.shift = arguments.integers('shift', shift, '(down, right)')
+        self.read_offset_yx = arguments.integers('shift', shift, '(down, right)')
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Resize checked images: see :meth:`forward`."""
-        images = _moved(images, self.shift)
+        if any(are_known(side) and abs(by) >= side for by, side in zip(self.read_offset_yx, images.shape[2:])):
+            raise Refusal(f'shift={self.read_offset_yx} leaves nothing of images of {tuple(images.shape[2:])}')
+        images = read_shifted(images, self.read_offset_yx)
         # Half precision holds 0..255 in steps of 1: sums are made in float32.
         source = images.float() if images.element_size() < 4 else images
         key = (self.kernel, self.antialias)
@@ -119,5 +115,5 @@ class FixedResizer(BaseResizer):
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""
         return f'kernel={self.kernel!r}, antialias={self.antialias}' + (
-            f', shift={self.shift}' if any(self.shift) else ''
+            f', shift={self.read_offset_yx}' if any(self.read_offset_yx) else ''
         )

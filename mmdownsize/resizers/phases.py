@@ -9,7 +9,7 @@ from functools import lru_cache, reduce
 import torch
 from torch import Tensor
 
-from mmdownsize.ops import Neighborhood, axis_weights, get_kernel, neighbor_indices, project
+from mmdownsize.ops import Neighborhood, axis_weights, get_kernel, is_tracing, neighbor_indices, project
 from mmdownsize.ops.lengths import Length, are_known, larger
 
 DISTANCES: dict[str, Callable[[int], int]] = {
@@ -40,8 +40,8 @@ class Phases:
 
 def _stretch_matrix(src: Length, dst: Length) -> Tensor:
     """Return the (dst, src) matrix of linear interpolation between two counts of samples over the same extent."""
-    base, offset = project(src, dst)
-    centres = (base + offset).clamp(0, src - 1)  # (dst,), the edge sample beyond the edge
+    left, offset = project(src, dst)
+    centres = (left + offset).clamp(0, src - 1)  # (dst,), the edge sample beyond the edge
     return (1 - (centres[:, None] - torch.arange(src)).abs()).clamp(min=0)
 
 
@@ -103,37 +103,57 @@ def auto_neighbors(start: str, src: Length, dst: Length) -> Length:
     return reduce(larger, (get_kernel(kernel).neighbors(src, dst) for kernel in kernels))
 
 
-def make_phases(
-    start: str,
-    distance: str | None,
-    neighbors: int | str,
-    slots: int,
-    src_hw: tuple[Length, Length],
-    dst_hw: tuple[Length, Length],
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Phases:
-    """Return the phases of a pair of sizes.
+@dataclass(frozen=True)
+class PhaseSpec:
+    """What phases depend on, besides where their tensors are.
 
-    Args:
+    Attributes:
         start: A kernel's name, or ``'random'``.
         distance: One of ``DISTANCES``, or None.
         neighbors: Even number of neighbours an axis, or ``'auto'``.
         slots: Side of the grid of learned coefficients; equals ``neighbors`` if that is a number.
         src_hw: Source size (h, w) in px.
         dst_hw: Target size (h, w) in px.
+    """
+
+    start: str
+    distance: str | None
+    neighbors: int | str
+    slots: int
+    src_hw: tuple[Length, Length]
+    dst_hw: tuple[Length, Length]
+
+    @property
+    def axes(self) -> list[tuple[Length, Length, Length]]:
+        """Source length, target length and number of neighbours of the vertical and the horizontal axis."""
+        return [
+            (src, dst, auto_neighbors(self.start, src, dst) if isinstance(self.neighbors, str) else self.neighbors)
+            for src, dst in zip(self.src_hw, self.dst_hw)
+        ]
+
+
+def phases_of(spec: PhaseSpec, device: torch.device, dtype: torch.dtype) -> Phases:
+    """Return the phases of a pair of sizes. They are shared between calls: do not change them.
+
+    Args:
+        spec: What they depend on.
         device: Where to put the tensors.
         dtype: Floating-point type of the maps.
-
-    Returns:
-        The phases, made anew: also for a graph that is being recorded, which leaves sizes open and has tensors of its own.
     """
+    if is_tracing():  # a graph that is being recorded may leave sizes open, and has tensors of its own
+        return _make(spec, device, dtype)
+    return _kept(spec, device, dtype)
+
+
+@lru_cache(maxsize=16)  # maps of full size: few sizes come back, and many would fill the memory
+def _kept(spec: PhaseSpec, device: torch.device, dtype: torch.dtype) -> Phases:
+    return _make(spec, device, dtype)
+
+
+def _make(spec: PhaseSpec, device: torch.device, dtype: torch.dtype) -> Phases:
     # A tensor made inside torch.inference_mode could never be used in a training step later.
     with torch.inference_mode(False), torch.no_grad():
-        axes = [
-            (src, dst, auto_neighbors(start, src, dst) if isinstance(neighbors, str) else neighbors)
-            for src, dst in zip(src_hw, dst_hw)
-        ]
+        axes, start = spec.axes, spec.start
         top, left = (project(src, dst)[0].clamp(0, src - 1) for src, dst, _ in axes)
         rows, cols = (neighbor_indices(src, dst, count) for src, dst, count in axes)
         if start == 'random':
@@ -149,20 +169,5 @@ def make_phases(
             weights_x=by_axis[1].to(device, dtype),
             kernel=start != 'random',
         )
-        distances = (_distance_axis(distance, *axis, slots).to(device, dtype) for axis in axes)
+        distances = (_distance_axis(spec.distance, *axis, spec.slots).to(device, dtype) for axis in axes)
         return Phases(around, *distances)
-
-
-@lru_cache(maxsize=16)  # maps of full size: few sizes come back, and many would fill the memory
-def phases_of(
-    start: str,
-    distance: str | None,
-    neighbors: int | str,
-    slots: int,
-    src_hw: tuple[int, int],
-    dst_hw: tuple[int, int],
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Phases:
-    """Return :func:`make_phases`, kept: shared between calls, and not to be changed."""
-    return make_phases(start, distance, neighbors, slots, src_hw, dst_hw, device, dtype)

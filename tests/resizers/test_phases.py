@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmdownsize.resizers.phases import DISTANCES, logits_by_distance, phases_of
+from mmdownsize.resizers.phases import DISTANCES, PhaseSpec, logits_by_distance, phases_of
 from tests.references.downsize_net import distance_vector
 from tests.references.sizes import auto_count
 
@@ -13,7 +13,7 @@ sizes = st.tuples(lengths, lengths)
 
 def phases(src_hw, dst_hw, start='bilinear', distance='bilinear', neighbors=2, dtype=torch.float64):
     slots = 4 if neighbors == 'auto' else neighbors
-    return phases_of(start, distance, neighbors, slots, src_hw, dst_hw, torch.device('cpu'), dtype)
+    return phases_of(PhaseSpec(start, distance, neighbors, slots, src_hw, dst_hw), torch.device('cpu'), dtype)
 
 
 def distance_map(distance, made):
