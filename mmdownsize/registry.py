@@ -1,7 +1,7 @@
 """The registries of mmdownsize, children of mmengine's.
 
-``type='mmdownsize.NAME'`` in any OpenMMLab config finds it by itself: mmengine imports this module by the scope's name. It stays
-light: what needs mmdet or mmsegmentation is imported when it is asked for by name, so that a segmentation user needs no mmdet.
+mmengine imports this module by the scope's name when a config says ``type='mmdownsize.NAME'``. The module is light: a class that
+needs mmdet or mmsegmentation is imported when a config names it, so a segmentation user needs no mmdet.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
 
+from mmdownsize.pins import requirement
 from mmdownsize.refusal import MissingPackage
 
-# For 'mmdownsize::NAME' in mmengine.hub and in `_base_`. The name of a module, not of the distribution: of an editable install
-# mmengine would take the folder of the distribution's metadata for the package; what is no distribution it looks up as a module.
+# For 'mmdownsize::NAME' in mmengine.hub and in `_base_`. The name of a module, not of the distribution: in an editable install
+# mmengine would take the folder of the distribution's metadata for the package. A name that is no distribution is a module to it.
 MODULE2PACKAGE['mmdownsize'] = 'mmdownsize.registry'
 
 
@@ -32,53 +33,43 @@ def _is_distribution(name: str) -> bool:
     return True
 
 
-# mmengine looks 'mmseg::NAME' up under the name of a distribution. The maintained fork has another one (and a source tree on
-# the path has none): then, too, by the module.
+# mmengine looks 'mmseg::NAME' up under the name of a distribution. The maintained fork has another name, and a source tree on the
+# path has none: there, too, the module's name is right.
 if find_spec('mmseg') is not None and not _is_distribution(MODULE2PACKAGE['mmseg']):
     MODULE2PACKAGE['mmseg'] = 'mmseg'
 
-# What to install beside the fork of mmengine, in place of what is named below: the two sets do not mix.
-_FORKS = {
-    'mmcv': 'onedl-mmcv==2.3.6',
-    'mmdet': 'onedl-mmdetection==3.5.1',
-    'mmseg': 'onedl-mmsegmentation==1.4.2',
-    'mmpretrain': 'onedl-mmpretrain==1.3.6',
-}
+# Class: the module that registers it when it is asked for, and the package that this module needs.
 _ON_DEMAND = {
-    'DetDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet', 'mmdet==3.3.0'),
-    'MultiBranchDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet', 'mmdet==3.3.0'),
-    'SegDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
-    'ClsDownsizePreprocessor': ('mmdownsize.preprocessors.cls', 'mmpretrain', 'mmpretrain==1.2.0'),
-    'FeatureMatching': ('mmdownsize.fitting.feature_matching', 'mmengine', 'mmengine'),
-    'ShiftedDataset': ('mmdownsize.evaluation.shifted', 'mmengine', 'mmengine'),
-    'LogLikelihood': ('mmdownsize.evaluation.log_likelihood', 'mmengine', 'mmengine'),
-    'PairDownsizePreprocessor': ('mmdownsize.preprocessors.pair', 'mmengine', 'mmengine'),
-    'SegPairDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg', 'mmsegmentation==1.2.2'),
-    'SelfDistilledEncoderDecoder': ('mmdownsize.fitting.self_distillation', 'mmseg', 'mmsegmentation==1.2.2'),
-    'EfficientNetLite': (
-        'mmdownsize.models.efficientnet_lite',
-        'efficientnet_lite_pytorch',
-        'efficientnet-lite-pytorch',
-    ),
-    'VGG': ('mmdownsize.models.vgg', 'mmcv', 'mmcv==2.1.0'),
-    'TextureUpsample': ('mmdownsize.layers.upsample', 'mmengine', 'mmengine'),
-    'TextureInterpConv': ('mmdownsize.layers.unet', 'mmseg', 'mmsegmentation==1.2.2'),
-    'TextureRoIExtractor': ('mmdownsize.layers.roi_extractor', 'mmdet', 'mmdet==3.3.0'),
-    **dict.fromkeys(('TextureFPN', 'TexturePAFPN'), ('mmdownsize.layers.fpn', 'mmdet', 'mmdet==3.3.0')),
-    **dict.fromkeys(
-        ('RefineDetVGG16', 'RefineDetNeck', 'RefineDetHead'), ('mmdownsize.models.refinedet', 'mmdet', 'mmdet==3.3.0')
-    ),
-    **dict.fromkeys(
-        ('EarthMoversLoss', 'QualityHead'), ('mmdownsize.models.image_quality', 'mmpretrain', 'mmpretrain==1.2.0')
-    ),
-    **dict.fromkeys(
-        ('QualityMetric', 'RatingDataset'), ('mmdownsize.evaluation.ratings', 'mmpretrain', 'mmpretrain==1.2.0')
-    ),
-    **dict.fromkeys(('SPResNetV1c', 'SPHead'), ('mmdownsize.models.spnet', 'mmseg', 'mmsegmentation==1.2.2')),
-    **dict.fromkeys(
-        ('LargeSeparableConv', 'PSRoIAlignExtractor', 'LightRoIHead'),
-        ('mmdownsize.models.light_head_rcnn', 'mmdet', 'mmdet==3.3.0'),
-    ),
+    'DetDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet'),
+    'MultiBranchDownsizePreprocessor': ('mmdownsize.preprocessors.det', 'mmdet'),
+    'SegDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg'),
+    'SegPairDownsizePreprocessor': ('mmdownsize.preprocessors.seg', 'mmseg'),
+    'PairDownsizePreprocessor': ('mmdownsize.preprocessors.pair', 'mmengine'),
+    'ClsDownsizePreprocessor': ('mmdownsize.preprocessors.cls', 'mmpretrain'),
+    'FeatureMatching': ('mmdownsize.fitting.feature_matching', 'mmengine'),
+    'SelfDistilledEncoderDecoder': ('mmdownsize.fitting.self_distillation', 'mmseg'),
+    'FeatureError': ('mmdownsize.evaluation.feature_error', 'mmengine'),
+    'LogLikelihood': ('mmdownsize.evaluation.log_likelihood', 'mmengine'),
+    'ShiftedDataset': ('mmdownsize.evaluation.shifted', 'mmengine'),
+    'QualityMetric': ('mmdownsize.evaluation.ratings', 'mmpretrain'),
+    'RatingDataset': ('mmdownsize.evaluation.ratings', 'mmpretrain'),
+    'EfficientNetLite': ('mmdownsize.models.efficientnet_lite', 'efficientnet_lite_pytorch'),
+    'VGG': ('mmdownsize.models.vgg', 'mmcv'),
+    'RefineDetVGG16': ('mmdownsize.models.refinedet', 'mmdet'),
+    'RefineDetNeck': ('mmdownsize.models.refinedet', 'mmdet'),
+    'RefineDetHead': ('mmdownsize.models.refinedet', 'mmdet'),
+    'LargeSeparableConv': ('mmdownsize.models.light_head_rcnn', 'mmdet'),
+    'PSRoIAlignExtractor': ('mmdownsize.models.light_head_rcnn', 'mmdet'),
+    'LightRoIHead': ('mmdownsize.models.light_head_rcnn', 'mmdet'),
+    'SPResNetV1c': ('mmdownsize.models.spnet', 'mmseg'),
+    'SPHead': ('mmdownsize.models.spnet', 'mmseg'),
+    'EarthMoversLoss': ('mmdownsize.models.image_quality', 'mmpretrain'),
+    'QualityHead': ('mmdownsize.models.image_quality', 'mmpretrain'),
+    'TextureUpsample': ('mmdownsize.layers.upsample', 'mmengine'),
+    'TextureInterpConv': ('mmdownsize.layers.unet', 'mmseg'),
+    'TextureRoIExtractor': ('mmdownsize.layers.roi_extractor', 'mmdet'),
+    'TextureFPN': ('mmdownsize.layers.fpn', 'mmdet'),
+    'TexturePAFPN': ('mmdownsize.layers.fpn', 'mmdet'),
 }
 
 
@@ -86,19 +77,18 @@ class OnDemandRegistry(Registry):
     """A registry that imports some of its modules only when they are asked for."""
 
     def get(self, key: str) -> type | None:
-        """Return the class of that name, or None: see mmengine's ``Registry.get``.
+        """Return the class of that name, here or above; None if there is none.
 
         Raises:
             ImportError: If it needs a package that is not installed.
         """
         name = key.rpartition('.')[2] if isinstance(key, str) else None
         if name in _ON_DEMAND and key in (name, f'{self.scope}.{name}'):
-            module, package, requirement = _ON_DEMAND[name]
+            module, package = _ON_DEMAND[name]
             if find_spec(package) is None:
-                if _is_distribution('onedl-mmengine'):
-                    requirement = _FORKS.get(package, requirement)
+                missing = requirement(package, forks=_is_distribution('onedl-mmengine'))
                 raise MissingPackage(
-                    f'{name} needs {package}, which is not installed: pip install {requirement}', name=package
+                    f'{name} needs {package}, which is not installed: pip install {missing}', name=package
                 )
             import_module(module)
         return super().get(key)
@@ -118,7 +108,5 @@ HOOKS = Registry(
         'mmdownsize.hooks.visualization',
     ],
 )
-METRICS = OnDemandRegistry(
-    'metric', parent=MMENGINE_METRICS, scope='mmdownsize', locations=['mmdownsize.evaluation.feature_error']
-)
+METRICS = OnDemandRegistry('metric', parent=MMENGINE_METRICS, scope='mmdownsize')
 DATASETS = OnDemandRegistry('dataset', parent=MMENGINE_DATASETS, scope='mmdownsize')

@@ -9,26 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from mmdownsize import registry
+from mmdownsize import pins, registry
 from tools import check_env
 
 ROOT = Path(__file__).parents[1]
+PATH = os.pathsep.join([str(ROOT), str(ROOT / 'tools')])  # as a tool sees the package and its own folder
 PINNED = re.compile(r'^([A-Za-z0-9_-]+)==(\S+)', re.MULTILINE)
-# Module: what provides it in OpenMMLab and among the forks.
-PROVIDERS = {
-    'mmengine': ('mmengine', 'onedl-mmengine'),
-    'mmcv': ('mmcv', 'onedl-mmcv'),
-    'mmdet': ('mmdet', 'onedl-mmdetection'),
-    'mmseg': ('mmsegmentation', 'onedl-mmsegmentation'),
-    'mmpretrain': ('mmpretrain', 'onedl-mmpretrain'),
-}
 
 
-def pins(*names: str) -> dict[str, str]:
+def pinned(*names: str) -> dict[str, str]:
+    """Distribution: version, as files of requirements/ pin them."""
     return dict(PINNED.findall(''.join((ROOT / 'requirements' / f'{name}.txt').read_text() for name in names)))
 
 
-OPENMMLAB, ONEDL = pins('mmcv', 'openmmlab', 'mmpretrain'), pins('onedl')
+OPENMMLAB, ONEDL = pinned('mmcv', 'openmmlab', 'mmpretrain'), pinned('onedl')
+
+
+def distributions(requirements: dict[str, str]) -> set[str]:
+    return {requirement.split('==')[0] for requirement in requirements.values()}
 
 
 def run(*command: str, code: int = 0, cwd: Path = ROOT, **environ: str) -> str:
@@ -40,22 +38,33 @@ def run(*command: str, code: int = 0, cwd: Path = ROOT, **environ: str) -> str:
 
 
 def test_a_fork_takes_the_place_of_every_package_and_all_else_is_the_same() -> None:
-    ours, theirs = zip(*PROVIDERS.values())
-    assert set(ours) <= OPENMMLAB.keys() and set(theirs) <= ONEDL.keys()
-    assert OPENMMLAB.keys() - set(ours) == ONEDL.keys() - set(theirs)
+    ours, theirs = distributions(pins.OPENMMLAB), distributions(pins.FORKS)
+    assert pins.OPENMMLAB.keys() == pins.FORKS.keys()
+    assert ours <= OPENMMLAB.keys() and theirs <= ONEDL.keys()
+    assert OPENMMLAB.keys() - ours == ONEDL.keys() - theirs
     assert {name: version for name, version in ONEDL.items() if name not in theirs}.items() <= OPENMMLAB.items()
 
 
-@pytest.mark.parametrize('module', PROVIDERS)
-def test_what_users_are_told_to_install_is_what_is_pinned(module: str) -> None:
-    ours, theirs = (f'{name}=={pinned[name]}' for name, pinned in zip(PROVIDERS[module], (OPENMMLAB, ONEDL)))
-    needed = {'mmcv': 'mmcv.ops'}.get(module, module)
-    if module != 'mmpretrain':  # which the tests do without
-        assert check_env.NEEDED[needed].split()[0] == ours
-        assert check_env.FORKS[needed].split()[0] == theirs
-    if module != 'mmengine':  # without which there is no registry
-        assert {requirement for _, package, requirement in registry._ON_DEMAND.values() if package == module} == {ours}
-        assert registry._FORKS[module] == theirs
+@pytest.mark.parametrize('forks', [False, True])
+def test_what_users_are_told_to_install_is_what_the_requirements_pin(forks: bool) -> None:
+    stack = (ONEDL if forks else OPENMMLAB) | pinned('torch')
+    for module in pins.OPENMMLAB | pins.SHARED:
+        name, version = pins.requirement(module, forks).split('==')
+        assert stack[name] == version
+    assert {package for _, package in registry._ON_DEMAND.values()} <= pins.OPENMMLAB.keys() | pins.SHARED.keys()
+    for module, told in check_env.requirements(forks).items():
+        assert '==' not in told or told.split()[0] == pins.requirement(module.split('.')[0], forks)
+    assert check_env.requirements() == check_env.NEEDED
+
+
+def test_the_pins_are_read_without_any_other_package(tmp_path: Path) -> None:
+    code = (
+        'import sys\n'
+        'from mmdownsize import pins\n'
+        "print(*sorted({name.split('.')[0] for name in sys.modules} - set(sys.stdlib_module_names) - set(sys.argv)))"
+    )
+    at_start = run(sys.executable, '-c', "import sys; print(*{name.split('.')[0] for name in sys.modules})").split()
+    assert run(sys.executable, '-c', code, *at_start, cwd=tmp_path, PYTHONPATH=str(ROOT)).split() == ['mmdownsize']
 
 
 def test_beside_the_fork_of_mmengine_forks_are_named(tmp_path: Path) -> None:
@@ -81,7 +90,7 @@ def test_the_demo_without_mmseg_says_so_and_writes_nothing(tmp_path: Path) -> No
         'from tools import demo\n'
         "demo.main(['--quick', '--work-dir', sys.argv[1]])"
     )
-    said = run(sys.executable, '-c', code, str(tmp_path / 'demo'), code=1, PYTHONPATH=str(ROOT))
+    said = run(sys.executable, '-c', code, str(tmp_path / 'demo'), code=1, PYTHONPATH=PATH)
     assert 'mmseg is not installed: pip install mmsegmentation' in said and 'Traceback' not in said
     assert not (tmp_path / 'demo').exists()
 
@@ -103,7 +112,7 @@ def test_configs_of_mmseg_are_found_whatever_its_distribution_is_called(first: s
         'from mmengine.config.utils import MODULE2PACKAGE\n'
         "print(MODULE2PACKAGE['mmseg'], Config.fromfile(sys.argv[1]).model.type)"
     )
-    said = run(sys.executable, '-c', code, str(tmp_path / 'mine.py'), PYTHONPATH=str(ROOT))
+    said = run(sys.executable, '-c', code, str(tmp_path / 'mine.py'), PYTHONPATH=PATH)
     assert said.splitlines()[-1] == 'mmseg EncoderDecoder'
 
 
@@ -253,3 +262,10 @@ def test_check_env_asks_for_what_the_stack_has(
     monkeypatch.setattr(check_env, 'import_module', missing)
     assert check_env.main(['--stack', 'onedl']) == 1
     assert f'pip install onedl-mmengine=={ONEDL["onedl-mmengine"]}' in capsys.readouterr().err
+
+
+def test_check_env_runs_and_names_torch_where_torch_is_missing(tmp_path: Path) -> None:
+    (tmp_path / 'torch.py').write_text("raise ImportError('no torch here')")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    said = run(sys.executable, str(ROOT / 'tools' / 'check_env.py'), code=1, PYTHONPATH=path)
+    assert f'pip install torch=={pinned("torch")["torch"]}' in said and 'Traceback' not in said
