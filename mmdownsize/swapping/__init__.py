@@ -1,1 +1,1 @@
-"""Put a downsizer into a config: edits as values, and a check of the result on made-up data."""
+"""Put a downsizer into a config of mmdet or mmsegmentation, and check the result on made-up data."""

@@ -1,7 +1,8 @@
-"""Whether a config with a downsizer works: its model on made-up data, without anything to be downloaded."""
+"""Try the model of a config with a downsizer on made-up data. Nothing is downloaded."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -14,18 +15,19 @@ from mmdownsize.made_up import made_up_batch
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
-CHECKED_HW = (128, 160)
+CHECKED_HW = (128, 160)  # size (h, w) of the made-up images in px
 
 
 def check(cfg: Config) -> list[str]:
-    """Build a config's model, compute losses and gradients, and predict, on made-up data and without pretrained weights.
+    """Build a config's model without pretrained weights; compute losses, gradients and a prediction on made-up data.
 
     Returns:
         What was found, a line each.
 
     Raises:
-        ValueError: If the losses are not finite or the downsizer gets no gradient.
+        Refusal: If a loss is not finite, or the downsizer is trainable but receives no gradient.
     """
+    cfg = copy.deepcopy(cfg)
     init_default_scope(cfg.default_scope)
     without_downloads(cfg.model)
     if cfg.default_scope == 'mmseg' and cfg.model.data_preprocessor.get('size'):
@@ -40,12 +42,12 @@ def check(cfg: Config) -> list[str]:
     total.backward()
     bad = [name for name, value in losses.items() if not torch.isfinite(value).all()]
     if bad:
-        raise Refusal(f'losses that are not finite: {", ".join(bad)}')
+        raise Refusal(f'the losses are not finite: {", ".join(bad)}')
     parameters = list(model.data_preprocessor.downsizer.parameters())
     if parameters and not any(p.grad is not None and p.grad.any() for p in parameters):
-        raise Refusal('the downsizer gets no gradient')
+        raise Refusal('the downsizer is trainable but receives no gradient')
     model.eval()  # in a statement of its own: mmdet's distillers return None
     with torch.no_grad():
         predicted = model.test_step(made_up_batch(cfg.default_scope, CHECKED_HW))
-    found = ', '.join(f'{name} {float(value):.3f}' for name, value in losses.items() if value.numel() == 1)
+    found = ', '.join(f'{name} {float(value.detach()):.3f}' for name, value in losses.items() if value.numel() == 1)
     return [f'losses and gradients: {found}', f'a prediction: {len(predicted)} samples']

@@ -46,17 +46,20 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
         rates: Multiples of the learning rate, as ``custom_keys`` of the optimizer's ``paramwise_cfg``.
 
     Raises:
-        Refusal: If it is a segmentor that cannot learn from itself, or the config does not say how images are tested.
+        Refusal: If there are no training images. Of a segmentor also if it cannot learn from its own predictions, if the
+            config does not say how images are tested, or if they are padded then.
     """
     swapped = edited(cfg, swap)
+    if not swapped.get('train_dataloader', {}).get('dataset'):
+        raise Refusal('--fit: the config has no train_dataloader.dataset, and a fit needs images to train on')
     if swapped.model.data_preprocessor.type == SEGMENTORS:
         settings = recipe(with_labels=False, batch_size=1, accumulate=BATCH, rates=rates)
-        learning, shown = _without_labels(cfg, swapped), f'one image a step, {BATCH} an update'
+        learning, shown = _without_labels(cfg, swapped), f'1 image a step, {BATCH} images an update'
     else:
         batch_size = swapped.train_dataloader.get('batch_size', 1)
         settings = recipe(with_labels=True, batch_size=batch_size, rates=rates)
-        why = f'{name_of(swapped.model)} learns with its own loss, with labels, on images as before'
-        learning, shown = [Edit('model.type', KEPT, why)], f'{batch_size} images a step'
+        why = f'{name_of(swapped.model)} learns with its own loss, with labels, from its own training pipeline'
+        learning, shown = [Edit('model.type', KEPT, why)], f'{batch_size} image{"s" if batch_size > 1 else ""} a step'
     steps = settings['train_cfg']['max_iters']
     hooks = ', '.join(name_of(hook) for hook in cfg.get('custom_hooks') or [])
     return [
@@ -69,14 +72,14 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
         Edit(
             'optim_wrapper',
             dict(_delete_=True, **settings['optim_wrapper']),
-            f'optim_wrapper, param_scheduler and train_cfg: {steps} steps, {shown}, at a rate of their own',
+            f'optim_wrapper, param_scheduler and train_cfg: {steps} steps, {shown}, and learning rates of the recipe',
         ),
         Edit('param_scheduler', settings['param_scheduler']),
         Edit('train_cfg', dict(_delete_=True, **settings['train_cfg'])),
         Edit(
             'custom_hooks',
             settings['custom_hooks'],
-            f'custom_hooks{f" ({hooks}: left out)" if hooks else ""}: TrainOnlyHook, and an average of what is learned',
+            f'custom_hooks: TrainOnlyHook, and a moving average of the weights{f"; removed: {hooks}" if hooks else ""}',
         ),
         Edit('default_hooks.logger', dict(interval=20, log_metric_by_epoch=False)),
         Edit('default_hooks.checkpoint', dict(by_epoch=False, interval=steps, max_keep_ckpts=1)),
@@ -90,7 +93,7 @@ def _without_labels(cfg: Config, swapped: Config) -> list[Edit]:
     if kind != 'EncoderDecoder':
         raise Refusal(
             f"--fit: {kind} does not learn from itself, as mmseg's EncoderDecoder does: leave out --fit, and add TrainOnlyHook "
-            'and load_from by hand (docs/recipes.md)'
+            'and load_from by hand (docs/fit.md)'
         )
     if preprocessor.get('test_cfg'):
         raise Refusal(
@@ -100,26 +103,25 @@ def _without_labels(cfg: Config, swapped: Config) -> list[Edit]:
     if 'pipeline' not in swapped.get('val_dataloader', {}).get('dataset', {}):
         raise Refusal('--fit: val_dataloader.dataset.pipeline says how images are tested, and the config has none')
     steps = [dict(step) for step in swapped.val_dataloader.dataset.pipeline if name_of(step) != 'LoadAnnotations']
-    model, positions = settings_without_labels()
+    learner, positions = settings_without_labels()
     dataset = _with_pipeline(swapped.train_dataloader.dataset.to_dict(), steps)
     shifted = dict(_delete_=True, type='mmdownsize.ShiftedDataset', dataset=dataset, shifts=positions)
-    learner = dict(model)
     why = (
-        f'model.type: EncoderDecoder -> {name_of(learner)}, which reads no label: what the model says at full '
-        f'resolution is the target; class_balance={learner["class_balance"]} has every class count alike'
+        f'model.type: EncoderDecoder -> {name_of(learner)}, which reads no labels: the target is the '
+        f"model's own prediction at full resolution; with class_balance={learner['class_balance']} every class counts the same"
     )
     return [
         replace_preprocessor(cfg, PAIRED),
         Edit(f'{PREPROCESSOR}.size', None),
         Edit(f'{PREPROCESSOR}.size_divisor', 1),
-        Edit('model.type', learner.pop('type'), why),
-        *(Edit(f'model.{key}', value) for key, value in learner.items()),
-        # To a network whose strides do not divide it, a crop is another image than the whole, and so is a padded one.
+        Edit('model.type', learner['type'], why),
+        *(Edit(f'model.{key}', value) for key, value in learner.items() if key != 'type'),
+        # A network whose strides do not divide the size answers otherwise to a crop or a padded image than to the whole one.
         Edit(
             'train_dataloader.batch_size',
             1,
-            f'train_dataloader: images are whole, by the pipeline of val_dataloader, one at a time, in {len(positions)} positions '
-            'each: a downsizer that learns from images of another size than those it is tested with can do worse than bilinear',
+            'train_dataloader: whole images from the pipeline of val_dataloader, one at a time, each in '
+            f'{len(positions)} positions: a downsizer can do worse than bilinear at another size than it is trained at',
         ),
         Edit('train_dataloader.dataset', shifted),
     ]
@@ -129,7 +131,7 @@ def _with_pipeline(dataset: dict[str, Any], steps: list[dict[str, Any]]) -> dict
     """Return a data set's config with another pipeline, inside its wrappers."""
     inner = 'dataset' in dataset or 'datasets' in dataset
     if inner and 'pipeline' in dataset:
-        raise Refusal(f'--fit: {name_of(dataset)} mixes images: put the data set inside it into the config, without it')
+        raise Refusal(f'--fit: {name_of(dataset)} mixes images: put the data set inside it in its place')
     if 'datasets' in dataset:
         return dict(dataset, datasets=[_with_pipeline(one, steps) for one in dataset['datasets']])
     if 'dataset' in dataset:

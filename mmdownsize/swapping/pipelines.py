@@ -14,7 +14,7 @@ from mmdownsize.swapping.edits import Edit
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # Steps that draw the size of an image at random.
 DRAWING = ('RandomResize', 'RandomChoiceResize', 'ResizeShortestEdge')
-# Steps that have a size of their own, in px of the image that they get.
+# Steps with a size of their own, in px of the image that they get.
 SIZED = (
     'RandomCrop',
     'Pad',
@@ -53,8 +53,8 @@ def take_resize(cfg: Config) -> tuple[dict[str, Any], list[Edit]]:
         drawing = [name for name in names if name in DRAWING]
         if drawing:
             raise Refusal(
-                f'{where} has {drawing[0]}, which draws a size: leave it, and give --scale-factor (and train_scale_factor '
-                'in the preprocessor, to have the downsizer draw)'
+                f'{where} has {drawing[0]}, which draws a size: keep it and give --scale-factor '
+                '(with train_scale_factor in the preprocessor the downsizer draws)'
             )
         if 'Resize' not in names:
             raise Refusal(f'{where} has no Resize to take: give --scale-factor or --scale')
@@ -62,11 +62,11 @@ def take_resize(cfg: Config) -> tuple[dict[str, Any], list[Edit]]:
         sized = [name for name in names[last + 1 :] if name in SIZED]
         if sized:
             raise Refusal(
-                f'{where}: {sized[0]} after Resize works with pixels of the small image; move it before, or give --scale-factor'
+                f'{where}: {sized[0]} after Resize works with pixels of the small image: move it before, or give --scale-factor'
             )
         resize = steps.pop(last)
         targets[where] = {key: resize[key] for key in ('scale', 'scale_factor', 'keep_ratio') if resize.get(key)}
-        why = f'{where}: Resize({targets[where]}) taken out; the image comes at its full resolution'
+        why = f'{where}: Resize({targets[where]}) is taken out: the downsizer gets the image at full resolution'
         edits.append(Edit(where, steps, why))
     if not targets:
         raise Refusal('the config has no pipelines to take a Resize from')

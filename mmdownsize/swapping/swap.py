@@ -38,7 +38,7 @@ def swap_edits(
 
     Raises:
         Refusal: If the config's preprocessor has no counterpart, if a pipeline normalises images, if ``target`` is None and
-            there is no ``Resize`` to take, or if sizes are drawn after the downsizer and nobody knows around which size.
+            a pipeline has no ``Resize`` to take, or if ``BatchSyncRandomResize`` draws sizes and no ``Resize`` says around which.
     """
     preprocessor = preprocessor_of(cfg)
     name = name_of(preprocessor)
@@ -94,7 +94,7 @@ def _check_swappable(cfg: Config, preprocessor: Mapping[str, Any]) -> None:
     for path, steps in pipelines(cfg):
         if any(type_of(step) == 'Normalize' for step in steps):
             raise Refusal(
-                f'{".".join(path)} normalises images; a downsizer wants them in 0..255: leave that to the preprocessor'
+                f'{".".join(path)} normalises images; a downsizer needs them in 0..255: leave that to the preprocessor'
             )
 
 
@@ -107,8 +107,8 @@ def _draw_in_the_downsizer(cfg: Config, preprocessor: Mapping[str, Any], target:
     height = delivered_height(cfg)
     if height is None:
         raise Refusal(
-            'BatchSyncRandomResize in batch_augments draws sizes behind the downsizer, and no Resize in the pipeline of '
-            'train_dataloader tells what they are relative to: remove it by hand, and give train_scale_factor=(lowest, highest)'
+            'BatchSyncRandomResize in batch_augments draws sizes after the downsizer, and no Resize in the pipeline of '
+            'train_dataloader tells what they are relative to: remove it by hand and give train_scale_factor=(lowest, highest)'
         )
     factor = TargetSize(**target).of((height, height))[0] / height
     low, high = (round(size / height * factor, 4) for size in drawing[-1]['random_size_range'])
@@ -127,15 +127,15 @@ def _remarks(cfg: Config, preprocessor: Mapping[str, Any], target: Mapping[str, 
     remarks = []
     if crops_for_training(cfg) and 'scale' in target:
         why = (
-            f'RandomCrop in the training pipeline: what it cuts out is resized to scale={target["scale"]}, as whole images are, '
-            'by another factor; --scale-factor would be the same for both'
+            f'RandomCrop in the training pipeline: its crops are resized to scale={target["scale"]} as whole images are, so by '
+            'another factor; with --scale-factor the factor is the same for both'
         )
         remarks.append(Edit('train_dataloader.dataset', KEPT, why))
     divisor = preprocessor.get('pad_size_divisor', 1)
     if divisor > 1:
-        why = f'pad_size_divisor={divisor} now pads the downsized image: lower it where that is much'
+        why = f'pad_size_divisor={divisor} now pads the downsized image: lower it if that adds much padding'
         remarks.append(Edit(f'{PREPROCESSOR}.pad_size_divisor', KEPT, why))
     if isinstance(preprocessor.get('size'), Sequence):
-        why = f'size={tuple(preprocessor["size"])} stays the size before downsizing and is scaled with it'
+        why = f'size={tuple(preprocessor["size"])} stays the size before downsizing, and is scaled with the image'
         remarks.append(Edit(f'{PREPROCESSOR}.size', KEPT, why))
     return remarks

@@ -112,6 +112,10 @@ def test_data_sets_inside_others_are_found() -> None:
     )
     with pytest.raises(ValueError, match='--fit: MultiImageMixDataset mixes images: put the data set inside it'):
         fit_edits(stock, [], 'x.pth', {})
+    train_dataloader = stock.pop('train_dataloader')
+    with pytest.raises(ValueError, match=r'--fit: the config has no train_dataloader\.dataset'):
+        fit_edits(stock, [], 'x.pth', {})
+    stock.train_dataloader = train_dataloader
     stock.pop('val_dataloader')
     with pytest.raises(ValueError, match=r'--fit: val_dataloader\.dataset\.pipeline says how images are tested'):
         fit_edits(stock, [], 'x.pth', {})
