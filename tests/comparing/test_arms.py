@@ -1,9 +1,12 @@
 """Arms by name and from a file, and the config of an arm."""
 
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 
-from mmdownsize.comparing.arms import Arm, config_of, load_arms
+from mmdownsize.comparing.arms import Arm, check_replaceable, config_of, load_arms
+from mmdownsize.refusal import Refusal
 from tests.tools.small_training import write_config
 
 
@@ -35,6 +38,8 @@ def test_arms_by_name_and_from_a_file(tmp_path):
             r"arm 'a' has downsizer, options, equal_cost_to and train, not \['kernel'\]",
         ),
         ([], 'arms = dict(a=dict(options=dict()))', 'a', 'not no downsizer'),
+        ([], "arms = dict(a=dict(downsizer='net'))", 'a', "arm 'a': downsizer must be a dict, got 'net'"),
+        ([], 'arms = dict(a=dict(downsizer=dict(), options=3))', 'a', "arm 'a': options must be a dict, got 3"),
         ([], "arms = dict(a=dict(downsizer=dict(), equal_cost_to='b'))", 'a', "no arm 'b' among a"),
     ],
 )
@@ -54,3 +59,15 @@ def test_a_downsizer_is_replaced_and_not_merged(tmp_path, data):
     assert own.model.data_preprocessor.downsizer == arm.downsizer
     assert (own.optim_wrapper.optimizer.lr, own.randomness.seed) == (0.5, 3)
     assert cfg.model.data_preprocessor.downsizer.type == 'DownsizeNet'  # the original is untouched
+
+
+def test_an_option_without_a_place_is_refused_with_its_arm():
+    cfg = Config(dict(model=dict(type='A', data_preprocessor=dict()), randomness=dict(seed=0)))
+    with pytest.raises(Refusal, match=r"arm 'a': the config has no place for \{'model\.type\.x': 1\}"):
+        config_of(cfg, Arm('a', dict(type='FixedResizer'), {'model.type.x': 1}), 0)
+
+
+@pytest.mark.parametrize('cfg', [dict(), dict(model=None), dict(model=dict(data_preprocessor=None))])
+def test_a_config_without_a_downsizer_is_refused(cfg):
+    with pytest.raises(Refusal, match=r'c\.py has no model\.data_preprocessor\.downsizer to replace'):
+        check_replaceable(Config(cfg), Path('c.py'))

@@ -82,3 +82,10 @@ def test_a_wrong_log_is_refused_with_its_line(text, tmp_path):
     log.write_text(json.dumps(run_line('bilinear', 0, 1.0)) + '\n' + text)
     with pytest.raises(SystemExit, match=r'runs.jsonl:2 is not a line of tools/compare.py'):
         compare_report.main([str(log)])
+
+
+def test_a_plot_of_an_unknown_format_is_refused(tmp_path):
+    log = tmp_path / 'runs.jsonl'
+    log.write_text(json.dumps(run_line('bilinear', 0, 1.0)) + '\n')
+    with pytest.raises(SystemExit, match=r"--plot .*runs\.xyz: no format 'xyz', choose one of .*png"):
+        compare_report.main([str(log), '--plot', str(tmp_path / 'runs.xyz')])

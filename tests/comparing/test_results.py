@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
+
 from mmdownsize.comparing.report import rows_of
 from mmdownsize.comparing.results import last_metrics, training_losses
+from mmdownsize.refusal import Refusal
 from tests.comparing.test_report import run_line
 
 
@@ -41,3 +44,11 @@ def test_training_losses_are_means_of_the_first_and_the_last_epoch(tmp_path):
     column = head.index('loss, first to last epoch')
     assert [row[column] for row in rows] == ['3.5 → 0.75', '']
     assert 'loss, first to last epoch' not in rows_of([run_line('a', 0, 1.0)], 'mIoU', 'a')[0]
+
+
+def test_a_run_without_a_validation_is_refused_with_its_folder(tmp_path):
+    folder = tmp_path / '20260101_000000/vis_data'
+    folder.mkdir(parents=True)
+    (folder / 'scalars.json').write_text(json.dumps(dict(loss=1.0, step=1)))
+    with pytest.raises(Refusal, match=f'no validation in {tmp_path}.*Set val_dataloader'):
+        last_metrics(tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import signal
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from rich.console import Console
 from mmdownsize.comparing import runs
 from mmdownsize.comparing.arms import Arm, config_of
 from mmdownsize.comparing.runs import fingerprint
+from mmdownsize.refusal import Refusal
 from tests.tools.small_training import write_config
 
 
@@ -78,3 +80,37 @@ def test_a_log_says_whose_cpu_it_was(tmp_path, about, maker):
     if about is not None:
         (tmp_path / 'cpuinfo').write_text(about)
     assert runs.processor(tmp_path / 'cpuinfo') == f'{maker} {torch.backends.cpu.get_cpu_capability()}'
+
+
+@pytest.mark.parametrize(
+    ('script', 'said'),
+    [
+        ("print('a [b] c'); raise KeyError('gone')", "KeyError: 'gone'"),
+        ('import sys; sys.exit(3)', 'nothing was logged'),
+    ],
+)
+def test_a_run_that_fails_says_how_and_where_its_log_is(script, said, tmp_path, data, monkeypatch, capsys):
+    (tmp_path / 'test.py').write_text(script)
+    monkeypatch.setattr(runs, 'tool', lambda name: tmp_path / name)
+    cfg = Config.fromfile(write_config(tmp_path / 'c.py', data, by_epoch=True, seed=0, workers=0))
+    cfg.load_from = 'model.pth'
+    with pytest.raises(Refusal, match='label failed: ') as refused:
+        runs.execute(cfg, tmp_path / 'run', Console(), 'label', train=False)
+    assert str(refused.value) == f'label failed: {said} (all of it: {tmp_path / "run/train.log"})'
+    if 'KeyError' in said:
+        assert 'a [b] c' in (printed := capsys.readouterr().out) and 'Traceback' in printed
+
+
+def test_the_tools_are_found_in_an_installation_and_in_a_clone(tmp_path, monkeypatch):
+    assert runs.tool('train.py').is_file() and runs.tool('test.py').is_file()
+    monkeypatch.setattr(runs, '_PACKAGE', tmp_path / 'mmdownsize')
+    assert runs.tool('train.py') == tmp_path / 'tools/train.py'
+    (tmp_path / 'mmdownsize/.mim/tools').mkdir(parents=True)
+    assert runs.tool('train.py') == tmp_path / 'mmdownsize/.mim/tools/train.py'
+
+
+def test_sigterm_ends_what_runs_and_the_callers_handler_comes_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match='terminated'), runs.ended_by_sigterm():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before

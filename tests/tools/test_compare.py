@@ -172,3 +172,10 @@ def test_a_wrong_start_is_refused(state, message, tmp_path, data):
 def test_bad_command_lines(options, message):
     with pytest.raises(SystemExit, match=message):
         compare.main(options)
+
+
+@pytest.mark.parametrize('option', ['--subset', '--workers'])
+def test_without_a_training_loader_there_is_no_subset_of_it(option, tmp_path):
+    (tmp_path / 'c.py').write_text("model = dict(data_preprocessor=dict(downsizer=dict(type='FixedResizer')))\n")
+    with pytest.raises(SystemExit, match=r'--subset, --workers: .*c\.py has no train_dataloader'):
+        compare.main([str(tmp_path / 'c.py'), '--arm', 'bilinear', option, '2'])
