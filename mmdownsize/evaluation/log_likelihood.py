@@ -1,4 +1,4 @@
-"""How probable a segmentor finds the labels: it sees what the highest class alone does not show."""
+"""How probable a segmentor finds the labels. It shows more than which class is highest."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from mmdownsize.registry import METRICS
 
 @METRICS.register_module()
 class LogLikelihood(BaseMetric):
-    """Mean logarithm of the probability that a segmentor gives the true class; 0 is certainty, more is better.
+    """Mean logarithm of the probability that a segmentor gives the true class: 0 is certainty, more is better.
 
-    ``log_likelihood/pixels`` is the mean over all labelled pixels, minus the cross entropy. ``log_likelihood/classes`` is
-    the mean over classes of the mean over each class's pixels, those without pixels left out: it weighs classes as mIoU
-    does. Both are in hundredths of a nat, so that differences have the size of points of mIoU. Predictions and labels have
-    the image file's size, as for mmseg's ``IoUMetric``, beside which it stands in ``val_evaluator``.
+    ``log_likelihood/pixels`` is the mean over all labelled pixels: minus the cross entropy. ``log_likelihood/classes`` is the
+    mean over the pixels of each class, then over the classes that have pixels: it weighs classes as mIoU does. Both are in
+    hundredths of a nat, so that differences have the size of points of mIoU. It goes into ``val_evaluator`` beside mmseg's
+    ``IoUMetric``; like there, predictions and labels have the size of the image file.
 
     Args:
         ignore_index: The label that does not count.
-        collect_device: mmengine's.
-        prefix: mmengine's.
+        collect_device: Where the results of several processes are collected, ``'cpu'`` or ``'gpu'``, see mmengine's
+            ``BaseMetric``.
+        prefix: What the names of the metrics begin with; None: ``log_likelihood``.
 
     Raises:
-        ValueError: When the first batch comes, if the model gives one logit a pixel (a sigmoid's) or the labels are none of
-            its classes.
+        Refusal: When the first batch comes: if the model gives one logit a pixel (a sigmoid's), or a label is none of its
+            classes.
     """
 
     default_prefix = 'log_likelihood'
@@ -40,7 +41,7 @@ class LogLikelihood(BaseMetric):
         self.ignore_index = ignore_index
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Keep sums and counts of every class, an image each.
+        """Keep the sums and counts of every class, for each image.
 
         Args:
             data_batch: Not read.
@@ -59,7 +60,7 @@ class LogLikelihood(BaseMetric):
                 raise Refusal(
                     f'labels must be 0 to {classes - 1} or ignore_index={self.ignore_index}, got {unknown[0].item()}'
                 )
-            # Of the whole map, in its own memory order: to take the labelled pixels out of all classes first costs more.
+            # Of the whole map, in its memory order: taking the labelled pixels out of all classes first costs more.
             lost = F.cross_entropy(logits[None], labels[None], reduction='none', ignore_index=self.ignore_index)[0]
             values = -lost[counted].double()
             self.results.append(
@@ -70,7 +71,7 @@ class LogLikelihood(BaseMetric):
         """Return both means.
 
         Args:
-            results: Of all images: sums and counts (classes,).
+            results: For each image: sums and counts (classes,).
         """
         sums, counts = (torch.stack(one).sum(0) for one in zip(*results))
         seen = counts > 0

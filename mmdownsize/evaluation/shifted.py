@@ -18,37 +18,37 @@ MOVED_OF_INSTANCES = {'bboxes', 'labels'}
 
 @DATASETS.register_module()
 class ShiftedDataset:
-    """Every sample of another data set once for each shift, its image and its labels moved by it.
+    """Every sample of another data set once for each shift, with image and labels moved by it.
 
-    A network with strides, and a resize to a third, see an image otherwise when it lies a few pixels further: the mIoU of a
-    finished model moves by some tenths of a point, which is as much as resizers differ by. A validation set in several
-    positions averages that; a training set in several positions has a downsizer not learn one of them by heart, and what it
-    has is finite, as a memory of predictions needs it.
+    A network with strides, and a resize to a third, see an image differently when its content moves by a few pixels: the mIoU of
+    a finished model changes by some tenths of a point, which is as much as resizers differ by. A validation set in several
+    positions averages that. A training set in several positions keeps a downsizer from learning one of them by heart, and it
+    stays finite, which a memory of predictions needs.
 
-    It wraps mmdet's and mmseg's data sets, behind their pipelines, as mmengine's ``RepeatDataset`` does::
+    It wraps data sets of mmdet and mmseg after their pipelines, as mmengine's ``RepeatDataset`` does::
 
         dict(type='mmdownsize.ShiftedDataset', dataset=dict(type='VOCDataset', ...), shifts=[(0, 0), (7, -3)])
 
-    Samples 0 to N - 1 are those of the first shift, the next N those of the second, and so on. What leaves the image is lost;
-    what enters repeats its edge and is labelled ``ignore_index``. Boxes are cut at the image's sides, and those of which
-    nothing remains are left out. Maps of labels may have another size than the image (the file's): they move by the nearest
-    number of their own pixels. Boxes do so exactly; with ``test_mode`` they are taken to be in the file's coordinates, else in
-    the image's, as mmdet has it. ``img_id`` becomes negative: a metric that reads labels from a file of its own finds none under
-    it, and says so.
+    Samples 0 to N - 1 have the first shift, the next N the second, and so on. What leaves the image is lost. What enters repeats
+    the image's edge and has the label ``ignore_index``. Boxes are cut at the image's sides, and left out if nothing remains.
+
+    Label maps may have another size than the image (the file's): they move by the nearest number of their own pixels. Boxes
+    move exactly. With ``test_mode`` they are in the file's coordinates, otherwise in the image's, as in mmdet. ``img_id`` becomes
+    negative: a metric that reads labels from a file of its own does not find the image there, and says so.
 
     Args:
         dataset: The other data set, or its config. Its pipeline ends with packing: samples are dicts of ``inputs``, a tensor
             (C, H, W), and ``data_samples``.
-        shifts: Pairs (down, right) in pixels of ``inputs``, integers, shorter than its sides.
-        ignore_index: What labels of classes have where the image has nothing.
-        indices: Use only these samples of the other data set, or its first so many, each in every position: mmengine's
-            ``BaseDataset`` has the same argument.
+        shifts: Pairs (down, right) of integers, in pixels of ``inputs``, each shorter than that side.
+        ignore_index: The class label where nothing of the image is.
+        indices: Use only these samples of the other data set, or its first so many, each in every position; as ``indices``
+            of mmengine's ``BaseDataset``.
         lazy_init: Leave loading the other data set's annotations to :meth:`full_init`.
 
     Raises:
-        TypeError: If ``dataset`` is neither.
-        ValueError: If ``shifts`` is empty, no pairs of integers, or names one twice; when a sample is read, if there are
-            labels in it of which it is not known how they move, such as masks of instances, or a shift is too long for it.
+        TypeRefusal: If ``dataset`` is neither a data set nor a config.
+        Refusal: If ``shifts`` is empty, not pairs of integers, or has a pair twice. When a sample is read: if it has labels of
+            a kind that cannot be moved, such as instance masks, or a shift is too long for it.
     """
 
     def __init__(
@@ -83,15 +83,15 @@ class ShiftedDataset:
         return self.dataset.metainfo
 
     def full_init(self) -> None:
-        """Load the other data set's annotations, if that has not been done."""
+        """Load the other data set's annotations, unless they are loaded."""
         self.dataset.full_init()
 
     def get_subset_(self, indices: int | Sequence[int]) -> None:
-        """Keep only these samples of the other data set, each in every position, as ``indices`` does."""
+        """Keep only these samples of the other data set, or its first so many, each in every position."""
         self.dataset.get_subset_(indices)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """Return what the other data set knows of sample ``idx``, as it is before it is moved."""
+        """Return what the other data set knows of sample ``idx``: it is not moved."""
         return self.dataset.get_data_info(idx % len(self.dataset))
 
     def __len__(self) -> int:
@@ -110,11 +110,11 @@ class ShiftedDataset:
             raise Refusal(f'shift {shift} leaves nothing of an image of {hw[0]}x{hw[1]} (height x width)')
         labels = self._moved_labels(labels, shift, hw)
         if 'img_id' in labels.metainfo_keys():
-            labels.set_metainfo({'img_id': -1 - idx})  # no file of annotations has it
+            labels.set_metainfo({'img_id': -1 - idx})  # which no file of annotations has
         return {**sample, 'inputs': _moved(inputs, shift), 'data_samples': labels}
 
     def _moved_labels(self, labels: Any, shift: tuple[int, int], hw: Sequence[int]) -> Any:
-        # (`instances` is what mmdet's CocoMetric reads without a file of annotations: as they were.)
+        # Without a file of annotations mmdet's CocoMetric reads `instances`, which would stay where they were.
         unknown = sorted(set(labels.keys()) - MOVED | {'instances'} & set(labels.metainfo_keys()))
         labels = labels.clone()
         if 'gt_sem_seg' in labels:
