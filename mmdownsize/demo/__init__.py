@@ -1,1 +1,1 @@
-"""What `make demo` does: synthetic data, three trainings, a table and a picture."""
+"""The demo: synthetic data, the same model trained with three resizers, a table and a picture."""

@@ -22,6 +22,7 @@ CLASSES = ('grain', 'vertical', 'horizontal')
 # Direction of the wave, in radians from the x axis to the y axis, which points down; None: all directions.
 DIRECTIONS = (None, 0.0, np.pi / 2)
 SIZE = 192  # px, height and width
+SMALL = SIZE // 3  # px, height and width of what the model sees
 BAND = (0.36, 0.46)  # cycles a px; 0.5 is the highest, and an image of a third of the size holds up to 0.167
 JITTER = np.deg2rad(12)  # of the direction, either way
 REGION = 22  # px, the blur that the regions come from

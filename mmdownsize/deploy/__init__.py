@@ -1,1 +1,1 @@
-"""Downsizers, and segmentors behind one, as graphs for other runtimes: recorded once, for images of any size."""
+"""Export: downsizers and segmentors as graphs for other runtimes, a downsizer as a file, and what a model computes."""

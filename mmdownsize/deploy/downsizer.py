@@ -18,13 +18,13 @@ class Downsizer(nn.Module):
     ``torch.jit.trace``, ``torch.export`` and ONNX export record it for any batch and any source size (docs/deploy.md).
 
     Args:
-        resizer: One of mmdownsize's; a copy is kept, in evaluation mode.
-        target: The target, a rule or a size.
-        swap_colors: Images come in the other colour order (RGB) than the resizer was trained with (BGR); results have the
+        resizer: A resizer of mmdownsize. The module keeps a copy of it, in evaluation mode.
+        target: The target size, or the rule from source size to target size.
+        swap_colors: Whether images come in RGB and the resizer was trained on BGR, or the other way round. Results have the
             order of the images.
 
     Raises:
-        TypeError: If the resizer is somebody else's.
+        TypeRefusal: If the resizer is not one of mmdownsize's.
     """
 
     outputs = ('downsized',)
@@ -33,17 +33,17 @@ class Downsizer(nn.Module):
         super().__init__()
         if not isinstance(resizer, BaseResizer):
             raise TypeRefusal(
-                f'the downsizer is a {type(resizer).__name__}, which is none of mmdownsize: whether it can be recorded for '
-                'any size is not known; export it with its own tools'
+                f'the downsizer is a {type(resizer).__name__}, which is none of mmdownsize: nobody knows whether it can be '
+                'recorded for any size; export it with its own tools'
             )
         self.resizer = copy.deepcopy(resizer).eval().requires_grad_(False)
         if isinstance(self.resizer, DownsizeNet) and self.resizer.backend == 'native':
-            self.resizer.backend = 'auto'  # what is compiled cannot be recorded
+            self.resizer.backend = 'auto'  # a compiled library cannot be recorded
         self.target = target
         self.swap_colors = swap_colors
 
     def forward(self, images: Tensor) -> Tensor:
-        """Downsize.
+        """Downsize a batch.
 
         Args:
             images: (N, C, H, W), uint8 or floating point in 0..255.
@@ -53,17 +53,23 @@ class Downsizer(nn.Module):
         """
         images = swapped(images) if self.swap_colors else images
         dst_hw = self.target.of((images.shape[2], images.shape[3]))
-        if is_tracing():  # past the checks of values that are not there yet
+        if is_tracing():  # without the checks: values are not known yet
             small = self.resizer.resize(images if images.is_floating_point() else images.float(), dst_hw)
         else:
             small = self.resizer(images, dst_hw)
         return swapped(small) if self.swap_colors else small
 
     def reference(self, images: Tensor) -> Tensor:
-        """Return what a recording of the module is compared with.
+        """Return the result that a recording of the module is compared with.
 
-        PyTorch's own resizing of float32 images rounds positions to float32, by which values differ by up to some 0.02. A
-        recording has exact positions; it is compared with PyTorch in float64 where the resizer is of that kind.
+        A recording computes positions exactly. PyTorch's own resizing of float32 images rounds positions to float32, and values
+        then differ by up to about 0.02. Resizers that use it are therefore compared in float64.
+
+        Args:
+            images: (N, C, H, W), uint8 or floating point in 0..255.
+
+        Returns:
+            (N, C, h, w), float32 in 0..255.
         """
         if isinstance(self.resizer, DownsizeNet):
             return self(images)

@@ -1,4 +1,4 @@
-"""ONNX files: plain operators, any batch and image size, and what they were made of."""
+"""Content of ONNX files: plain operators, for any batch and image size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,15 +19,15 @@ from mmdownsize.refusal import MissingPackage, Refusal
 
 INPUT = 'images'
 INPUT_DTYPES = {'float32': torch.float32, 'uint8': torch.uint8}
-MIN_OPSET, MAX_OPSET = 17, 20  # of torch.onnx's recording exporter, which leaves every size open without being told how
-EXAMPLE_BATCH = 2  # 1 would be taken for a size that never changes
+MIN_OPSET, MAX_OPSET = 17, 20  # of torch.onnx's tracing exporter, which leaves every size open by itself
+EXAMPLE_BATCH = 2  # the exporter takes 1 for a size that never changes
 
 
 def require(package: str) -> ModuleType:
-    """Return a package that only export needs.
+    """Import and return a package that only export needs.
 
     Raises:
-        ImportError: If it is not installed; says how to get it.
+        MissingPackage: If it is not installed; says how to get it.
     """
     try:
         return import_module(package)
@@ -51,16 +50,18 @@ def record(
 
     Args:
         module: ``Downsizer`` or ``DownsizedSegmentor``.
-        example_hw: Size (h, w) of the images that it is recorded with; the result takes any other as well.
-        channels: Of the images.
-        dtype: Of the images: ``'float32'`` or ``'uint8'``.
-        opset: Of ONNX.
-        metadata: Written into the file, free text by key.
+        example_hw: Size (h, w) in px of the images that it is recorded with; the result takes any other as well.
+        channels: Number of channels of the images.
+        dtype: Type of the images: ``'float32'`` or ``'uint8'``; their values are 0..255.
+        opset: Version of ONNX's set of operators, ``MIN_OPSET`` to ``MAX_OPSET``.
+        metadata: Free text by key, written into the file.
+
+    Returns:
+        What to write into an ``.onnx`` file.
 
     Raises:
-        ImportError: If onnx is not installed.
-        ValueError: If ``dtype`` or ``opset`` is not one of the above.
-        RuntimeError: If something in the module cannot be exported; names it.
+        MissingPackage: If onnx is not installed.
+        Refusal: If ``dtype`` or ``opset`` is not one of the above, or ONNX lacks something that the module does; names it.
     """
     if dtype not in INPUT_DTYPES:
         raise Refusal(f'unknown input dtype {dtype!r}, choose one of {", ".join(INPUT_DTYPES)}')
@@ -74,8 +75,8 @@ def record(
         open_axes[name] = dict(zip((0, 1, 2) if name == 'labels' else (0, 2, 3), ('batch', *sides)))
     content = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings(), redirect_stdout(io.StringIO()), _plain_operators():
-        # Of what is recorded as a constant, which a comparison at other sizes finds (`parity`), and the whole graph of what
-        # fails, printed.
+        # The exporter warns of what it records as a constant: `parity` finds that by comparing at other sizes. It prints the
+        # whole graph where it fails: the error below names what failed.
         warnings.simplefilter('ignore')
         try:
             torch.onnx.export(
@@ -89,8 +90,9 @@ def record(
                 dynamo=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:
-            raise RuntimeError(
-                f'ONNX has no counterpart of what the module does: {str(error).splitlines()[0]}'
+            raise Refusal(
+                f'ONNX opset {opset} lacks something that the module does: {str(error).splitlines()[0]}. Take a higher opset, '
+                f'at most {MAX_OPSET}, or export the downsizer alone'
             ) from error
     model = onnx.load_from_string(content.getvalue())
     onnx.helper.set_model_props(model, dict(metadata or {}))
@@ -99,24 +101,19 @@ def record(
 
 
 def made_up(batch: int, channels: int, hw: tuple[int, int], dtype: str) -> Tensor:
-    """Return images of noise on gradients, 0..255, the same in every call."""
+    """Return images (batch, channels, h, w) of noise on gradients, 0..255, the same in every call.
+
+    Args:
+        batch: Number of images.
+        channels: Number of channels.
+        hw: Size (h, w) in px.
+        dtype: ``'float32'`` or ``'uint8'``.
+    """
     generator = torch.Generator().manual_seed(0)
     rows, cols = torch.meshgrid(*(torch.linspace(0, math.pi * 3, side) for side in hw), indexing='ij')
     smooth = 127.5 + 60 * torch.sin(rows) + 40 * torch.cos(cols)
     images = (smooth + 50 * (torch.rand(batch, channels, *hw, generator=generator) - 0.5)).clamp(0, 255)
     return images.to(torch.uint8) if dtype == 'uint8' else images
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file; one that is there is replaced in one step, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _expm1(graph: Any, x: Any) -> Any:
@@ -130,7 +127,7 @@ def _sinc(graph: Any, x: Any) -> Any:
 
 
 def _unflatten(graph: Any, x: Any, dim: Any, sizes: Any) -> Any:
-    # torch's own takes the sizes of all that follows for constants (2.13, in multi-head attention).
+    # torch's own records the sizes of all that follows as constants (2.13, in multi-head attention).
     rank = symbolic_helper._get_tensor_rank(x)
     dim = symbolic_helper._get_const(dim, 'i', 'dim') % rank
     if symbolic_helper._is_packed_list(sizes):
@@ -151,7 +148,7 @@ def _like(graph: Any, value: float, x: Any) -> Any:
 
 @contextmanager
 def _plain_operators() -> Iterator[None]:
-    """Say, while exporting, what functions are made of that ONNX lacks."""
+    """While exporting, compose functions that ONNX lacks of its plain operators."""
     made_of = {'aten::expm1': _expm1, 'aten::sinc': _sinc, 'aten::unflatten': _unflatten}
     for name, function in made_of.items():
         torch.onnx.register_custom_op_symbolic(name, function, MIN_OPSET)

@@ -1,4 +1,4 @@
-"""An exported graph next to the PyTorch module that it was recorded from."""
+"""Compares an exported graph with the PyTorch module that it was recorded from."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from rich.table import Table
 from torch import Tensor, nn
 
 from mmdownsize.deploy.onnx_file import INPUT, made_up, require
 
-TOLERANCE, RELATIVE = 1e-4, 1e-6  # of the largest value: float32's own rounding, a few times over
+# Accepted difference: absolute, and relative to the largest value. A few times float32's own rounding.
+TOLERANCE, RELATIVE = 1e-4, 1e-6
+HEADINGS = ('images', 'output', 'shape', 'largest value', 'difference', 'limit', '')
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far onnxruntime's result is from PyTorch's, for one batch and output.
+    """The difference between onnxruntime's result and PyTorch's, for one batch and one output.
 
     Attributes:
-        shape: Of the images, (N, C, H, W).
+        shape: Shape of the images, (N, C, H, W).
         output: Name of the output.
-        output_shape: Its shape.
-        difference: The largest absolute difference. Of labels: the share of pixels that differ although PyTorch's decision is
-            clear, its two best logits further apart than two limits.
-        limit: The largest that is accepted.
+        output_shape: Shape of the output.
+        difference: The largest absolute difference. For labels: the share of pixels whose label differs, among those whose
+            two highest logits in PyTorch are further apart than twice the limit.
+        limit: The largest difference that is accepted.
         largest: The largest absolute value of PyTorch's result.
         failure: Why there is nothing to compare; empty if there is.
     """
@@ -48,20 +51,20 @@ def parity(
     """Compare an exported graph with its module.
 
     Args:
-        content: Of the ONNX file.
+        content: Content of the ONNX file.
         module: ``Downsizer`` or ``DownsizedSegmentor``.
-        shapes: Of the batches to compare on, (N, C, H, W).
-        dtype: Of the images, as in the export.
+        shapes: Shapes (N, C, H, W) of the batches to compare on.
+        dtype: Type of the images, as in the export.
 
     Returns:
         One result a batch and output.
 
     Raises:
-        ImportError: If onnxruntime is not installed.
+        MissingPackage: If onnxruntime is not installed.
     """
     ort = require('onnxruntime')
     options = ort.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is in the results
+    options.log_severity_level = 4  # errors are in the results
     options.intra_op_num_threads = torch.get_num_threads()
     session = ort.InferenceSession(content, options, providers=['CPUExecutionProvider'])
     results = []
@@ -72,7 +75,7 @@ def parity(
         wanted = dict(zip(module.outputs, outputs if isinstance(outputs, tuple) else (outputs,)))
         try:
             found = dict(zip(module.outputs, map(torch.from_numpy, session.run(None, {INPUT: images.numpy()}))))
-        except Exception as error:  # onnxruntime's are of its own kinds
+        except Exception as error:  # onnxruntime has error classes of its own
             failure = f'onnxruntime fails: {str(error).splitlines()[0]}'
             results += [Parity(shape, name, failure=failure) for name in wanted]
             continue
@@ -80,8 +83,36 @@ def parity(
     return results
 
 
+def checked_shapes(example_hw: Sequence[int], channels: int) -> list[tuple[int, int, int, int]]:
+    """Return the shapes (N, C, H, W) of three batches that share no side and no batch size with the recording.
+
+    Args:
+        example_hw: Size (h, w) in px of the images that the graph was recorded with.
+        channels: Number of channels of the images.
+    """
+    h, w = example_hw
+    return [
+        (1, channels, h * 3 // 4 + 1, w * 5 // 4 + 3),
+        (3, channels, h + 37, w - w // 5),
+        (4, channels, h // 2 + 5, w // 2 + 11),
+    ]
+
+
+def table_of(results: Sequence[Parity]) -> Table:
+    """Return the comparison as a table, what differs in red."""
+    table = Table(*HEADINGS)
+    for row in _rows(results):
+        table.add_row(*row, style='' if row[-1] == 'equal' else 'bold red')
+    return table
+
+
+def markdown_of(results: Sequence[Parity]) -> str:
+    """Return the comparison as a table in Markdown."""
+    return '\n'.join(f'| {" | ".join(row)} |' for row in [HEADINGS, ['---'] * len(HEADINGS), *_rows(results)])
+
+
 def limit_of(wanted: Tensor) -> float:
-    """Return how far values may be off."""
+    """Return the largest difference from ``wanted`` that is accepted."""
     return TOLERANCE + RELATIVE * wanted.abs().max().item()
 
 
@@ -95,3 +126,18 @@ def _compare(shape: tuple[int, ...], name: str, found: dict[str, Tensor], wanted
         clear = best[:, 0] - best[:, 1] > 2 * limit_of(wanted['logits']) if best is not None else theirs >= 0
         limit, difference = 0.0, ((ours != theirs) & clear).float().mean()
     return Parity(shape, name, tuple(ours.shape), difference.max().item(), limit, theirs.abs().max().item())
+
+
+def _rows(results: Sequence[Parity]) -> list[list[str]]:
+    return [
+        [
+            'x'.join(map(str, result.shape)),
+            result.output,
+            'x'.join(map(str, result.output_shape)),
+            f'{result.largest:.4g}',
+            f'{result.difference:.1e}',
+            f'{result.limit:.1e}',
+            result.failure or ('equal' if result.passed else 'differs'),
+        ]
+        for result in results
+    ]

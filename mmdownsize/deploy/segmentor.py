@@ -1,4 +1,4 @@
-"""A segmentor of mmsegmentation behind its downsizer, as a module that can be recorded."""
+"""A segmentor of mmsegmentation with its downsizer, as a module that can be recorded."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class DownsizedSegmentor(nn.Module):
     """Images in, logits and labels at the images' own size out: what ``model.test_step`` gives.
 
     Args:
-        model: mmseg's ``EncoderDecoder`` or a subclass, with :class:`SegDownsizePreprocessor`. Its batch norms stop being
-            synchronised; otherwise it is left as it is, but in evaluation mode.
-        swap_colors: Images come in the other colour order (RGB) than the config's pipeline delivers (BGR).
+        model: mmseg's ``EncoderDecoder`` or a subclass, with :class:`SegDownsizePreprocessor`. It is put into evaluation mode,
+            and its synchronised batch norms become plain ones.
+        swap_colors: Whether images come in RGB and the config's pipeline delivers BGR, or the other way round.
 
     Raises:
-        TypeError: If the model is no such segmentor, or has no such preprocessor.
-        ValueError: If it predicts in sliding windows: their number is part of a graph.
+        TypeRefusal: If the model is no such segmentor, or has no such preprocessor.
+        Refusal: If it predicts in sliding windows: a graph has a fixed number of them.
     """
 
     outputs = ('logits', 'labels')
@@ -33,8 +33,8 @@ class DownsizedSegmentor(nn.Module):
         plain = isinstance(model, EncoderDecoder) and type(model).postprocess_result is BaseSegmentor.postprocess_result
         if not plain:
             raise TypeRefusal(
-                f'the model is a {type(model).__name__}; only EncoderDecoder and what predicts as it does is exported whole: '
-                "--part downsizer exports what is in front of it, the rest is its project's own to export"
+                f'the model is a {type(model).__name__}; only EncoderDecoder and subclasses that predict as it does are exported '
+                'whole. --part downsizer exports the downsizer; export the rest with the tools of its own project'
             )
         preprocessor = model.data_preprocessor
         if not isinstance(preprocessor, SegDownsizePreprocessor):
@@ -42,7 +42,7 @@ class DownsizedSegmentor(nn.Module):
         if model.test_cfg.get('mode', 'whole') != 'whole':
             raise Refusal(
                 f'model.test_cfg.mode={model.test_cfg.mode!r} predicts in windows, whose number depends on the image; '
-                'export with --cfg-options model.test_cfg.mode=whole, or --part downsizer, and slide outside of the graph'
+                'export with --cfg-options model.test_cfg.mode=whole, or --part downsizer, and slide outside the graph'
             )
         self.downsizer = Downsizer(preprocessor.downsizer, preprocessor.target)
         self.model = revert_sync_batchnorm(model).eval()
@@ -61,14 +61,14 @@ class DownsizedSegmentor(nn.Module):
         return self._predict(self.downsizer(images), images)
 
     def reference(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what a recording of the module is compared with: see :meth:`Downsizer.reference`."""
+        """Return the result that a recording is compared with: as :meth:`forward`, with :meth:`Downsizer.reference`."""
         images = swapped(images) if self.swap_colors else images
         return self._predict(self.downsizer.reference(images), images)
 
     def _predict(self, small: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         inputs = self._padded(self._normalised(small))
         h, w = small.shape[2], small.shape[3]
-        # A plain tuple: mmseg takes torch.Size for a window.
+        # A plain tuple: mmseg would take a torch.Size for a window.
         meta = dict(img_shape=(h, w), pad_shape=(inputs.shape[2], inputs.shape[3]))
         logits = self.model.encode_decode(inputs, [meta] * inputs.shape[0])[:, :, :h, :w]
         logits = F.interpolate(
@@ -80,9 +80,9 @@ class DownsizedSegmentor(nn.Module):
         return probabilities, (probabilities[:, 0] > self.model.decode_head.threshold).long()
 
     def _normalised(self, small: Tensor) -> Tensor:
-        """Return images as mmseg's preprocessor hands them on."""
+        """Return images with the colour order and the normalisation of mmseg's preprocessor."""
         preprocessor = self.model.data_preprocessor
-        own = hasattr(preprocessor, 'channel_conversion')  # in the fork it is mmengine's ImgDataPreprocessor's
+        own = hasattr(preprocessor, 'channel_conversion')  # the fork has the name of mmengine's ImgDataPreprocessor
         converted = preprocessor.channel_conversion if own else preprocessor._channel_conversion
         if converted and small.shape[1] == 3:
             small = swapped(small)

@@ -13,6 +13,8 @@ pytest.importorskip('onnxruntime')
 
 import onnxruntime as ort
 
+from mmdownsize.deploy import export
+from mmdownsize.deploy.onnx_file import record
 from mmdownsize.registry import MODELS
 from mmdownsize.version import __version__
 from tests.tools.small_training import write_config
@@ -112,8 +114,7 @@ def test_what_differs_is_not_written(trained, tmp_path, monkeypatch, capsys):
     config, checkpoint, _ = trained
     out = tmp_path / 'net.onnx'
     out.write_bytes(b'an earlier one')
-    original = export_onnx.record
-    monkeypatch.setattr(export_onnx, 'record', lambda module, *args, **kwargs: original(Off(module), *args, **kwargs))
+    monkeypatch.setattr(export, 'record', lambda module, *args, **kwargs: record(Off(module), *args, **kwargs))
     with pytest.raises(SystemExit, match='does not give what PyTorch gives, and is not written'):
         export_onnx.main([config, checkpoint, '--out', str(out), *EXAMPLE])
     assert out.read_bytes() == b'an earlier one'
@@ -132,12 +133,15 @@ class Off(torch.nn.Module):
 
 
 def test_a_full_disk_is_reported_by_name(trained, tmp_path, monkeypatch):
-    def full(path, content):
+    def full(descriptor):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(export_onnx, 'write', full)
-    with pytest.raises(SystemExit, match=r'net.onnx is not written: .*No space left on device'):
-        export_onnx.main([*trained[:2], '--out', str(tmp_path / 'net.onnx'), *EXAMPLE])
+    out = tmp_path / 'net.onnx'
+    out.write_bytes(b'an earlier one')
+    monkeypatch.setattr('mmdownsize.storage.os.fsync', full)
+    with pytest.raises(SystemExit, match=r'cannot write .*net.onnx: No space left on device'):
+        export_onnx.main([*trained[:2], '--out', str(out), *EXAMPLE])
+    assert out.read_bytes() == b'an earlier one'
 
 
 @pytest.mark.parametrize(
@@ -166,11 +170,3 @@ def test_bad_input(trained, arguments, message, tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=message):
         export_onnx.main([argument.format(config=trained[0]) for argument in arguments])
     assert not list(tmp_path.glob('*.onnx*'))
-
-
-def test_checked_batches_share_nothing_with_the_recording():
-    for h, w in ((256, 320), (40, 56), (513, 1025)):
-        shapes = export_onnx.checked_shapes((h, w), 3)
-        assert len({shape[0] for shape in shapes} | {2}) == 4
-        assert len({shape[2] for shape in shapes} | {h}) == 4
-        assert len({shape[3] for shape in shapes} | {w}) == 4

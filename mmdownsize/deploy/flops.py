@@ -1,0 +1,181 @@
+"""Multiply-adds and parameters of a config's model, part by part, with its downsizer and with bilinear resizing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.analysis import FlopAnalyzer, parameter_count
+from mmengine.config import Config
+from mmengine.model.utils import revert_sync_batchnorm
+from rich.table import Table
+from torch import nn
+
+from mmdownsize.command_line import building
+from mmdownsize.configs import without_downloads
+from mmdownsize.loading import model_config
+from mmdownsize.made_up import made_up_batch
+from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.refusal import Refusal
+from mmdownsize.registry import MODELS
+from mmdownsize.resizers import FixedResizer
+from mmdownsize.resizers.cost import multiply_adds
+
+DEFAULT_HW = {'mmdet': (800, 1344), 'mmseg': (512, 1024)}  # px
+CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to count.
+
+    Attributes:
+        config: Config file of mmdet or mmsegmentation.
+        shape: Size (h, w) in px of the image that the pipeline delivers. None: the preprocessor's ``size``, or ``DEFAULT_HW``.
+        cfg_options: Settings of the config to override, by dotted key.
+    """
+
+    config: Path
+    shape: Sequence[int] | None = None
+    cfg_options: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a pipeline.
+
+    Attributes:
+        name: Name of the module.
+        multiply_adds: Multiply-adds for one image.
+        parameters: Number of parameters.
+    """
+
+    name: str
+    multiply_adds: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a config computes on one image.
+
+    Attributes:
+        parts: The parts of the model after the preprocessor.
+        downsizers: By name: the config's downsizer, and bilinear.
+        src_hw: Size (h, w) of the image in px.
+        dst_hw: Size (h, w) in px after the downsizer.
+        skipped: Names of functions that are not counted.
+    """
+
+    parts: list[Part]
+    downsizers: dict[str, Part]
+    src_hw: tuple[int, int]
+    dst_hw: tuple[int, int]
+    skipped: list[str]
+
+
+def count_config(options: Options) -> Count:
+    """Count what a config file computes.
+
+    Raises:
+        Refusal: If the size or the config cannot work.
+    """
+    if options.shape and min(options.shape) < 1:
+        raise Refusal(f'--shape must be H W, at least 1 each, got {list(options.shape)}')
+    return count(model_config(options.config, options.cfg_options), options.shape)
+
+
+def count(cfg: Config, shape: Sequence[int] | None) -> Count:
+    """Count what a config computes.
+
+    Args:
+        cfg: The config, as :func:`mmdownsize.loading.model_config` returns it.
+        shape: Size (h, w) of the image in px; None: see :class:`Options`.
+
+    Raises:
+        Refusal: If the config is neither mmdet's nor mmseg's, or cannot be built.
+    """
+    scope = cfg.get('default_scope')
+    size = cfg.model.data_preprocessor.get('size')
+    src_hw = tuple(shape or (size if isinstance(size, Sequence) else DEFAULT_HW.get(scope, (0, 0))))
+    without_downloads(cfg.model)
+    with building():
+        model = revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
+    with torch.no_grad():
+        parts, skipped = parts_of(model, scope, src_hw)
+    preprocessor = model.data_preprocessor
+    if not isinstance(preprocessor, DownsizeMixin):
+        return Count(parts, {'no downsizer': Part('downsizer', 0, 0)}, src_hw, src_hw, skipped)
+    dst_hw = preprocessor.target.of(src_hw)
+    resizers = {type(preprocessor.downsizer).__name__: preprocessor.downsizer, 'bilinear': FixedResizer()}
+    downsizers = {
+        name: Part(
+            'downsizer',
+            multiply_adds(resizer, CHANNELS, src_hw, dst_hw),
+            sum(parameter.numel() for parameter in resizer.parameters()),
+        )
+        for name, resizer in resizers.items()
+    }
+    return Count(parts, downsizers, src_hw, dst_hw, skipped)
+
+
+def parts_of(model: nn.Module, scope: str, src_hw: tuple[int, int]) -> tuple[list[Part], list[str]]:
+    """Return what a model computes after its data preprocessor, child by child, and which functions are not counted.
+
+    Args:
+        model: A detector or segmentor, in evaluation mode.
+        scope: ``'mmdet'`` or ``'mmseg'``.
+        src_hw: Size (h, w) in px of the image that its preprocessor is given.
+    """
+    batch = made_up_batch(scope, src_hw, images=1, channels=CHANNELS, annotated=False)
+    data = model.data_preprocessor(batch)
+    model.forward = partial(model.forward, data_samples=data['data_samples'])
+    try:
+        analyzer = FlopAnalyzer(model, data['inputs'])
+        by_module, skipped = analyzer.by_module(), analyzer.unsupported_ops()
+    finally:
+        del model.forward
+    parameters = parameter_count(model)
+    names = [name for name, _ in model.named_children() if name != 'data_preprocessor']
+    found = [Part(name, int(by_module[name]), int(parameters[name])) for name in names]
+    own = int(by_module['']) - sum(part.multiply_adds for part in found)
+    # mmengine also skips functions of a few operations a value. These are compiled ones, such as deformable convolutions.
+    compiled = sorted({name.rpartition('.')[2] for name in skipped if name.startswith('prim::PythonOp')})
+    return found + ([Part('between them', own, 0)] if own else []), compiled
+
+
+def table_of(found: Count, name: str) -> Table:
+    """Return the count as a table, with two columns for each downsizer.
+
+    Args:
+        found: The count.
+        name: Name of the config, for the title.
+    """
+    sizes = ' to '.join(f'{h}x{w}' for h, w in dict.fromkeys((found.src_hw, found.dst_hw)))
+    table = Table('', title=f'{name}, one image of {sizes} px (h x w)')
+    for downsizer in found.downsizers:
+        table.add_column(f'{downsizer}\nmillion multiply-adds', justify='right')
+        table.add_column('\nparameters', justify='right')
+
+    def row(label: str, of_each: Sequence[Part], style: str = '') -> None:
+        cells = [(f'{part.multiply_adds / 1e6:,.1f}', f'{part.parameters:,}') for part in of_each]
+        table.add_row(label, *(cell for pair in cells for cell in pair), style=style)
+
+    row('downsizer', list(found.downsizers.values()))
+    for part in found.parts:
+        row(part.name, [part] * len(found.downsizers))
+    totals = [
+        Part(
+            'total',
+            first.multiply_adds + sum(part.multiply_adds for part in found.parts),
+            first.parameters + sum(part.parameters for part in found.parts),
+        )
+        for first in found.downsizers.values()
+    ]
+    table.add_section()
+    row('total', totals, style='bold')
+    return table

@@ -1,0 +1,138 @@
+"""What the downsizer of a checkpoint does to a set of images: a picture each, and a page with all of them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+from rich.progress import track
+
+from mmdownsize.checkpoints import PREPROCESSOR, below, read_checkpoint, weights_of
+from mmdownsize.drawing import draw
+from mmdownsize.loading import build_preprocessor, model_config
+from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.refusal import Refusal
+from mmdownsize.resizers import FixedResizer
+from mmdownsize.storage import write_whole
+
+SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to draw.
+
+    Attributes:
+        config: Config file whose model has one of mmdownsize's preprocessors.
+        checkpoint: Checkpoint of the config's model.
+        images: Images, or folders of images.
+        out: Folder for the PNG files and ``index.html``.
+        kernel: Kernel of the fixed resizer to compare with.
+        size: Size (w, h) in px that images are resized to first, as the config's pipeline does; None: they are not.
+    """
+
+    config: Path
+    checkpoint: Path
+    images: Sequence[Path]
+    out: Path
+    kernel: str = 'bilinear'
+    size: Sequence[int] | None = None
+
+
+def make(options: Options) -> str:
+    """Write the pictures and the page.
+
+    Returns:
+        How many pictures there are, and where, on one line.
+
+    Raises:
+        Refusal: If an option, the config, the checkpoint or an image cannot work.
+        OSError: If a file cannot be written.
+    """
+    if options.size and min(options.size) < 1:
+        raise Refusal(f'--size must be W H of at least 1 px, got {list(options.size)}')
+    FixedResizer(kernel=options.kernel)  # raises an error that names the kernels
+    preprocessor = load_preprocessor(options.config, options.checkpoint)
+    paths = find_images(options.images)
+    captions = {}
+    for number, path in enumerate(track(paths, 'drawing')):
+        image = read_image(path, options.size)
+        source = torch.from_numpy(image).permute(2, 0, 1).float()
+        picture = draw(preprocessor.downsizer, source, preprocessor.target.of(image.shape[:2]), options.kernel)
+        name = f'{number:04d}_{path.stem}.png'
+        write_whole(options.out / name, cv2.imencode('.png', picture[..., ::-1])[1].tobytes())
+        captions[name] = path.name
+    page = options.out / 'index.html'
+    write_whole(page, page_of(f'{options.config.stem}: {type(preprocessor.downsizer).__name__}', captions.items()))
+    return f'{len(captions)} pictures: {page}'
+
+
+def load_preprocessor(config: Path, checkpoint: Path) -> DownsizeMixin:
+    """Return the preprocessor of a checkpoint, with its weights.
+
+    Raises:
+        Refusal: If a file is missing, there is no downsizer in one of them, or they do not fit.
+    """
+    preprocessor = build_preprocessor(model_config(config), config)
+    own = below(weights_of(read_checkpoint(checkpoint)), PREPROCESSOR)
+    missing, unknown = preprocessor.load_state_dict(own, strict=False)
+    if missing or unknown:
+        raise Refusal(f"{checkpoint} does not fit the config's downsizer: missing {missing}, unknown {unknown}")
+    return preprocessor
+
+
+def find_images(paths: Sequence[Path]) -> list[Path]:
+    """Return the images named, and those in the folders named.
+
+    Raises:
+        Refusal: If a path does not exist, or there is no image.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise Refusal(f'no such file or folder: {path}')
+        found += [p for p in sorted(path.rglob('*')) if p.suffix.lower() in SUFFIXES] if path.is_dir() else [path]
+    if not found:
+        raise Refusal(f'no image in {", ".join(map(str, paths))}; known: {", ".join(SUFFIXES)}')
+    return found
+
+
+def read_image(path: Path, size: Sequence[int] | None) -> np.ndarray:
+    """Return an image (H, W, 3), uint8, BGR as OpenMMLab's loaders give it.
+
+    Args:
+        path: The file.
+        size: Size (w, h) in px to resize it to; None: its own.
+
+    Raises:
+        Refusal: If it cannot be read.
+    """
+    image = cv2.imread(str(path))
+    if image is None:
+        raise Refusal(f'{path} cannot be read as an image')
+    return mmcv.imresize(image, tuple(size)) if size else image
+
+
+def page_of(title: str, captions: Iterable[tuple[str, str]]) -> str:
+    """Return a page in HTML that shows pictures below each other.
+
+    Args:
+        title: Its heading.
+        captions: File name and caption of each picture.
+    """
+    figures = '\n'.join(
+        f'<figure><img src="{html.escape(name)}" alt=""><figcaption>{html.escape(caption)}</figcaption></figure>'
+        for name, caption in captions
+    )
+    title = html.escape(title)
+    return (
+        f'<!doctype html><meta charset="utf-8"><title>{title}</title>\n'
+        f'<style>body{{font:14px sans-serif}} img{{max-width:100%}} figure{{margin:1em 0}}</style>\n<h1>{title}</h1>\n'
+        f'{figures}\n'
+    )
