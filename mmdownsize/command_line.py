@@ -1,4 +1,4 @@
-"""What the command lines share: settings as KEY=VALUE, and one line instead of a traceback where a user can put it right."""
+"""What the command lines share: settings as KEY=VALUE, and one line instead of a traceback for what a user can put right."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mmengine.config import DictAction
 
 from mmdownsize.refusal import Refusal, in_words
 
-# What mmengine and OpenMMLab's classes raise where a config asks for what there is not.
-CONFIG_ERRORS = (AssertionError, AttributeError, ImportError, KeyError, TypeError, ValueError)
+# What mmengine and OpenMMLab's classes raise if a config asks for something that does not exist.
+_CONFIG_ERRORS = (AssertionError, AttributeError, ImportError, KeyError, TypeError, ValueError)
 
 
 class Settings(DictAction):
-    """``--cfg-options``: mmengine's, with a message where a setting has no value."""
+    """``--cfg-options``: mmengine's, with a message if a setting has no value."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
         """Keep the settings."""
@@ -29,7 +29,7 @@ class Settings(DictAction):
 
 @contextmanager
 def in_one_line() -> Iterator[None]:
-    """Exit with one line for a :class:`Refusal`, or where a file cannot be read or written. Other errors keep their traceback."""
+    """Exit with one line for a :class:`Refusal`, or if a file cannot be read or written. Other errors keep their traceback."""
     try:
         yield
     except (OSError, Refusal) as error:
@@ -40,11 +40,11 @@ def in_one_line() -> Iterator[None]:
 def building() -> Iterator[None]:
     """Turn what OpenMMLab raises while a config is built into a :class:`Refusal`.
 
-    A wrong config and a fault of ours look the same there, so this goes around the building alone, never around a training.
+    A wrong config and a fault of ours look alike there. So use it around the building only, never around a training.
     """
     try:
         yield
     except Refusal:
         raise
-    except CONFIG_ERRORS as error:
+    except _CONFIG_ERRORS as error:
         raise Refusal(in_words(error)) from error

@@ -3,8 +3,10 @@
 #
 # tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [arguments of tools/test.py]
 #
-# Without GPUs the processes are CPU ones. Environment: NNODES (1), NODE_RANK (0), MASTER_ADDR (127.0.0.1) and PORT (29500), the same
-# everywhere but for NODE_RANK; PYTHON (python).
+# Without GPUs the processes run on CPUs. Environment, with defaults:
+#   NNODES=1, MASTER_ADDR=127.0.0.1, PORT=29500   the same on every machine
+#   NODE_RANK=0                                   the machine's own number
+#   PYTHON=python                                 the interpreter
 set -euo pipefail
 if [ $# -lt 3 ]; then
     sed -n '4s/^# /usage: /p' "$0" >&2

@@ -3,8 +3,12 @@
 #
 # tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of tools/train.py]
 #
-# Environment: GPUS (8), one process each; GPUS_PER_NODE (8, or GPUS if that is less); CPUS_PER_TASK (5); SRUN_ARGS, more
-# arguments of srun, separated by blanks; PYTHON (python).
+# Environment, with defaults:
+#   GPUS=8            one process each
+#   GPUS_PER_NODE=8   or GPUS, if that is less
+#   CPUS_PER_TASK=5
+#   SRUN_ARGS=        more arguments of srun, separated by blanks
+#   PYTHON=python     the interpreter
 set -euo pipefail
 if [ $# -lt 4 ]; then
     sed -n '4s/^# /usage: /p' "$0" >&2
