@@ -1,4 +1,4 @@
-"""Checkpoints as mmengine writes them: read without running code, written whole, and what is wrong with one said plainly."""
+"""Checkpoints as mmengine writes them: read without running code, written whole, with errors that say what is wrong."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class CheckpointError(Refusal):
 def guard_checkpoints() -> None:
     """Have mmengine, in this process, read local checkpoints by :func:`read_checkpoint` and write local files whole.
 
-    So a full disk leaves the checkpoint or the result that was there before, see :func:`mmdownsize.storage.write_whole`.
-    Calling it twice does no harm.
+    A full disk then leaves the earlier checkpoint or result as it was: see :func:`mmdownsize.storage.write_whole`. A second
+    call changes nothing.
     """
     CheckpointLoader.register_scheme(prefixes='', loader=read_checkpoint, force=True)
     register_backend('local', WholeFileBackend, prefixes='', force=True)
 
 
 class WholeFileBackend(LocalBackend):
-    """mmengine's access to local files, in which none is left half written."""
+    """mmengine's access to local files. It leaves no file half written."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes."""
@@ -62,15 +62,15 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     """Read a checkpoint, running no code of it.
 
     Args:
-        path: File of mmengine's form, or of weights by name.
-        map_location: See ``torch.load``.
+        path: File that mmengine has written, or one of weights by name.
+        map_location: Device to load to, as ``torch.load`` takes it.
 
     Returns:
-        What it holds; weights under ``'state_dict'`` or directly. A config in ``meta['config']`` is left out:
+        What it holds. The weights are under ``'state_dict'`` or at the top. A config in ``meta['config']`` is left out:
         mmengine, which keeps its own under ``'cfg'``, would run it.
 
     Raises:
-        CheckpointError: If there is no such file, or it is cut off, or no checkpoint, or would have to run code.
+        CheckpointError: If there is no such file, or it is cut off, is not a checkpoint, or could run code.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -88,7 +88,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         ) from error
     except MemoryError:
         raise
-    except Exception as error:  # what a reader says of a broken file depends on where it breaks
+    except Exception as error:  # the error depends on where the file is broken
         raise CheckpointError(
             f'{path} is cut off, or no checkpoint ({_first_line(error)}): take an earlier one'
         ) from error
@@ -101,7 +101,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the weights by name of a checkpoint, which may be nothing else."""
+    """Return the weights by name of a checkpoint, which may hold other things beside them or not."""
     return checkpoint.get('state_dict', checkpoint)
 
 
@@ -124,10 +124,10 @@ def allow_mmengine_checkpoints() -> None:
 
     They hold the logged values (``HistoryBuffer``), numbers of numpy (best scores) and arrays of numpy (palettes).
     These, and nothing that could run code, are added to torch's list of safe globals, for this process. A
-    ``HistoryBuffer`` is pickled with its own methods, fetched by ``getattr``: in its place stands a function that gives
-    out those methods only.
+    ``HistoryBuffer`` is pickled with its own methods, which it gets by ``getattr``: a function that returns those methods
+    only takes the place of ``getattr``.
 
-    Older torch loads without asking: nothing is done there. Calling it twice does no harm.
+    torch before 2.6 loads everything: there this does nothing. A second call changes nothing.
     """
     if digit_version(torch.__version__) < digit_version('2.6.0'):
         return
@@ -146,7 +146,7 @@ def allow_mmengine_checkpoints() -> None:
 def _statistic(owner: Any, name: Any) -> Callable[..., Any]:
     if owner is not HistoryBuffer or name not in STATISTICS:
         raise UnpicklingError(
-            f'the checkpoint asks for {name!r} of {owner!r}, which is not among what mmengine saves: it is not loaded. '
+            f'the checkpoint asks for {name!r} of {owner!r}, which mmengine does not save: it is not loaded. '
             'Load it with torch.load(..., weights_only=False) only if you trust whoever made it'
         )
     return getattr(HistoryBuffer, name)

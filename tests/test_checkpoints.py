@@ -10,7 +10,7 @@ import torch
 from mmengine.logging import MessageHub
 from mmengine.utils import digit_version
 
-from mmdownsize.checkpoints import allow_mmengine_checkpoints
+from mmdownsize.checkpoints import DOWNSIZER, allow_mmengine_checkpoints, below, weights_of, without
 
 pytestmark = pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.6.0'), reason='torch < 2.6 builds whatever a checkpoint names'
@@ -86,3 +86,12 @@ def test_getattr_gives_out_the_statistics_of_a_history_only() -> None:
     assert reload(Calls(getattr, HistoryBuffer, 'mean')) is HistoryBuffer.mean
     with pytest.raises(UnpicklingError, match='__init__'):
         reload(Calls(getattr, HistoryBuffer, '__init__'))
+
+
+@pytest.mark.parametrize('wrap', [lambda weights: weights, lambda weights: dict(meta={}, state_dict=weights)])
+def test_weights_below_a_prefix_and_all_others(wrap) -> None:
+    weights = {f'{DOWNSIZER}{DOWNSIZER}a': 1, f'{DOWNSIZER}b': 2, f'backbone.{DOWNSIZER}c': 3, 'head.d': 4}
+    given = weights_of(wrap(weights))
+    assert below(given, DOWNSIZER) == {f'{DOWNSIZER}a': 1, 'b': 2}  # taken off once, and only in front
+    assert without(given, DOWNSIZER) == {f'backbone.{DOWNSIZER}c': 3, 'head.d': 4}
+    assert below(given, '') == weights

@@ -1,4 +1,4 @@
-"""Randomness that depends on where the training stands, not on how it got there."""
+"""Random numbers that depend on the epoch or iteration alone, so that a resumed training draws the same."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from mmdownsize.registry import HOOKS
 
 @HOOKS.register_module()
 class ExactResumeHook(Hook):
-    """Make a resumed training continue as the uninterrupted one would have, to the last digit if the device is exact.
+    """Make a resumed training continue as the uninterrupted one would have, bit for bit if the device is deterministic.
 
-    mmengine restores weights, optimizer, schedules and the order of samples, but not the random generators, and the
-    workers of a loader start anew. So nothing is saved here; instead the generators of Python, NumPy and PyTorch are
-    seeded from (``randomness.seed``, epoch) when an epoch begins, in this process and in the loader's workers, or in an
-    iteration-based loop from (seed, iteration) when a batch is fetched. What came before, an interruption, a
-    validation, another process, no longer matters. As a side effect no two epochs repeat their augmentations, which
-    mmengine's loaders do without ``persistent_workers``; with them, the workers are restarted every epoch.
+    mmengine restores weights, optimizer, schedules and the order of samples, but not the random generators, and the workers of
+    a loader start anew. This hook saves nothing. It seeds the generators of Python, NumPy and PyTorch from
+    (``randomness.seed``, epoch) when an epoch begins, in this process and in the loader's workers. In an iteration-based loop it
+    seeds them from (seed, iteration) when a batch is fetched. An interruption or a validation before then has no effect.
 
-    An epoch that was interrupted half way is begun again, as mmengine does. Not covered: transforms that remember
-    earlier samples (a cached mosaic), and a ``worker_init_fn`` of the config's own, which is left alone.
+    No two epochs repeat their augmentations, as they do with mmengine's loaders without ``persistent_workers``. Persistent
+    workers are restarted every epoch.
+
+    An epoch that was interrupted is begun again, as mmengine does. Not covered: transforms that remember earlier samples (a
+    cached mosaic), and a ``worker_init_fn`` of the config's own, which is not replaced.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -52,7 +53,7 @@ class ExactResumeHook(Hook):
             loader._iterator = None  # persistent workers would go on with the generators of the last epoch
 
     def after_train(self, runner: Runner) -> None:
-        """Let the workers go; collected later together with the runner, they would be waited for."""
+        """Stop the workers now. When they are collected together with the runner, the process waits for them."""
         if not isinstance(runner.train_loop, IterBasedTrainLoop):
             runner.train_loop.dataloader._iterator = None
 
@@ -73,9 +74,10 @@ class _SeededBatches:
         return next(self._batches)
 
     def skip_iter(self, num_iters: int) -> None:
-        """Fetch and drop batches, as mmengine does when it resumes; its maintained fork asks its iterator to.
+        """Fetch and drop batches, as mmengine does when it resumes.
 
-        The fork's own would leave them unfetched: loaders' workers would not have drawn what they draw for them.
+        The maintained fork of mmengine calls this of its iterator. Its own does not fetch them, so the loader's workers would
+        not draw the numbers of those batches.
         """
         for _ in range(num_iters):
             next(self)

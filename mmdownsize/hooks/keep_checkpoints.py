@@ -1,4 +1,4 @@
-"""Checkpoints that are kept until the next one is written."""
+"""A checkpoint stays until the next one is written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmdownsize.registry import HOOKS
 
 
 class _RemovingLater:
-    """A file backend that only notes what it is to remove."""
+    """A file backend that notes what it is asked to remove, and removes nothing."""
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend
@@ -32,8 +32,8 @@ class _RemovingLater:
 class KeepingCheckpointHook(CheckpointHook):
     """mmengine's ``CheckpointHook`` that removes an outdated checkpoint after the next one is written, not before.
 
-    With ``max_keep_ckpts=1`` a full disk would otherwise cost the last checkpoint and the new one. It takes room for one
-    checkpoint more. Arguments are those of ``CheckpointHook``.
+    With ``max_keep_ckpts=1`` a full disk would otherwise cost both the last checkpoint and the new one. The disk needs room for
+    one more checkpoint. Takes the arguments of ``CheckpointHook``.
     """
 
     @contextmanager

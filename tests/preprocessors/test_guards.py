@@ -1,5 +1,6 @@
 """What may not hold a preprocessor with a downsizer says so when it takes hold of it."""
 
+import subprocess
 import sys
 import types
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ from mmengine.model import MMSeparateDistributedDataParallel as SeparateDDP
 from mmengine.runner.activation_checkpointing import turn_on_activation_checkpointing
 from torch import nn
 
-from mmdownsize.preprocessors.det import MultiBranchDownsizePreprocessor
+from mmdownsize.preprocessors.det import DetDownsizePreprocessor, MultiBranchDownsizePreprocessor
+from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import DownsizeNet
 from tests.preprocessors.batches import det_preprocessor, det_sample, random_image, seg_preprocessor, seg_sample
 
@@ -182,3 +184,37 @@ def test_synchronised_statistics_want_one_size_a_batch():
     with pytest.raises(ValueError, match=r'SyncBatchNorm in the downsizer: this batch has images of 2 sizes'):
         model.data_preprocessor(data, True)
     assert len(model.eval().data_preprocessor(data, False)['inputs']) == 3
+
+
+class Detached(DetDownsizePreprocessor):
+    """Somebody's own, whose last step loses the gradient."""
+
+    def hand_on(self, data, target, training):
+        with torch.no_grad():
+            return super().hand_on(data, target, training)
+
+
+@pytest.mark.parametrize('sizes', [[(37, 53)] * 2, [(37, 53), (30, 53)]])
+def test_a_gradient_that_is_lost_after_the_downsizer_is_seen_as_well(sizes):
+    preprocessor = Detached(downsizer=LEARNED, scale_factor=0.5)
+    data = dict(inputs=[random_image(hw) for hw in sizes], data_samples=[det_sample(hw) for hw in sizes])
+    with pytest.raises(Refusal, match='its output carries no gradient'):
+        preprocessor(data, True)
+    preprocessor(data, False)
+    with torch.no_grad():
+        preprocessor(data, True)
+
+
+def test_holders_are_watched_once_and_from_the_first_preprocessor_that_is_built():
+    code = (
+        'from torch.nn.modules.module import _global_module_registration_hooks as hooks\n'
+        'import mmdownsize.preprocessors.det\n'
+        'from mmdownsize.registry import MODELS\n'
+        'seen = [len(hooks)]\n'
+        "for kind in ('FixedResizer', 'DownsizeNet', 'DownsizeNet'):\n"
+        "    MODELS.build(dict(type='DetDownsizePreprocessor', downsizer=dict(type=kind), scale_factor=0.5))\n"
+        '    seen.append(len(hooks) - seen[0])\n'
+        'print(*seen)'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
+    assert done.stdout.split()[1:] == ['1', '1', '1'], done.stderr

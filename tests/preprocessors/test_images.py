@@ -323,6 +323,7 @@ def test_a_drawn_scale_holds_for_a_batch_while_training(task):
 def test_what_is_padded_to_the_crop_size_follows_the_drawn_scale():
     torch.manual_seed(0)
     preprocessor = seg_preprocessor(train_scale_factor=(0.3, 1.2), size=(40, 60))
+    before = {name: value for name, value in vars(preprocessor).items() if not name.startswith('_')}
     for _ in range(5):
         out = preprocessor(batch_of('seg', 1), True)
         (sample,) = out['data_samples']
@@ -330,3 +331,21 @@ def test_what_is_padded_to_the_crop_size_follows_the_drawn_scale():
         assert tuple(out['inputs'].shape[-2:]) == tuple(sample.gt_sem_seg.shape)
         assert tuple(out['inputs'].shape[-2:]) == pytest.approx((40 * factor, 60 * factor), abs=2)
     assert tuple(preprocessor(batch_of('seg', 1), False)['inputs'].shape[-2:]) == DST_HW
+    assert {name: value for name, value in vars(preprocessor).items() if not name.startswith('_')} == before
+
+
+@both_tasks
+@pytest.mark.parametrize(
+    ('sizes', 'collate'),
+    [([SRC_HW, SRC_HW], list), ([SRC_HW, (24, 30)], list), ([SRC_HW, SRC_HW], torch.stack)],
+    ids=['listed', 'of mixed sizes', 'stacked'],
+)
+def test_normalised_images_are_those_of_a_preprocessor_that_keeps_the_size(task, sizes, collate):
+    images = collate([random_image(hw) for hw in sizes])
+    before = frozen_copy(images)
+    given = preprocessor_of(task, mean=MEAN, std=STD, bgr_to_rgb=True).normalise(images)
+    assert same(frozen_copy(images), before)
+    assert isinstance(given, torch.Tensor) == (len(set(sizes)) == 1)
+    for image, out in zip(images, given):
+        wanted = (image.flip(0).float() - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+        torch.testing.assert_close(out, wanted)
