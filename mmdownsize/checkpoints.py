@@ -101,7 +101,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the weights by name of a checkpoint, which may hold other things beside them or not."""
+    """Return the weights by name: what a checkpoint holds under ``'state_dict'``, or where there is no such key all of it."""
     return checkpoint.get('state_dict', checkpoint)
 
 
