@@ -27,13 +27,21 @@ SIZED = (
 
 
 def pipelines(cfg: Config) -> Iterator[tuple[list[str], list[dict[str, Any]]]]:
-    """Yield the path of every loader's pipeline in the config, and the pipeline."""
+    """Yield the path of every loader's pipeline in the config, and a copy of the pipeline.
+
+    Raises:
+        Refusal: If a step of a pipeline is not a dict.
+    """
     for loader in LOADERS:
         node, path = cfg.get(loader), [loader]
         while isinstance(node, dict) and 'dataset' in node:
             node, path = node['dataset'], [*path, 'dataset']
         if isinstance(node, dict) and node.get('pipeline'):
-            yield [*path, 'pipeline'], [dict(step) for step in node['pipeline']]
+            path.append('pipeline')
+            for step in node['pipeline']:
+                if not isinstance(step, dict):
+                    raise Refusal(f'{".".join(path)}: a step must be dict(type=...), got {step!r}')
+            yield path, [dict(step) for step in node['pipeline']]
 
 
 def take_resize(cfg: Config) -> tuple[dict[str, Any], list[Edit]]:

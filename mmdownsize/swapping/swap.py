@@ -100,8 +100,10 @@ def _check_swappable(cfg: Config, preprocessor: Mapping[str, Any]) -> None:
 
 def _draw_in_the_downsizer(cfg: Config, preprocessor: Mapping[str, Any], target: Mapping[str, Any]) -> list[Edit]:
     """Have the downsizer draw the sizes that ``BatchSyncRandomResize`` drew after it."""
-    augments = preprocessor.get('batch_augments') or []
-    drawing = [augment for augment in augments if name_of(augment) == 'BatchSyncRandomResize']
+    augments = preprocessor.get('batch_augments')
+    if not isinstance(augments, list | tuple):  # none, or something that mmseg calls
+        return []
+    drawing = [one for one in augments if isinstance(one, dict) and name_of(one) == 'BatchSyncRandomResize']
     if not drawing:
         return []
     height = delivered_height(cfg)
@@ -131,7 +133,7 @@ def _remarks(cfg: Config, preprocessor: Mapping[str, Any], target: Mapping[str, 
             'another factor; with --scale-factor the factor is the same for both'
         )
         remarks.append(Edit('train_dataloader.dataset', KEPT, why))
-    divisor = preprocessor.get('pad_size_divisor', 1)
+    divisor = preprocessor.get('pad_size_divisor') or 1
     if divisor > 1:
         why = f'pad_size_divisor={divisor} now pads the downsized image: lower it if that adds much padding'
         remarks.append(Edit(f'{PREPROCESSOR}.pad_size_divisor', KEPT, why))

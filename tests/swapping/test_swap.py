@@ -68,6 +68,7 @@ LOAD, PACK, RESIZE = dict(type='LoadImageFromFile'), dict(type='PackDetInputs'),
 @pytest.mark.parametrize(
     ('cfg', 'message'),
     [
+        (config([LOAD, 'Resize', PACK]), r"pipeline: a step must be dict\(type=\.\.\.\), got 'Resize'"),
         (config([LOAD, PACK]), r'train_dataloader.dataset.dataset.pipeline has no Resize to take'),
         (config([LOAD, dict(type='mmdet.RandomResize'), PACK]), 'RandomResize, which draws a size'),
         (
