@@ -80,8 +80,8 @@ def compiled(capability: int, downsizer: DownsizeNet, dtype: torch.dtype = torch
     triton.runtime.driver.set_active(AbsentGPU(capability))
     try:
         images = torch.zeros(2, downsizer.in_channels, 90, 120, dtype=dtype)
-        around, base, texture = downsizer._parts(images, (31, 41))
-        out = triton_backend.downsize(images, around, base, texture, downsizer._normalize)
+        around, static_logits, texture = downsizer._parts(images, (31, 41))
+        out = triton_backend.downsize(images, around, static_logits, texture, downsizer._normalize)
         out.sum().backward()
     finally:
         triton_backend._kernels = kernels

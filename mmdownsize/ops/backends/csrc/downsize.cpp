@@ -43,14 +43,14 @@ struct Problem {
     const int64_t *top, *left;    // (dst_h,), (dst_w,): where the texture is selected
     const int64_t *rows, *cols;   // (taps_y, dst_h), (taps_x, dst_w)
     const float *weights_y, *weights_x;  // (taps_y, dst_h), (taps_x, dst_w): the kernel
-    const float* base;            // (taps_y * taps_x, dst_h, dst_w): the logits' part that the texture has none in
+    const float* static_logits;  // (taps_y * taps_x, dst_h, dst_w): the logits' part that the texture has none in
     const float* to_logits;      // (taps_y * taps_x, 16)
     const float* weight[MAX_DEPTH];  // (16, C, 3, 3)
     const float* bias[MAX_DEPTH];    // (16,)
     float* out;                   // (batch, channels, dst_h, dst_w)
     float* features;              // (batch, dst_h, dst_w, 16): written by forward if not null, read by backward
     const float* grad_out;        // as out
-    float* grad_base;             // as base, zeros
+    float* grad_static_logits;    // as static_logits, zeros
     float* grad_to_logits;       // as to_logits
     float* grad_weight[MAX_DEPTH];
     float* grad_bias[MAX_DEPTH];
@@ -350,7 +350,7 @@ int mmdownsize_backward(Problem* problem, int instructions) {
                 try {
                     scratch.prepare(q, tile, true);
                     float* own = sums[unit].ensure(q.sums + 16);
-                    // All images of a tile by one thread: their gradients of `base` have the same place.
+                    // All images of a tile by one thread: their gradients of `static_logits` have the same place.
                     for (int64_t n = 0; n < q.batch; ++n) kernels.backward(q, tile, scratch, n, own);
                 } catch (const std::bad_alloc&) {
                     failed = 1;

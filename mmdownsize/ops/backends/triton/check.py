@@ -82,8 +82,7 @@ def _failure(kind: Kind) -> str | None:
         reason = f'it differs from plain operators by {difference:.2g} of the largest number'
     notices.warn(
         f"backend='auto' does not use Triton for {kind}: {reason}. PyTorch's operators are used, as {SWITCH}=0 has it "
-        'without a check',
-        stacklevel=2,
+        'without a check'
     )
     return reason
 
