@@ -1,13 +1,15 @@
 """The benchmarks run, and count what they say they count."""
 
+import importlib
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import bm_resizers
 import pytest
+import sweep
 import torch
 
 ROOT = Path(__file__).parents[2]
@@ -15,34 +17,13 @@ BENCHMARKS = ROOT / 'benchmarks'
 DATA = Path(os.environ.get('MMDOWNSIZE_DATA', ROOT.parent / 'shared' / 'data')).resolve()
 
 
-def loaded(script):
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield runpy.run_path(str(BENCHMARKS / script))
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-
-
-@pytest.fixture(scope='module')
-def resizers():
-    yield from loaded('bm_resizers.py')
-
-
-@pytest.fixture(scope='module')
-def sweep():
-    yield from loaded('sweep.py')
-
-
-@pytest.fixture(scope='module')
+@pytest.fixture
 def adapter():
-    yield from loaded('bm_adapter.py')
+    return importlib.import_module('bm_adapter')  # needs mmdet and mmseg, the others do not
 
 
 def run(script, *arguments):
-    environment = {**os.environ, 'PYTHONPATH': str(BENCHMARKS.parent)}
-    return subprocess.run(
-        [sys.executable, BENCHMARKS / script, *arguments], capture_output=True, text=True, env=environment
-    )
+    return subprocess.run([sys.executable, BENCHMARKS / script, *arguments], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(
@@ -59,18 +40,18 @@ def run(script, *arguments):
         ('F.interpolate bilinear', (20, 20), 0),
     ],
 )
-def test_multiply_adds(resizers, name, dst, expected):
-    assert resizers['multiply_adds'](resizers['candidates']()[name], 1, (40, 40), dst) == expected
+def test_multiply_adds(name, dst, expected):
+    assert bm_resizers.multiply_adds(bm_resizers.candidates()[name], 1, (40, 40), dst) == expected
 
 
-def test_downsizers_run_on_the_back_end_asked_for_or_say_why_not(resizers):
-    net = resizers['candidates']('native')[resizers['OURS']]
+def test_downsizers_run_on_the_back_end_asked_for_or_say_why_not():
+    net = bm_resizers.candidates('native')[bm_resizers.OURS]
     assert net.backend == 'native'
-    assert resizers['candidates']()[resizers['OURS']].backend == 'auto'
-    reason = resizers['refusal'](net, torch.zeros(1, 3, 8, 8, dtype=torch.float64), (4, 4))
+    assert bm_resizers.candidates()[bm_resizers.OURS].backend == 'auto'
+    reason = bm_resizers.refusal(net, torch.zeros(1, 3, 8, 8, dtype=torch.float64), (4, 4))
     assert "backend='native' cannot be used here: it computes in float32" in reason
     assert (
-        resizers['refusal'](resizers['candidates']('dense')[resizers['OURS']], torch.zeros(1, 3, 8, 8), (4, 4)) is None
+        bm_resizers.refusal(bm_resizers.candidates('dense')[bm_resizers.OURS], torch.zeros(1, 3, 8, 8), (4, 4)) is None
     )
 
 
@@ -84,24 +65,24 @@ def test_a_table_and_its_numbers(tmp_path):
     assert all(row['forward_ms'] > 0 and row['step_ms'] > 0 for row in rows)
 
 
-def test_a_plot(sweep, resizers, tmp_path):
+def test_a_plot(tmp_path):
     sizes = [((s, s), (s // 2, s // 2)) for s in (160, 320)] + [((640, 640), (t, t)) for t in (320, 64)]
     rows = [
         {'resizer': name, 'src_hw': src, 'dst_hw': dst, 'forward_ms': 1.0}
-        for name in resizers['SWEPT']
+        for name in bm_resizers.SWEPT
         for src, dst in sizes
     ]
-    sweep['plot'](rows, tmp_path / 'sweep.png')
+    sweep.plot(rows, tmp_path / 'sweep.png')
     assert (tmp_path / 'sweep.png').stat().st_size > 10_000
 
 
-def test_a_sweep_says_how_time_grows(sweep):
+def test_a_sweep_says_how_time_grows():
     rows = [
         dict(resizer='A', src_hw=(s, s), dst_hw=(t, t), forward_ms=float(s), step_ms=float(s * s))
-        for (s, _), (t, _) in sweep['settings']().values()
+        for (s, _), (t, _) in sweep.settings().values()
     ]
-    assert sweep['growth'](rows, 'A') == [(2.0, 4.0)] * 5  # 160, 240, 320, 480 and 640 px to twice as many
-    assert sweep['growth'](rows, 'B') == []
+    assert sweep.growth(rows, 'A') == [(2.0, 4.0)] * 5  # 160, 240, 320, 480 and 640 px to twice as many
+    assert sweep.growth(rows, 'B') == []
 
 
 def test_one_resizer_of_a_sweep(tmp_path):
@@ -150,8 +131,8 @@ def test_the_pipeline_of_a_config_on_its_own_data(tmp_path, monkeypatch):
 
 
 def test_samples_of_the_adapters_benchmark_have_what_is_said(adapter):
-    for name, case in adapter['CASES'].items():
-        metainfo, *_, whole = (adapter['samples_of'](case, part)[0] for part in case.parts)
+    for name, case in adapter.CASES.items():
+        metainfo, *_, whole = (adapter.samples_of(case, part)[0] for part in case.parts)
         assert metainfo.keys() == []
         if name.startswith('mmdet'):
             assert type(whole.gt_instances.masks).__name__ in name
@@ -163,13 +144,13 @@ def test_samples_of_the_adapters_benchmark_have_what_is_said(adapter):
 
 
 def test_shares_are_what_a_part_adds_to_the_processor_time(adapter):
-    seconds = adapter['Seconds']
+    seconds = adapter.Seconds
     times = {
         'metainfo': [seconds(0.009, 0.001)] * 3,
         'boxes': [seconds(0.009, 0.003)] * 3,
         'masks': [seconds(wall, 0.010) for wall in (0.013, 0.011, 0.012, 0.019)],
     }
-    row = adapter['row']('a sample', 2, times)
+    row = adapter.row('a sample', 2, times)
     assert row['share'] == pytest.approx({'metainfo': 0.1, 'boxes': 0.2, 'masks': 0.7})
     assert (row['fastest_ms'], row['median_ms'], row['cpu_ms']) == pytest.approx((11, 12.5, 10))
     assert row['quartiles_ms'] == pytest.approx([12, 13])
@@ -192,3 +173,13 @@ def test_the_adapter_is_not_measured_without_a_repeat(adapter):
     done = run('bm_adapter.py', '--repeats', '0')
     assert done.returncode == 2
     assert '--repeats must be at least 1, got 0' in done.stderr
+
+
+def test_a_row_of_the_export_benchmark_has_a_difference_for_every_target():
+    pytest.importorskip('onnx')
+    pytest.importorskip('onnxruntime')
+    bm_export = importlib.import_module('bm_export')
+    name, *differences = bm_export.row_of('bilinear', (40, 56))
+    assert name == 'bilinear'
+    assert len(differences) == len(bm_export.TARGETS)
+    assert all(float(difference) < 1e-3 for difference in differences)
