@@ -21,6 +21,7 @@ from mmengine.runner import find_latest_checkpoint
 from rich.console import Console
 
 from mmdownsize.comparing.arms import Arm
+from mmdownsize.configs import tool
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.io import find
 from mmdownsize.version import __version__
@@ -36,17 +37,6 @@ FASTER = {
 }
 TAIL_BYTES = 600  # of a log: long enough for a line of progress
 TAIL_LINES = 15  # of the log of a run that has failed
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def tool(name: str) -> Path:
-    """Return the path of a file of ``tools/``.
-
-    An installation has the tools in ``mmdownsize/.mim``. A clone that is only on the path has them beside the package.
-    """
-    installed = _PACKAGE / '.mim' / 'tools'
-    return (installed if installed.is_dir() else _PACKAGE.parent / 'tools') / name
 
 
 def fingerprint(cfg: Config, arm: Arm, start: Path | None) -> str:

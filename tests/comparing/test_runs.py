@@ -101,14 +101,6 @@ def test_a_run_that_fails_says_how_and_where_its_log_is(script, said, tmp_path, 
         assert 'a [b] c' in (printed := capsys.readouterr().out) and 'Traceback' in printed
 
 
-def test_the_tools_are_found_in_an_installation_and_in_a_clone(tmp_path, monkeypatch):
-    assert runs.tool('train.py').is_file() and runs.tool('test.py').is_file()
-    monkeypatch.setattr(runs, '_PACKAGE', tmp_path / 'mmdownsize')
-    assert runs.tool('train.py') == tmp_path / 'tools/train.py'
-    (tmp_path / 'mmdownsize/.mim/tools').mkdir(parents=True)
-    assert runs.tool('train.py') == tmp_path / 'mmdownsize/.mim/tools/train.py'
-
-
 def test_sigterm_ends_what_runs_and_the_callers_handler_comes_back():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit, match='terminated'), runs.ended_by_sigterm():
