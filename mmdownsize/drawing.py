@@ -1,4 +1,4 @@
-"""What a downsizer does to an image, as a picture."""
+"""Pictures of what a downsizer does to an image."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ PANEL_INCHES, DPI = 3.0, 110
 def panels(
     resizer: nn.Module, image: Tensor, dst_hw: tuple[int, int], kernel: str = 'bilinear', bgr: bool = True
 ) -> dict[str, np.ndarray]:
-    """Return what there is to see, by its caption.
+    """Return the pictures by their captions.
+
+    - The source, the result of a fixed kernel, and the result of the resizer.
+    - The difference: learned minus fixed, around grey. The caption has the factor that it is multiplied by.
+    - Of a :class:`DownsizeNet` alone: the number of neighbours that count, ``(sum |a|)^2 / sum a^2`` of the coefficients ``a``.
+    - Of a :class:`DownsizeNet` alone: the displacement of the coefficients' centre of mass from the output pixel's centre. Its
+      direction is the hue (right is red, down is green), its length the brightness.
 
     Args:
-        resizer: Any resizer; the last two panels are a DownsizeNet's only.
+        resizer: Any resizer.
         image: (3, H, W), 0..255, in the order of colours that the resizer was trained with.
         dst_hw: Target size (h, w) in px.
-        kernel: Of the fixed resizer to compare with.
-        bgr: Whether that order is blue, green, red, as OpenMMLab's loaders deliver.
+        kernel: Kernel of the fixed resizer to compare with.
+        bgr: Whether the colours of ``image`` are blue, green, red, as OpenMMLab's loaders give them; otherwise RGB.
 
     Returns:
-        Caption: (h, w, 3) uint8 RGB, the source (H, W, 3). The difference is learned minus fixed around grey, its gain in the
-        caption. The number of neighbours that count is ``(sum |a|)^2 / sum a^2`` of the coefficients ``a``. The
-        displacement of their centre of mass from the output pixel's centre is a colour: its direction the hue (right is
-        red, down is green), its length the brightness.
+        Arrays (h, w, 3), uint8, RGB; the source is (H, W, 3).
     """
     device = next(resizer.parameters(), torch.empty(0)).device
     source = image[None].to(device).float()
@@ -41,7 +44,7 @@ def panels(
         fixed, learned = FixedResizer(kernel=kernel)(source, dst_hw), resizer(source, dst_hw)
         difference = (learned - fixed)[0]
         largest = float(np.quantile(difference.abs().cpu().numpy(), 0.99))  # a few pixels may be clipped
-        gain = 127 / largest if largest > 0.5 else 1.0  # a rounding error is not blown up
+        gain = 127 / largest if largest > 0.5 else 1.0  # a rounding error stays small
         found = {
             'source': _pixels(source[0], bgr),
             kernel: _pixels(fixed[0], bgr),
@@ -61,17 +64,17 @@ def panels(
 def draw(
     resizer: nn.Module, image: Tensor, dst_hw: tuple[int, int], kernel: str = 'bilinear', bgr: bool = True
 ) -> np.ndarray:
-    """Return all panels in one picture, two rows.
+    """Return all pictures of :func:`panels` in one, in two rows.
 
     Args:
-        resizer: See :func:`panels`.
-        image: See there.
-        dst_hw: See there.
-        kernel: See there.
-        bgr: See there.
+        resizer: Any resizer.
+        image: (3, H, W), 0..255, in the order of colours that the resizer was trained with.
+        dst_hw: Target size (h, w) in px.
+        kernel: Kernel of the fixed resizer to compare with.
+        bgr: Whether the colours of ``image`` are blue, green, red; otherwise RGB.
 
     Returns:
-        (height, width, 3) uint8 RGB.
+        (height, width, 3), uint8, RGB.
     """
     shown = panels(resizer, image, dst_hw, kernel, bgr)
     columns = (len(shown) + 1) // 2

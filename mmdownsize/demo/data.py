@@ -1,13 +1,13 @@
-"""A segmentation set whose classes differ only in fine texture, laid over real photographs: what ``tools/demo.py`` trains on.
+"""The data of the demo: a segmentation set whose classes differ only in fine texture, laid over real photographs.
 
 Every image is a crop of a photograph, cut into smooth random regions. Each region gets a pattern of its class::
 
     image = 127.5 + CONTRAST * (photograph - 127.5) + pattern,      pattern: mean 0, root mean square RMS, on every region
 
-Two classes are hatched, upright or lying, and the third is grain without a direction. All have the same mean, the same
-contrast and the same band of spatial frequencies, close to the highest that the image can hold: only the direction tells
-them apart. Direction, frequency and phase of the hatching are drawn anew for each region, so that no sampling grid fits
-them. The photographs of the test images are none of those of the training images.
+Two classes are hatched, with vertical or horizontal lines, and the third is grain without a direction. All have the same
+mean, the same contrast and the same band of spatial frequencies, close to the highest that the image can hold: they differ
+only in direction. Direction, frequency and phase of the hatching are drawn for each region, so that no sampling grid fits
+them. Test images and training images come from different photographs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ JITTER = np.deg2rad(12)  # of the direction, either way
 REGION = 22  # px, the blur that the regions come from
 CONTRAST = 0.6
 RMS = 26.0  # of 255
-# Those that are inside scikit-image's wheel: nothing is downloaded.
+# These are in scikit-image's wheel: nothing is downloaded.
 TRAIN_PHOTOGRAPHS = ('coffee', 'rocket', 'motorcycle', 'camera', 'gravel', 'brick', 'immunohistochemistry')
 TEST_PHOTOGRAPHS = ('astronaut', 'chelsea')
 
@@ -49,7 +49,12 @@ def load_photograph(name: str) -> np.ndarray:
 
 
 def hatching(rng: np.random.Generator, direction: float) -> np.ndarray:
-    """Return a wave (SIZE, SIZE) of about this direction, with a frequency from ``BAND`` and any phase."""
+    """Return a wave (SIZE, SIZE) of amplitude 1, with a frequency from ``BAND`` and any phase.
+
+    Args:
+        rng: Source of all randomness.
+        direction: Direction of the wave in radians, up to ``JITTER`` off.
+    """
     angle = direction + rng.uniform(-JITTER, JITTER)
     frequency = rng.uniform(*BAND)
     y, x = np.mgrid[:SIZE, :SIZE]
@@ -64,7 +69,7 @@ def grain(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_labels(rng: np.random.Generator) -> np.ndarray:
-    """Return a label map (SIZE, SIZE), uint8, of smooth regions: where the blurred noise of which class is highest."""
+    """Return a label map (SIZE, SIZE), uint8, of smooth regions: the class whose blurred noise is highest there."""
     coarse = SIZE // 4  # the fields are smooth: a quarter of the size is plenty, and 16 times as fast
     fields = [cv2.GaussianBlur(rng.standard_normal((coarse, coarse)), (0, 0), REGION / 4) for _ in CLASSES]
     return np.argmax([cv2.resize(f, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for f in fields], axis=0).astype(
@@ -89,7 +94,7 @@ def draw_sample(rng: np.random.Generator, photograph: np.ndarray) -> tuple[np.nd
     """Return one image and its label map.
 
     Args:
-        rng: Where all randomness comes from.
+        rng: Source of all randomness.
         photograph: (H, W, 3) uint8, at least ``SIZE`` high and wide; shrunk by up to 2 and cropped at random.
 
     Returns:
@@ -115,7 +120,10 @@ def write_split(root: Path, split: str, count: int, photographs: Sequence[np.nda
         split: ``'train'`` or ``'test'``.
         count: Number of images.
         photographs: (H, W, 3) uint8 each, RGB.
-        seed: Sets every pixel, together with the split.
+        seed: Decides every pixel, together with the split.
+
+    Raises:
+        OSError: If a file cannot be written.
     """
     for kind in ('images', 'labels'):
         (root / kind / split).mkdir(parents=True)
