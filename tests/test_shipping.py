@@ -190,6 +190,7 @@ import contextlib, io, runpy, sys
 from pathlib import Path
 for tool in map(Path, sys.argv[1:]):
     sys.argv = [str(tool), '--help']
+    sys.path[0] = str(tool.parent)  # as `python TOOL` has it
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
         runpy.run_path(str(tool), run_name='__main__')
