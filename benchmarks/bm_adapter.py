@@ -1,13 +1,11 @@
-"""What the adapter itself costs: mapping the annotations and the metainfo of a sample, without resizing its image.
+"""Time of the adapter itself: mapping the annotations and the metainfo of a sample, without resizing its image.
 
-A call maps one sample, in training, from the size of its image to the mapped sample, as the data preprocessor does it. It is
-another sample of a batch every time, so that a large one is read from memory and not from a cache that the last call has filled,
-as after a data loader. Samples with metainfo alone, with boxes too, and whole ones take turns; what one takes more than the
-one before is the share of that part.
+A call maps one sample in training, as the data preprocessor does it. Each call takes another sample of a batch. A large sample is
+then read from memory, as after a data loader, and not from a cache that the last call has filled. Samples with metainfo
+alone, samples with boxes too, and whole ones take turns. The share of a part is the time that it adds.
 
-On a machine that does other work the median says what that left over, and the fastest what the mapping takes when it is left
-alone. The median of the processor time, that of all threads together, lies between: waiting does not count, but caches and
-memory are shared.
+On a busy machine the fastest call says what the mapping takes. The median also has the time lost to other work. The median of
+the processor time, of all threads together, is between them: waiting does not count, but caches and memory are shared.
 """
 
 from __future__ import annotations
@@ -43,7 +41,15 @@ CLASSES = 19
 
 
 class Case(NamedTuple):
-    """A kind of sample: its parts, what it is made by and mapped by, and the sizes (h, w) in px."""
+    """A kind of sample.
+
+    Attributes:
+        parts: Names of its parts; each sample has those up to one of them.
+        make: Makes a sample of a size (h, w) up to a part.
+        map: Maps a sample.
+        src_hw: Size (h, w) of the image in px.
+        dst_hw: Size (h, w) in px that it is resized to.
+    """
 
     parts: tuple[str, ...]
     make: Callable[[np.random.Generator, tuple[int, int], str], Any]
@@ -53,7 +59,7 @@ class Case(NamedTuple):
 
 
 def metainfo(hw: tuple[int, int]) -> dict[str, Any]:
-    """Return what pipelines of both mmdet and mmseg tell of an image."""
+    """Return the metainfo that pipelines of both mmdet and mmseg give an image of size (h, w)."""
     return dict(
         img_id=7,
         img_path='data/images/000007.jpg',
@@ -86,9 +92,9 @@ def polygons(rng: np.random.Generator, hw: tuple[int, int]) -> PolygonMasks:
 def detection(
     masks: Callable[[np.random.Generator, tuple[int, int]], Any],
 ) -> Callable[[np.random.Generator, tuple[int, int], str], DetDataSample]:
-    """Return what makes a sample of mmdet, up to one of its parts.
+    """Return a function that makes a sample of mmdet, up to one of its parts.
 
-    Objects have masks or not all together: 20 have a box and a mask, and 80 boxes are to be ignored.
+    20 objects have a box and a mask, and 80 boxes are to be ignored: in one container, all objects have masks or none has.
     """
 
     def make(rng: np.random.Generator, hw: tuple[int, int], up_to: str) -> DetDataSample:
@@ -124,7 +130,7 @@ CASES = {
 
 
 class Seconds(NamedTuple):
-    """What mapping a sample took: by the clock, and of the processor, of all threads together."""
+    """Time of mapping a sample: by the clock, and of the processor, all threads together."""
 
     wall: float
     cpu: float
@@ -163,12 +169,12 @@ def measure(name: str, threads: list[int], repeats: int, progress: Progress) -> 
 
 
 def row(name: str, threads: int, times: dict[str, list[Seconds]]) -> dict[str, Any]:
-    """Return the figures of a kind of sample.
+    """Return the numbers of a kind of sample.
 
     Args:
-        name: The kind's.
-        threads: Their number.
-        times: What samples up to each part took; the last one's are the whole sample's.
+        name: Name of the kind.
+        threads: Number of threads.
+        times: Times of samples up to each part; the last part's are those of the whole sample.
     """
     wall = sorted(1e3 * one.wall for one in list(times.values())[-1])
     quarter = len(wall) // 4

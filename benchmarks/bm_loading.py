@@ -1,9 +1,8 @@
-"""Where to resize: in the data loader with cv2, or in the data preprocessor, on training throughput.
+"""Training throughput where the data loader resizes with cv2, and where the data preprocessor resizes.
 
-Trains the DeepLabv3+ of ``configs/deeplabv3plus`` (EfficientNet-Lite0, 108x144 px in) on CamVid for an epoch after one
-that warms up, from JPEG files of 360x480 px and from the same photographs enlarged to 1024x1366, with the loader shipping
-uint8 images in every case: small ones when it resizes itself, full ones when the preprocessor does. Needs
-``../shared/data`` (or MMDOWNSIZE_DATA).
+Trains the DeepLabv3+ of ``configs/deeplabv3plus`` (EfficientNet-Lite0, 108x144 px in) on CamVid for an epoch, after one that
+warms up: from JPEG files of 360x480 px, and from the same photographs enlarged to 1024x1366. The loader gives uint8 images
+in every case: small ones if it resizes, full ones if the preprocessor does. Needs ``../shared/data`` (or MMDOWNSIZE_DATA).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What a user pays: whole pipelines, inference and a training step, with each resizer in front.
+"""Time of whole pipelines, inference and a training step, with each resizer.
 
 The images are uint8 at full resolution, as a data loader ships them; a call is the data preprocessor (resize, normalise,
 pad) and the model's prediction with its post-processing, or its losses and their gradients. All arms take turns within
 a repeat, so that a slow moment hits all of them, and the ratio to bilinear is the median of the repeats' own ratios.
-Weights are random: time does not depend on them, but the number of boxes does, so scores below a threshold are as many
-as there may be. Run it on a quiet machine.
+Weights are random. Time does not depend on them, except through the number of boxes, which is the largest possible. Run it on
+a quiet machine.
 
 With --config the pipelines are those of config files, each with its own data: batches of its own loaders, the first one
 of the training set and the first one of the validation set.
@@ -55,7 +55,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def refinedet(downsizer: dict[str, Any]) -> nn.Module:
-    """RefineDet with VGG16, 300x300 -> 160x160, the paper's."""
+    """Return the paper's RefineDet with VGG16, 300x300 -> 160x160."""
     cfg = Config.fromfile(ROOT / 'configs/refinedet/refinedet_vgg16_voc2007-300x300-to-160x160.py')
     init_default_scope(cfg.default_scope)
     cfg.model.data_preprocessor['downsizer'] = downsizer  # replaced, where an update would merge
@@ -64,7 +64,7 @@ def refinedet(downsizer: dict[str, Any]) -> nn.Module:
 
 
 def deeplab(downsizer: dict[str, Any]) -> nn.Module:
-    """DeepLabv3+ with ResNet-101 of mmseg, 513x513 -> 179x179, the paper's."""
+    """Return mmseg's DeepLabv3+ with ResNet-101, at the paper's 513x513 -> 179x179."""
     init_default_scope('mmseg')
     model = get_config('mmseg::deeplabv3plus/deeplabv3plus_r101-d8_4xb2-80k_cityscapes-512x1024.py').model
     model.data_preprocessor.update(
@@ -82,7 +82,7 @@ def deeplab(downsizer: dict[str, Any]) -> nn.Module:
 
 
 def det_sample(side: int) -> Any:
-    """A sample with two boxes."""
+    """Return a sample with two boxes, for an image of side x side px."""
     from mmdet.structures import DetDataSample
 
     sample = DetDataSample(
@@ -95,7 +95,7 @@ def det_sample(side: int) -> Any:
 
 
 def seg_sample(side: int) -> Any:
-    """A sample with a label map of blocks."""
+    """Return a sample with a label map of blocks, for an image of side x side px."""
     from mmseg.structures import SegDataSample
 
     sample = SegDataSample(metainfo=dict(img_shape=(side, side), ori_shape=(side, side), scale_factor=(1.0, 1.0)))
@@ -105,7 +105,7 @@ def seg_sample(side: int) -> Any:
 
 
 def batch_of(side: int, sample: Callable[[int], Any], count: int) -> dict[str, Any]:
-    """A batch as the loader makes it: lists of uint8 images and samples."""
+    """Return a batch as the loader makes it: lists of uint8 images (3, side, side) and of samples."""
     generator = np.random.default_rng(0)
     images = [torch.from_numpy(generator.integers(0, 256, (3, side, side), dtype=np.uint8)) for _ in range(count)]
     return dict(inputs=images, data_samples=[sample(side) for _ in range(count)])
@@ -116,9 +116,9 @@ class Pipeline:
     """What is measured.
 
     Attributes:
-        name: Its name.
-        build: Builds the model with this downsizer in front.
-        batch: Images a batch.
+        name: Name in the table.
+        build: Builds the model with this downsizer.
+        batch: Number of images in a batch.
         to_predict: Makes a batch of that many images to predict on.
         to_train: Makes a batch of that many images to train on.
     """
@@ -168,7 +168,7 @@ PIPELINES = {
 
 
 def infer(model: nn.Module, data: dict[str, Any]) -> Callable[[], object]:
-    """One call of inference."""
+    """Return a call of inference."""
 
     def call() -> object:
         with torch.inference_mode():
@@ -178,7 +178,7 @@ def infer(model: nn.Module, data: dict[str, Any]) -> Callable[[], object]:
 
 
 def train(model: nn.Module, data: dict[str, Any]) -> Callable[[], object]:
-    """One call of a training step without the optimiser's."""
+    """Return a call of a training step, without the step of the optimiser."""
 
     def call() -> None:
         model.train()
@@ -194,11 +194,11 @@ def train(model: nn.Module, data: dict[str, Any]) -> Callable[[], object]:
 def measure(
     pipeline: Pipeline, batch: int | None, repeats: int, steps: int, arms: list[str], progress: Progress
 ) -> list[dict[str, Any]]:
-    """Measure all arms of a pipeline."""
+    """Measure all arms of a pipeline: a row of numbers for each."""
     count = batch or pipeline.batch
     torch.manual_seed(0)
     models = {arm: pipeline.build(ARMS[arm]) for arm in arms}
-    # The same model behind every resizer: random weights of their own would mean other numbers of boxes.
+    # The same model with every resizer: other random weights would give other numbers of boxes.
     reference = {k: v for k, v in models[BASELINE].state_dict().items() if not k.startswith('data_preprocessor.')}
     for model in models.values():
         model.load_state_dict(reference, strict=False)

@@ -19,8 +19,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 def keep_memory() -> None:
     """Let the allocator keep what is freed.
 
-    By default glibc gives blocks of more than 32 MB back to the system at once, and every call pays for fresh pages: on
-    a virtual machine more than for the arithmetic, by a factor that changes from run to run.
+    By default glibc gives blocks of more than 32 MB back to the system at once, and every call pays for new pages. On a
+    virtual machine that can take longer than the arithmetic, by a factor that changes from run to run.
     """
     if platform.libc_ver()[0] == 'glibc':
         libc = ctypes.CDLL(None)
@@ -29,7 +29,7 @@ def keep_memory() -> None:
 
 
 def timed(call: Callable[[], object], device: str = 'cpu') -> float:
-    """Return the seconds of one call, to the end of what it has given a GPU to do."""
+    """Return the seconds of one call, including the work that it starts on a GPU."""
     wait = torch.cuda.synchronize if torch.device(device).type == 'cuda' else lambda: None
     wait()
     start = time.perf_counter()
