@@ -1,1 +1,1 @@
-"""Learned sampling inside a network: of feature maps, and of regions of interest."""
+"""Learned sampling inside a network: of feature maps and of regions of interest."""

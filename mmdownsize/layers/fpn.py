@@ -18,19 +18,19 @@ UPSAMPLE = dict(type='mmdownsize.TextureUpsample', start='nearest')
 
 
 class TextureTopDown:
-    """What the pyramids share: mmdet's call ``F.interpolate`` themselves, so their steps are taken here one by one.
+    """Mixin that gives a pyramid of mmdet learned upsampling in its top-down path.
 
-    A mixin in front of the pyramid, with its arguments and its parameters besides those of the new layers, so that its
-    checkpoints load.
+    mmdet's ``forward`` calls ``F.interpolate``, so the mixin repeats its steps with a layer instead. The pyramid keeps its
+    arguments and the names of its parameters, so its checkpoints load.
 
     Args:
-        args: The pyramid's.
-        upsample_cfg: Config of the layer that upsamples, one a step of the top-down path; called as ``layer(coarse, (h,
-            w))``. The default starts as the pyramid's own nearest neighbour.
-        kwargs: The pyramid's.
+        args: Arguments of the pyramid.
+        upsample_cfg: Config of the layer that upsamples. There is one layer for each step of the top-down path, called as
+            ``layer(coarse, (h, w))``. With the default it starts as the nearest neighbour interpolation of the pyramid.
+        kwargs: Arguments of the pyramid.
 
     Raises:
-        ValueError: If the layer's config says a size: a map is upsampled to the size of the next finer one.
+        ValueError: If ``upsample_cfg`` has a size: a map is upsampled to the size of the next finer one.
     """
 
     def __init__(self, *args: Any, upsample_cfg: dict[str, Any] = UPSAMPLE, **kwargs: Any) -> None:
@@ -47,7 +47,7 @@ class TextureTopDown:
         )
 
     def _merged(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        """Return the lateral maps, from the finest, each with what the coarser ones have to say added to it."""
+        """Return the lateral maps, the finest first, each with the upsampled coarser maps added."""
         if len(inputs) != self.num_ins:
             raise Refusal(f'{self.num_ins} maps are needed, one an entry of in_channels, got {len(inputs)}')
         merged = [lateral(inputs[self.start_level + i]) for i, lateral in enumerate(self.lateral_convs)]
@@ -57,9 +57,9 @@ class TextureTopDown:
         return merged
 
     def _extended(self, outs: list[Tensor], inputs: Sequence[Tensor], merged: list[Tensor]) -> tuple[Tensor, ...]:
-        """Return the maps and the coarser ones, as many as ``num_outs`` asks for, that are made of them."""
+        """Return the maps and the extra coarser ones, ``num_outs`` maps in all."""
         outs = list(outs)
-        convs = self.fpn_convs[len(merged) :]  # none where extra levels are pooled
+        convs = self.fpn_convs[len(merged) :]  # empty if extra levels are pooled
         while len(outs) < self.num_outs:
             extra = len(outs) - len(merged)
             if not self.add_extra_convs:
@@ -81,7 +81,7 @@ class TextureFPN(TextureTopDown, FPN):
     """mmdet's ``FPN`` with learned upsampling: see :class:`TextureTopDown`."""
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the pyramid, (N, ``out_channels``, h, w) a level from the finest, of the backbone's maps."""
+        """Return the pyramid of the backbone's maps: (N, ``out_channels``, h, w) for each level, the finest first."""
         merged = self._merged(inputs)
         outs = [conv(level) for conv, level in zip(self.fpn_convs, merged)]
         return self._extended(outs, inputs, merged)
@@ -89,10 +89,10 @@ class TextureFPN(TextureTopDown, FPN):
 
 @MODELS.register_module()
 class TexturePAFPN(TextureTopDown, PAFPN):
-    """mmdet's ``PAFPN`` with learned upsampling: see :class:`TextureTopDown`. The way up again stays convolutions."""
+    """mmdet's ``PAFPN`` with learned upsampling: see :class:`TextureTopDown`. The bottom-up path keeps its convolutions."""
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return the pyramid, (N, ``out_channels``, h, w) a level from the finest, of the backbone's maps."""
+        """Return the pyramid of the backbone's maps: (N, ``out_channels``, h, w) for each level, the finest first."""
         merged = self._merged(inputs)
         levels = [conv(level) for conv, level in zip(self.fpn_convs, merged)]
         for i, down in enumerate(self.downsample_convs):

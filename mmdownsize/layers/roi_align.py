@@ -1,4 +1,4 @@
-"""RoI align that weighs its samples, and the pixels of each, by texture as well as by distance."""
+"""RoI align with learned weights: texture and distance weight the pixels of a sample, and the samples of a bin."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ TAPS = 4  # pixels around a sample
 def sample_positions(
     rois: Tensor, output_hw: tuple[int, int], spatial_scale: float, sampling_ratio: int
 ) -> tuple[Tensor, Tensor]:
-    """Return where RoI align samples, axis by axis: the grid of a RoI is separable.
+    """Return the positions at which RoI align samples, for each axis: the grid of a RoI is separable.
 
     Args:
         rois: (R, 5): image, then x1, y1, x2, y2 in px of the image.
         output_hw: Bins (p_h, p_w).
-        spatial_scale: What RoIs are multiplied by to be in px of the map.
-        sampling_ratio: Samples S a side of a bin, each in the middle of its share.
+        spatial_scale: Factor from px of the image to px of the map.
+        sampling_ratio: Samples S a side of a bin, each in the middle of its part of the bin.
 
     Returns:
-        Rows (R, p_h * S) and columns (R, p_w * S), pixel centres counted 0, 1, 2, ...
+        Rows (R, p_h * S) and columns (R, p_w * S) in px, pixel centres at 0, 1, 2, ...
     """
     axes = []
     for bins, low, high in ((output_hw[0], rois[:, 2], rois[:, 4]), (output_hw[1], rois[:, 1], rois[:, 3])):
@@ -36,17 +36,16 @@ def sample_positions(
 
 
 def taps_of(positions: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the two pixels around each position on an axis, and what linear interpolation gives them.
+    """Return the two pixels around each position on an axis and their weights in linear interpolation.
 
-    As mmcv's RoIAlign has it: half a pixel beyond the outermost centres, and another half, the map goes on as its edge;
-    farther out it is 0.
+    As in mmcv's RoIAlign, the map repeats its edge up to one pixel beyond the outermost centres. Farther out it is 0.
 
     Args:
-        positions: (R, P), pixel centres counted 0, 1, 2, ...
-        length: Of the axis, in px.
+        positions: (R, P) in px, pixel centres at 0, 1, 2, ...
+        length: Length of the axis in px.
 
     Returns:
-        Indices (R, P, 2) int64 in [0, length), weights (R, P, 2) with sum 1, and whether the map is there (R, P).
+        Indices (R, P, 2) int64 in [0, length), weights (R, P, 2) with sum 1, and (R, P) bool, False where the map is 0.
     """
     there = (positions >= -1) & (positions <= length)
     inside = positions.clamp(0, length - 1)
@@ -57,9 +56,9 @@ def taps_of(positions: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class TextureRoIAlign(Sealed):
-    """RoIAlign whose samples are weighted means of four pixels, and whose bins are weighted means of samples.
+    """RoIAlign with learned weights: a sample is a weighted mean of four pixels, a bin a weighted mean of its samples.
 
-    For each of the S x S samples of a bin let P be the top-left of the four pixels around it::
+    For each of the S x S samples of a bin, P is the top-left of the four pixels around it::
 
         f = ReLU(conv3x3(... ReLU(conv3x3(map)) ...)) at P            texture, selected
         l = conv1x1([f, bilinear coefficients])                       five logits a sample
@@ -67,22 +66,22 @@ class TextureRoIAlign(Sealed):
         b = softmax(l[4] + place in the bin, over the bin's samples)  of the samples
         bin = sum over samples of b * sum over pixels of a * pixel
 
-    One set of weights for all channels. The 1x1 convolution starts at 0, where a bin is that of mmcv's ``RoIAlign`` with
-    ``aligned=True`` and the same ``sampling_ratio``, up to rounding. Samples outside the map count as 0, as there.
+    All channels have the same weights. The 1x1 convolution starts at 0. A bin is then that of mmcv's ``RoIAlign`` with
+    ``aligned=True`` and the same ``sampling_ratio``, up to rounding. Samples outside the map are 0, as in mmcv.
 
     Args:
         in_channels: Channels C of the map.
-        output_size: Bins, a side or (p_h, p_w).
-        spatial_scale: What RoIs are multiplied by to be in px of the map.
+        output_size: Number of bins: a side or (p_h, p_w).
+        spatial_scale: Factor from px of the image to px of the map.
         sampling_ratio: Samples S a side of a bin.
         num_convs: Number of 3x3 convolutions.
-        channels: Channels of each.
+        channels: Channels of each 3x3 convolution.
 
     Raises:
         ValueError: If an argument is out of its range.
 
     Source: He et al., "Mask R-CNN", 2017, section 3 (RoIAlign); Ma et al., "DownsizeNet" (coefficients from texture and
-    distance). Both together are ours.
+    distance). The combination is ours.
     """
 
     def __init__(
@@ -119,7 +118,7 @@ class TextureRoIAlign(Sealed):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Set all parameters to their state before training."""
+        """Set all parameters to their values before training."""
         for conv in self.texture:
             nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
             nn.init.zeros_(conv.bias)
@@ -153,14 +152,14 @@ class TextureRoIAlign(Sealed):
         return bins.view(shape).permute(0, 3, 1, 2).contiguous().to(feats.dtype)
 
     def _samples(self, feats: Tensor, rois: Tensor, texture_dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return the pixels of every bin and their weights, (R * p_h * p_w, S * S * 4) each, row-major throughout."""
+        """Return the pixels of every bin and their weights, (R * p_h * p_w, S * S * 4) each, in row-major order."""
         dtype = torch.promote_types(torch.promote_types(feats.dtype, self.fusion.weight.dtype), torch.float32)
         height, width = feats.shape[2:]
         y, x = sample_positions(rois.to(dtype), self.output_size, self.spatial_scale, self.sampling_ratio)
         (rows, weights_y, there_y), (cols, weights_x, there_x) = taps_of(y, height), taps_of(x, width)
         first = rois[:, 0].long()[:, None, None] * (height * width)
         pixels = first[..., None, None] + (rows * width)[:, :, None, :, None] + cols[:, None, :, None, :]
-        pixels = pixels.flatten(3)  # (R, y, x, 4), like all that follows
+        pixels = pixels.flatten(3)  # (R, y, x, 4), as all tensors below
         bilinear = (weights_y[:, :, None, :, None] * weights_x[:, None, :, None, :]).flatten(3)
 
         weight, bias = self.fusion.weight.flatten(1).to(dtype), self.fusion.bias.to(dtype)  # (5, channels + 4)
@@ -182,7 +181,7 @@ class TextureRoIAlign(Sealed):
         return texture_at(feats, weights, biases, rows, cols, dtype=dtype).permute(0, 2, 3, 1).flatten(0, 2)
 
     def _by_bin(self, values: Tensor) -> Tensor:
-        """Sort what belongs to samples, (R, p_h * S, p_w * S, K), by bin: (R, p_h * p_w, S * S * K)."""
+        """Group the values of samples (R, p_h * S, p_w * S, K) by bin: (R, p_h * p_w, S * S * K)."""
         (p_h, p_w), s = self.output_size, self.sampling_ratio
         count = values.shape[-1]
         bins = values.view(len(values), p_h, s, p_w, s, count).transpose(2, 3)

@@ -1,4 +1,4 @@
-"""The RoI extractor for mmdet."""
+"""mmdet's RoI extractor with learned weights."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ FIXED = {'type': 'RoIAlign', 'aligned': True, 'pool_mode': 'avg', 'use_torchvisi
 class TextureRoIExtractor(SingleRoIExtractor):
     """mmdet's ``SingleRoIExtractor`` with :class:`~mmdownsize.layers.roi_align.TextureRoIAlign` on every map.
 
-    Takes the config of the one it replaces; only ``sampling_ratio``, which mmdet's configs have at 0, must be a number of
-    samples. Before training its features are those of the replaced one, up to rounding.
+    It takes the config of the extractor that it replaces. Only ``sampling_ratio``, which is 0 in mmdet's configs, must be at
+    least 1. Before training its features are those of the replaced extractor with that ``sampling_ratio``, up to rounding.
 
     Args:
         roi_layer: Config of an ``RoIAlign`` with ``aligned=True``.
         out_channels: Channels of the maps.
         featmap_strides: Strides of the maps in px of the image.
         num_convs: Number of 3x3 convolutions that read the texture.
-        channels: Channels of each.
-        kwargs: Others of ``SingleRoIExtractor``.
+        channels: Channels of each 3x3 convolution.
+        kwargs: Other arguments of ``SingleRoIExtractor``.
 
     Raises:
-        ValueError: If ``roi_layer`` asks for another pooling, or no fixed number of samples.
+        ValueError: If ``roi_layer`` is another pooling, or its number of samples is not fixed.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class TextureRoIExtractor(SingleRoIExtractor):
         for name, value in FIXED.items():
             if asked.pop(name, value if name != 'type' else None) != value:
                 raise Refusal(
-                    f'roi_layer must be an RoIAlign with {name}={value!r}, which can be weighed, got {roi_layer!r}'
+                    f'roi_layer must be an RoIAlign with {name}={value!r}: only that can have learned weights, got {roi_layer!r}'
                 )
         if asked.get('sampling_ratio', 0) < 1:
             raise Refusal(
@@ -63,9 +63,9 @@ class TextureRoIExtractor(SingleRoIExtractor):
         )
 
     def forward(self, feats: tuple[Tensor, ...], rois: Tensor, roi_scale_factor: float | None = None) -> Tensor:
-        """Return the features (R, C, p, p) of RoIs (R, 5): see ``SingleRoIExtractor``."""
+        """Return the features (R, C, p, p) of RoIs (R, 5), as ``SingleRoIExtractor`` does."""
         found = super().forward(feats, rois, roi_scale_factor)
         if len(rois):
             return found
-        # The graph has to stay whole for distributed training, which waits for every parameter's gradient.
+        # Distributed training waits for the gradient of every parameter, so all of them must be in the graph.
         return found + 0 * sum(tensor.sum() for tensor in (*feats, *self.parameters()))

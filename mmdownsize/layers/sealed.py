@@ -1,4 +1,4 @@
-"""Layers whose parameters only they themselves initialise."""
+"""Layers that the ``init_cfg`` of another module does not initialise."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import nn
 class Sealed(nn.Module):
     """A module that :meth:`apply` does not enter.
 
-    mmengine initialises a model by ``apply``-ing an ``init_cfg`` such as ``dict(type='Xavier', layer='Conv2d')`` of any
-    module around to every convolution it finds. That would put random numbers in place of the zeros that make a layer
-    start exactly as the one it replaces.
+    mmengine initialises a model with ``apply``: an ``init_cfg`` such as ``dict(type='Xavier', layer='Conv2d')`` of an outer
+    module changes every convolution inside it. It would replace the zeros with which a layer starts exactly as the fixed
+    layer that it replaces.
     """
 
     def apply(self, fn: Callable[[nn.Module], Any]) -> Sealed:
-        """Call ``fn`` on this module, not on those inside."""
+        """Call ``fn`` on this module, but not on the modules inside it."""
         fn(self)
         return self

@@ -14,14 +14,15 @@ from mmdownsize.registry import MODELS
 class TextureInterpConv(InterpConv):
     """mmseg's ``InterpConv`` with learned upsampling: ``upsample_cfg=dict(type='mmdownsize.TextureInterpConv')`` of a UNet.
 
-    Parameters are named as in ``InterpConv``, so that its checkpoints load; the start is its bilinear upsampling.
+    Parameters have the same names as in ``InterpConv``, so its checkpoints load. It starts as bilinear upsampling, as
+    ``InterpConv`` does.
 
     Args:
         in_channels: Channels of the coarse map.
         out_channels: Channels of the result.
         conv_first: Whether the convolution comes before upsampling.
         upsample_cfg: Config of the layer that upsamples.
-        kwargs: Others of ``InterpConv``.
+        kwargs: Other arguments of ``InterpConv``.
     """
 
     def __init__(

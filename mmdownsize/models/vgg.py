@@ -1,4 +1,4 @@
-"""VGG as an OpenMMLab backbone, dilated where a dense map is wanted."""
+"""VGG as an OpenMMLab backbone, with optional dilation for denser maps."""
 
 from __future__ import annotations
 
@@ -19,28 +19,27 @@ STAGE_CHANNELS = (64, 128, 256, 512, 512)
 
 @MODELS.register_module()
 class VGG(MMCVVGG, BaseModule):
-    """Give the last map of the convolution stages of VGG: conv1_2, conv2_2, conv3_3, conv4_3 and conv5_3 of VGG16.
+    """Return the last map of VGG's convolution stages: conv1_2, conv2_2, conv3_3, conv4_3 and conv5_3 of VGG16.
 
-    The layers are those of ``mmcv.cnn.VGG``, under the names that the usual weights have (``features.0.weight``), so
-    ``init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://vgg16_caffe')`` fits; those weights expect RGB images
-    with ``mean=[123.675, 116.28, 103.53], std=[1, 1, 1]``. mmcv's own ``forward`` returns maps after each stage's
-    pooling, which is not what detectors and segmentors read; this one returns them before it, and the pooling after
-    the last map asked for is left out, as are later stages.
+    The layers and their names (``features.0.weight``) are those of ``mmcv.cnn.VGG``, so the standard weights fit:
+    ``init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://vgg16_caffe')``. They expect RGB images with
+    ``mean=[123.675, 116.28, 103.53], std=[1, 1, 1]``. mmcv's ``forward`` returns each map after the pooling of its stage.
+    Detectors and segmentors read it before the pooling, and so does this class. Stages after the last map in
+    ``out_indices`` are not built.
 
-    Source: Simonyan & Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015, table 1;
-    dense pooling after Chen et al., "DeepLab", 2016, section 3.1 (atrous convolution).
+    Source: Simonyan & Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015, table 1.
+    Dense pooling: Chen et al., "DeepLab", 2016, section 3.1 (atrous convolution).
 
     Args:
         depth: 11, 13, 16 or 19.
         with_bn: Whether each convolution is followed by a batch norm.
-        out_indices: Stages whose last map is returned, ascending, from 0.
-        strides: Stride of the pooling *in front of* each of the 5 stages, 2 or 1; that of the first stage is 1, it has
-            none. 1 keeps the resolution: the maximum is taken at every place.
-        dilations: Dilation of the convolutions of each of the 5 stages. ``strides=(1, 2, 2, 2, 1)`` with
-            ``dilations=(1, 1, 1, 1, 2)`` computes at every other place what the strided network computes, and as much
-            between: conv5_3 has stride 8.
+        out_indices: Stages whose last map is returned, 0 to 4, ascending.
+        strides: Stride of the pooling *before* each of the 5 stages, 2 or 1. The first is 1: that stage has no pooling before
+            it. A stride of 1 keeps the resolution: there is a maximum for every pixel.
+        dilations: Dilation of the convolutions of each of the 5 stages. With ``strides=(1, 2, 2, 2, 1)`` and
+            ``dilations=(1, 1, 1, 1, 2)``, conv5_3 has stride 8. Every second pixel of it is what the strided network computes.
         ceil_mode: Whether a strided pooling keeps a last odd row or column instead of dropping it.
-        frozen_stages: Stages 0 to this one are frozen: no gradient, batch norm in eval mode. -1: none.
+        frozen_stages: Stages 0 to this one are frozen (no gradient, batch norm in eval mode). -1: no stage.
         norm_eval: Keep every batch norm in eval mode while training.
         init_cfg: Initialisation. Default: Kaiming for convolutions, 1 for batch norms.
 
@@ -79,7 +78,7 @@ class VGG(MMCVVGG, BaseModule):
             num_stages=used,
             dilations=tuple(dilations[:used]),
             out_indices=tuple(out_indices),
-            bn_eval=False,  # and frozen_stages, which counts stages there: both are done here
+            bn_eval=False,  # this class does it, and frozen_stages, which is a number of stages in mmcv
             ceil_mode=ceil_mode,
             with_last_pool=False,
         )
@@ -98,24 +97,24 @@ class VGG(MMCVVGG, BaseModule):
 
     def init_weights(self) -> None:
         """Initialise by ``init_cfg``."""
-        BaseModule.init_weights(self)  # mmcv's loads by logic of its own
+        BaseModule.init_weights(self)  # mmcv's VGG has another way to load weights
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return the maps of ``out_indices``, each before its stage's pooling.
+        """Return the maps of ``out_indices``, each before the pooling of its stage.
 
         Args:
             images: (N, 3, H, W), normalised.
 
         Returns:
-            For each stage i asked for, (N, ``STAGE_CHANNELS[i]``, H / s, W / s), s the product of ``strides`` up to i;
-            each halving rounds down, with ``ceil_mode`` up.
+            For each stage i of ``out_indices``, (N, ``STAGE_CHANNELS[i]``, H / s, W / s), where s is the product of
+            ``strides`` up to i. Each halving rounds down, or up with ``ceil_mode``.
 
         Raises:
-            ValueError: If the images are too small to leave a pixel at the last map.
+            ValueError: If the images are so small that the last map has no pixel.
         """
         if min(images.shape[-2:]) < self._min_side:
             raise Refusal(
-                f'images must be at least {self._min_side} x {self._min_side} for the stages asked for, '
+                f'images must be at least {self._min_side} x {self._min_side} px for out_indices={self.out_indices}, '
                 f'got {tuple(images.shape[-2:])} (h, w)'
             )
         x = images
@@ -132,7 +131,7 @@ class VGG(MMCVVGG, BaseModule):
 
     def train(self, mode: bool = True) -> VGG:
         """Set training mode, except for frozen stages and, with ``norm_eval``, batch norms."""
-        BaseModule.train(self, mode)  # mmcv's returns None
+        BaseModule.train(self, mode)  # mmcv's train returns None
         self._freeze()
         if mode and self.norm_eval:
             for module in self.modules():
@@ -141,7 +140,7 @@ class VGG(MMCVVGG, BaseModule):
         return self
 
     def _pool_before(self, stage: int) -> int:
-        """Return the place among the layers of the pooling in front of a stage: mmcv counts it to the stage before."""
+        """Return the index of the pooling layer before a stage. mmcv counts this layer to the previous stage."""
         return self.range_sub_modules[stage - 1][1] - 1
 
     def _freeze(self) -> None:
@@ -151,8 +150,8 @@ class VGG(MMCVVGG, BaseModule):
 
 
 def _dense_pool(dilation: int) -> nn.Sequential:
-    """Return a 2 x 2 maximum at every place, of pixels as far apart as the convolutions in front of it look.
+    """Return a 2 x 2 max pooling of stride 1, with the dilation of the convolutions before it.
 
-    Zeros are added to the right and below, where they never win: pooling follows a ReLU.
+    It pads with zeros on the right and below. They are never larger than a pixel, because pooling follows a ReLU.
     """
     return nn.Sequential(nn.ZeroPad2d((0, dilation, 0, dilation)), nn.MaxPool2d(2, stride=1, dilation=dilation))

@@ -10,23 +10,7 @@ from torch import nn
 from mmdownsize.layers.roi_align import TextureRoIAlign
 from tests.layers.test_upsample import disturbed
 from tests.references.roi_align import roi_align as reference
-
-# Boxes (image, x1, y1, x2, y2) in px: inside, over every edge, far outside, thin, without area.
-ROIS = torch.tensor(
-    [
-        [0, 4.0, 8.0, 40.0, 36.0],
-        [1, -29.5, -26.0, 20.0, 70.0],
-        [1, 30.0, 12.0, 90.0, 60.0],
-        [0, 200.0, 200.0, 260.0, 230.0],
-        [0, 10.25, 11.75, 10.5, 47.0],
-        [1, 16.0, 16.0, 16.0, 16.0],
-    ],
-    dtype=torch.float64,
-)
-
-
-def feats(channels=3, dtype=torch.float64):
-    return torch.randn(2, channels, 6, 7, dtype=torch.float64).to(dtype)
+from tests.references.rois import ROIS, feats
 
 
 def layer(**kwargs):

@@ -20,25 +20,9 @@ from mmdet.structures import DetDataSample
 from mmdownsize.models.light_head_rcnn import LightRoIHead, ps_roi_align
 from mmdownsize.registry import MODELS
 from tests.references.ps_roi_align import ps_roi_align as reference
+from tests.references.rois import ROIS, feats
 
 pytestmark = pytest.mark.usefixtures('single_thread')
-
-# Boxes (image, x1, y1, x2, y2) in px: inside, over every edge, far outside, thin, without area.
-ROIS = torch.tensor(
-    [
-        [0, 4.0, 8.0, 40.0, 36.0],
-        [1, -9.5, -6.0, 20.0, 70.0],
-        [1, 30.0, 12.0, 90.0, 60.0],
-        [0, 200.0, 200.0, 260.0, 230.0],
-        [0, 10.25, 11.75, 10.5, 47.0],
-        [1, 16.0, 16.0, 16.0, 16.0],
-    ],
-    dtype=torch.float64,
-)
-
-
-def feats(channels: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(2, channels, 6, 7, dtype=torch.float64).to(dtype)
 
 
 @pytest.mark.parametrize('p, channels, samples', [(1, 2, 2), (3, 2, 2), (2, 3, 3), (7, 1, 1)])

@@ -1,4 +1,4 @@
-"""Position-sensitive RoI align: bin (i, j) of a RoI is read from the channels that belong to (i, j)."""
+"""Position-sensitive RoI align: each bin (i, j) of a RoI has its own channels of the map."""
 
 from __future__ import annotations
 
@@ -16,34 +16,32 @@ from mmdownsize.registry import MODELS
 def ps_roi_align(
     feats: Tensor, rois: Tensor, output_size: int, *, spatial_scale: float = 1.0, sampling_ratio: int = 2
 ) -> Tensor:
-    """Cut each RoI into p x p bins and average, in each, the channels of that bin at evenly spaced bilinear samples.
+    """Divide each RoI into p x p bins and average the channels of each bin over evenly spaced bilinear samples.
 
     Channels are in R-FCN's order, class-major: output channel c at bin (i, j), row i from the top and column j from the
     left, reads input channel (c * p + i) * p + j. Samples are those of mmcv's ``RoIAlign`` with ``aligned=True``:
-    ``sampling_ratio`` x ``sampling_ratio`` a bin, each at the middle of its share of the bin, pixel centres at + 1/2.
+    ``sampling_ratio`` x ``sampling_ratio`` a bin, each in the middle of its part of the bin, pixel centres at + 1/2.
 
-    It is composed of ``RoIAlign`` itself, each bin being a RoI of its own with a single bin, read from the p * p channel
-    groups laid out as a batch. That computes N * C * p * p values and no more; RoIAlign on all channels and a choice
-    afterwards would compute p * p times as many.
+    It calls mmcv's ``roi_align``: each bin is a RoI with a single bin, and the p * p groups of channels are a batch. This
+    computes N * C * p * p values. To compute all channels of all bins and then choose would take p * p times as many.
 
     Args:
         feats: (B, C * p * p, H, W).
         rois: (N, 5): index of the image, then x1, y1, x2, y2 in px of the image, x1 <= x2 and y1 <= y2. No gradient.
-        output_size: p, the bins a side.
-        spatial_scale: What RoIs are multiplied by to be in px of ``feats``.
+        output_size: p, the number of bins a side.
+        spatial_scale: Factor from px of the image to px of ``feats``.
         sampling_ratio: Samples a side of a bin.
 
     Returns:
-        (N, C, p, p) in the type of ``feats``, differentiable with respect to ``feats``, also for N = 0. Half-precision
-        maps are read in float32: 16 bits cannot say where in the image a box lies.
+        (N, C, p, p), dtype of ``feats``, differentiable with respect to ``feats``, also for N = 0. Half-precision maps are
+        converted to float32 first: 16 bits are too few for the position of a box in the image.
 
     Raises:
-        ValueError: If ``feats`` or ``rois`` have another shape, or the channels are no multiple of p * p.
+        ValueError: If ``feats`` or ``rois`` have another shape, or the number of channels is not a multiple of p * p.
 
     Source: Dai et al., "R-FCN", 2016, section 3 (position-sensitive RoI pooling); He et al., "Mask R-CNN", 2017, section
-    3 (RoIAlign); both put together in Li et al., "Light-Head R-CNN", 2017, section 4. The program that its authors have
-    published takes the largest of a bin's samples, where this takes their mean, as RoIAlign does, and has pixel centres
-    at whole numbers.
+    3 (RoIAlign). Li et al., "Light-Head R-CNN", 2017, section 4, combine both. The authors' published code takes the largest
+    sample of a bin and has pixel centres at whole numbers; this function takes the mean, as RoIAlign does.
     """
     bins = output_size * output_size
     if feats.ndim != 4 or feats.shape[1] % bins:
@@ -55,12 +53,12 @@ def ps_roi_align(
         raise Refusal(f'rois must be (N, 5): image, x1, y1, x2, y2, got {tuple(rois.shape)}')
     batch, height, width = feats.shape[0], *feats.shape[-2:]
     channels = feats.shape[1] // bins
-    if len(rois) == 0:  # kernels refuse an empty launch; the graph has to stay whole for distributed training
+    if len(rois) == 0:  # kernels cannot run on nothing; distributed training needs the whole graph
         return feats.new_zeros(0, channels, output_size, output_size) + feats.sum() * 0
 
     dtype = feats.dtype if feats.dtype == torch.float64 else torch.float32
     groups = feats.to(dtype).view(batch, channels, bins, height, width).transpose(1, 2)
-    groups = groups.reshape(batch * bins, channels, height, width).contiguous()  # mmcv's kernels read memory in order
+    groups = groups.reshape(batch * bins, channels, height, width).contiguous()  # mmcv's kernels need contiguous memory
     pooled = roi_align(
         groups, _rois_of_bins(rois.to(dtype), output_size), 1, spatial_scale, sampling_ratio, 'avg', True
     )
@@ -69,7 +67,7 @@ def ps_roi_align(
 
 
 def _rois_of_bins(rois: Tensor, output_size: int) -> Tensor:
-    """Return every bin of every RoI as a RoI (N * p * p, 5) of the batch of channel groups, rows before columns."""
+    """Return every bin of every RoI as a RoI (N * p * p, 5), for the channel groups as a batch. Rows come before columns."""
     edges = torch.linspace(0, 1, output_size + 1, dtype=rois.dtype, device=rois.device)
     top_left, extent = rois[:, None, 1:3], (rois[:, 3:5] - rois[:, 1:3])[:, None]
     x, y = (top_left + extent * edges[:, None]).unbind(-1)  # (N, p + 1) each
@@ -99,20 +97,20 @@ class PSRoIAlign(nn.Module):
 
 @MODELS.register_module()
 class PSRoIAlignExtractor(BaseRoIExtractor):
-    """RoI extractor of one map by :func:`ps_roi_align`.
+    """RoI extractor for one map, with :func:`ps_roi_align`.
 
     Source: Li et al., "Light-Head R-CNN", 2017, sections 3.1 and 4. The paper does not say how many samples a bin
-    gets; its authors' program takes 2 x 2.
+    has; the authors' code takes 2 x 2.
 
     Args:
         in_channels: Channels of the map, C * p * p.
-        output_size: p, the bins a side.
+        output_size: p, the number of bins a side.
         featmap_stride: Stride of the map in px of the image.
         sampling_ratio: Samples a side of a bin.
-        init_cfg: mmengine's.
+        init_cfg: Initialisation, as in mmengine; the extractor has no weights.
 
     Raises:
-        ValueError: If ``in_channels`` is no multiple of p * p, or another argument is out of its range.
+        ValueError: If ``in_channels`` is not a multiple of p * p, or another argument is out of its range.
     """
 
     def __init__(
@@ -136,7 +134,7 @@ class PSRoIAlignExtractor(BaseRoIExtractor):
         if featmap_stride <= 0:
             raise Refusal(f'featmap_stride must be above 0, got {featmap_stride}')
         if sampling_ratio < 1:
-            # 0 asks RoIAlign to count samples by each bin's size, where rounding at an edge decides between two counts.
+            # With 0 RoIAlign derives the number of samples from the size of a bin, and rounding changes that number.
             raise Refusal(f'sampling_ratio must be at least 1, got {sampling_ratio}')
         super().__init__(
             roi_layer=dict(type=PSRoIAlign, output_size=output_size, sampling_ratio=sampling_ratio),
@@ -153,7 +151,7 @@ class PSRoIAlignExtractor(BaseRoIExtractor):
         Args:
             feats: One map (B, C * p * p, H, W).
             rois: (N, 5): index of the image, then x1, y1, x2, y2 in px of the image.
-            roi_scale_factor: What each RoI is scaled by about its centre, if given.
+            roi_scale_factor: Factor that each RoI is enlarged by around its centre. None: not enlarged.
 
         Returns:
             (N, C, p, p), bin (i, j) at row i from the top and column j from the left.

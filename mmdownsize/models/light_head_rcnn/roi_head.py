@@ -1,4 +1,4 @@
-"""The RoI head of Light-Head R-CNN: a thin map is made once an image, then each RoI costs little."""
+"""The RoI head of Light-Head R-CNN: it makes a thin map once for each image, so that each RoI costs little."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class LightRoIHead(StandardRoIHead):
     Source: Li et al., "Light-Head R-CNN", 2017, section 3.1 and figure 2 C.
 
     Args:
-        thin: Config of what makes the thin map of the backbone's last one: ``dict(type='mmdownsize.LargeSeparableConv',
-            in_channels=512)``.
-        kwargs: Those of ``StandardRoIHead``.
+        thin: Config of the layer that makes the thin map from the last map of the backbone:
+            ``dict(type='mmdownsize.LargeSeparableConv', in_channels=512)``.
+        kwargs: Arguments of ``StandardRoIHead``.
 
     Raises:
-        ValueError: If the thin map's channels are not those of the RoI extractor, or the extractor's channels and bins
-            not those of the box head.
+        ValueError: If the channels of the thin map differ from those of the RoI extractor, or the extractor's channels and
+            bins differ from those of the box head.
     """
 
     def __init__(self, *, thin: dict[str, Any], **kwargs: Any) -> None:
@@ -58,7 +58,7 @@ class LightRoIHead(StandardRoIHead):
     def loss(
         self, x: tuple[Tensor, ...], rpn_results_list: InstanceList, batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
-        """Return the losses of proposals sampled for training."""
+        """Return the losses of the proposals that are sampled for training."""
         return super().loss(self._thinned(x), rpn_results_list, batch_data_samples)
 
     def predict(
@@ -68,7 +68,7 @@ class LightRoIHead(StandardRoIHead):
         batch_data_samples: SampleList,
         rescale: bool = False,
     ) -> InstanceList:
-        """Return the objects found in each image, in its original px if ``rescale``."""
+        """Return the detected objects of each image, in px of the original image if ``rescale``."""
         return super().predict(self._thinned(x), rpn_results_list, batch_data_samples, rescale=rescale)
 
     def _thinned(self, x: tuple[Tensor, ...]) -> tuple[Tensor]:

@@ -1,4 +1,4 @@
-"""The thin feature map of Light-Head R-CNN, made by a large separable convolution."""
+"""The large separable convolution that makes the thin feature map of Light-Head R-CNN."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ class LargeSeparableConv(BaseModule):
     """Sum of a k x 1 then 1 x k convolution and a 1 x k then k x 1 convolution, and a ReLU.
 
     Source: Li et al., "Light-Head R-CNN", 2017, section 3.2, figure 3: k = 15, 64 channels between the two convolutions
-    of a branch in setting S and 256 in setting L, 10 * p * p out, p = 7. As in the authors' program there is nothing
-    between the two convolutions, a ReLU after the sum, and weights start at a standard deviation of 0.01; of these the
-    paper says nothing.
+    of a branch in setting S and 256 in setting L, 10 * p * p out, p = 7. The paper does not say more. As in the authors' code
+    nothing is between the two convolutions, the ReLU follows the sum, and weights start with a standard deviation of 0.01.
 
     Args:
-        in_channels: Channels of the map that the backbone gives.
+        in_channels: Channels of the backbone's map.
         out_channels: Channels of the thin map.
         mid_channels: Channels between the two convolutions of a branch.
         kernel_size: k, odd.
-        init_cfg: mmengine's.
+        init_cfg: Initialisation, as in mmengine. Default: normal with a standard deviation of 0.01.
 
     Raises:
-        ValueError: If a number of channels is below 1, or the kernel's size is not odd.
+        ValueError: If a number of channels is below 1, or ``kernel_size`` is not odd.
     """
 
     def __init__(

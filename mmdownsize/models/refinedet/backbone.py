@@ -15,16 +15,16 @@ POOL5, FC6 = 30, 31
 
 @MODELS.register_module()
 class RefineDetVGG16(SSDVGG):
-    """Give the maps of conv4_3, conv5_3 and fc7 at strides 8, 16 and 32.
+    """Return the maps of conv4_3, conv5_3 and fc7 at strides 8, 16 and 32.
 
-    mmdet's ``SSDVGG`` with two layers changed. SSD keeps fc6 and fc7 at stride 16 (pool5 of 3 x 3, stride 1; fc6 dilated
-    by 6); RefineDet lets pool5 halve the map as VGG does, and fc6, a 3 x 3 convolution on a map half as large, is dilated
-    by 3 for the same view. Parameters keep SSDVGG's names, so ``open-mmlab://vgg16_caffe`` fits (RGB images normalised by
-    ``mean=[123.675, 116.28, 103.53], std=[1, 1, 1]``). Pools round up, as Caffe's do: a map of stride s has ceil(H / s)
-    x ceil(W / s) pixels. All weights are trained, as in the paper.
+    This is mmdet's ``SSDVGG`` with two layers changed. SSD keeps fc6 and fc7 at stride 16: pool5 is 3 x 3 with stride 1, and
+    fc6 has dilation 6. In RefineDet pool5 halves the map, as in VGG. fc6 is a 3 x 3 convolution with dilation 3, which sees
+    as much of the image on a map half as large. Parameters keep SSDVGG's names, so ``open-mmlab://vgg16_caffe`` fits (RGB
+    images normalised by ``mean=[123.675, 116.28, 103.53], std=[1, 1, 1]``). Pooling rounds sizes up, as in Caffe: a map of
+    stride s has ceil(H / s) x ceil(W / s) pixels. All weights are trained, as in the paper.
 
     Args:
-        init_cfg: mmengine's; by default Kaiming's initialisation, as SSDVGG.
+        init_cfg: Initialisation, as in mmengine. Default: Kaiming, as in SSDVGG.
 
     Source: the paper, section 3.4 (backbone network), and the authors' network for Caffe (``VGGNetBody`` with
     ``reduced=True, dilated=False``).

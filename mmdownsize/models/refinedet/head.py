@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
-IGNORED, NO_OBJECT = -1, 0  # what the assigner says of an anchor; above 0 it is 1 + the index of an object
+IGNORED, NO_OBJECT = -1, 0  # what the assigner returns for an anchor; a number above 0 is 1 + the index of an object
 XAVIER = dict(type='Xavier', layer='Conv2d', distribution='uniform', bias=0)
-# One scale, 4 times the stride, and three ratios h / w at every pixel's centre (the paper, section 3.4).
+# At the centre of every pixel: one scale, 4 times the stride, and three ratios h / w (the paper, section 3.4).
 ANCHORS = dict(type='AnchorGenerator', strides=[8, 16, 32, 64], scales=[4.0], ratios=[0.5, 1.0, 2.0], center_offset=0.5)
-# The variances 0.1 and 0.2 of SSD.
+# SSD's variances, 0.1 and 0.2.
 CODER = dict(type='DeltaXYWHBBoxCoder', target_means=[0.0, 0.0, 0.0, 0.0], target_stds=[0.1, 0.1, 0.2, 0.2])
 SOFTMAX = dict(type='CrossEntropyLoss')
 SMOOTH_L1 = dict(type='SmoothL1Loss')
@@ -27,43 +27,46 @@ SMOOTH_L1 = dict(type='SmoothL1Loss')
 
 @MODELS.register_module()
 class RefineDetHead(BaseDenseHead):
-    """Refine anchors and tell objects from background (ARM), then classify and refine them once more (ODM).
+    """Refine anchors and score object against background (ARM), then classify and refine them again (ODM).
 
-    Each level has one 3x3 convolution for each of: two scores an anchor and four offsets (ARM, on the backbone's maps),
-    K + 1 scores and four offsets (ODM, on the transferred maps). Class indices are mmdet's: background comes last.
+    Each level has four 3x3 convolutions: two scores and four offsets an anchor (ARM, on the backbone's maps), and K + 1 scores
+    and four offsets (ODM, on the transferred maps). Class indices are mmdet's: background is the last.
 
     Training (sections 3.2 to 3.4):
 
-    - the ARM matches regular anchors with objects of any class, the ODM refined ones with objects of their class, both by
-      ``train_cfg.assigner``. No gradient passes through the refined anchors;
-    - negative anchor filtering: an anchor whose confidence in background exceeds ``negative_threshold`` in the ARM is no
-      negative example of the ODM;
-    - of the negatives of each image, only the ``neg_pos_ratio`` times as many as its positives with the largest loss
-      count (hard negative mining);
-    - each module's losses are divided by its number of positives in the batch, and 0 if there is none.
+    - The ARM matches regular anchors with objects of any class. The ODM matches refined anchors with objects of their class.
+      Both use ``train_cfg.assigner``. No gradient passes through the refined anchors.
+    - Negative anchor filtering: if the ARM's confidence in background is above ``negative_threshold``, the anchor is no
+      negative example for the ODM.
+    - Hard negative mining: in each image only the negatives with the largest loss count, ``neg_pos_ratio`` times as many as
+      there are positives.
+    - The losses of a module are divided by its number of positives in the batch. They are 0 if there are none.
 
-    Prediction: anchors with a confidence in background above ``negative_threshold`` are left out; of the rest the
-    ``test_cfg.nms_pre`` most confident detections of the image (all levels together) go through non-maximum suppression.
+    Prediction: anchors with a confidence in background above ``negative_threshold`` are left out. The ``test_cfg.nms_pre``
+    most confident detections of the image, all levels together, go through non-maximum suppression.
 
-    Where the paper leaves a choice, the authors' published code decides: filtering is of negatives only, positives stay.
-    What differs from it: two objects that share a best anchor do not get one each, the later takes it (mmdet's
-    ``MaxIoUAssigner``); one step resizes a box by a factor of at most 62.5 (mmdet's coder); objects marked difficult are
-    not trained on (mmdet's ``VOCDataset``); 400 detections of an image go through non-maximum suppression and 200 are kept,
-    as the paper says, where the code's scripts take 1000 a class and keep 500.
+    Where the paper is not specific, we follow the authors' published code: only negatives are filtered. What differs from
+    this code:
+
+    - If two objects have the same best anchor, the later object gets it (mmdet's ``MaxIoUAssigner``).
+    - One step changes the size of a box by a factor of at most 62.5 (mmdet's coder).
+    - Objects marked as difficult are not trained on (mmdet's ``VOCDataset``).
+    - 400 detections of an image go through non-maximum suppression and 200 are kept, as the paper says. The scripts of the
+      code take 1000 a class and keep 500.
 
     Args:
         num_classes: Number of classes K, without background.
-        in_channels: Channels of the maps that the ARM reads, one a level, from fine to coarse.
-        feat_channels: Channels of the maps that the ODM reads.
-        anchor_generator: mmdet's; strides double from level to level.
-        bbox_coder: mmdet's, for both modules.
-        loss_cls: A loss on softmax scores, called as mmdet's ``CrossEntropyLoss``, for both modules.
-        loss_bbox: A loss on encoded offsets, called as mmdet's ``SmoothL1Loss``, for both modules.
-        negative_threshold: Largest confidence in background, 0 to 1, of an anchor that the ODM considers (theta).
-        neg_pos_ratio: Largest number of negatives to one positive.
-        train_cfg: ``assigner``; None if the head is not trained.
-        test_cfg: ``nms_pre``, ``score_thr``, ``nms``, ``max_per_img``, as of any dense head of mmdet.
-        init_cfg: mmengine's; by default Xavier's, as the authors.
+        in_channels: Channels of the maps for the ARM, one number a level, from fine to coarse.
+        feat_channels: Channels of the maps for the ODM.
+        anchor_generator: Config of mmdet's anchor generator. Its strides must double from level to level.
+        bbox_coder: Config of mmdet's box coder, for both modules.
+        loss_cls: A loss on softmax scores, called like mmdet's ``CrossEntropyLoss``, for both modules.
+        loss_bbox: A loss on encoded offsets, called like mmdet's ``SmoothL1Loss``, for both modules.
+        negative_threshold: Largest confidence in background, 0 to 1, of an anchor that the ODM uses (theta in the paper).
+        neg_pos_ratio: Largest number of negatives for one positive.
+        train_cfg: ``assigner``. None if the head is not trained.
+        test_cfg: ``nms_pre``, ``score_thr``, ``nms``, ``max_per_img``, as for mmdet's other dense heads.
+        init_cfg: Initialisation, as in mmengine. Default: Xavier, as the authors do.
 
     Raises:
         ValueError: If the number of levels differs between ``in_channels`` and the anchors, strides do not double, or a
@@ -104,7 +107,7 @@ class RefineDetHead(BaseDenseHead):
         self.loss_cls = MMDET_MODELS.build(loss_cls)
         self.loss_bbox = MMDET_MODELS.build(loss_bbox)
         self.assigner = TASK_UTILS.build(train_cfg['assigner']) if train_cfg else None
-        # Read by mmdet's post-processing.
+        # mmdet's post-processing reads these two.
         self.cls_out_channels = num_classes + 1
         self.use_sigmoid_cls = False
 
@@ -116,17 +119,17 @@ class RefineDetHead(BaseDenseHead):
         self.odm_reg = nn.ModuleList(_conv3x3(c, a * 4) for c, a in zip(feat, anchors))
 
     def forward(self, x: tuple[Sequence[Tensor], Sequence[Tensor]]) -> tuple[list[Tensor], ...]:
-        """Return the maps of the ARM's scores and offsets, and the ODM's.
+        """Return scores and offsets of the ARM, then scores and offsets of the ODM.
 
         Args:
-            x: The maps for the ARM and those for the ODM, as :class:`RefineDetNeck` gives them.
+            x: The maps for the ARM and those for the ODM, as :class:`RefineDetNeck` returns them.
 
         Returns:
-            Four lists of a map a level, A anchors a pixel: (N, A * 2, h, w), (N, A * 4, h, w), (N, A * (K + 1), h, w)
-            and (N, A * 4, h, w). Of an anchor's scores background is the last.
+            Four lists with one map a level. With A anchors a pixel: (N, A * 2, h, w), (N, A * 4, h, w),
+            (N, A * (K + 1), h, w) and (N, A * 4, h, w). The last score of an anchor is background.
 
         Raises:
-            ValueError: If there are not as many maps as levels.
+            ValueError: If the number of maps is not the number of levels.
         """
         sources, transferred = x
         levels = self.prior_generator.num_levels
@@ -154,13 +157,13 @@ class RefineDetHead(BaseDenseHead):
         """Return the four losses of equation 1.
 
         Args:
-            arm_scores: See :meth:`forward`, as the next three.
-            arm_offsets: Of the regular anchors, encoded.
-            odm_scores: Of the refined anchors.
-            odm_offsets: Of the refined anchors, encoded.
-            batch_gt_instances: ``bboxes`` (G, 4), (x1, y1, x2, y2) in px, and ``labels`` (G,) of each image; G may be 0.
+            arm_scores: (N, A * 2, h, w) a level: object and background for each regular anchor.
+            arm_offsets: (N, A * 4, h, w) a level: encoded offsets of the regular anchors.
+            odm_scores: (N, A * (K + 1), h, w) a level: classes and background for each refined anchor.
+            odm_offsets: (N, A * 4, h, w) a level: encoded offsets of the refined anchors.
+            batch_gt_instances: ``bboxes`` (G, 4), (x1, y1, x2, y2) in px, and ``labels`` (G,) of each image. G may be 0.
             batch_img_metas: ``pad_shape`` and ``batch_input_shape`` of each image.
-            batch_gt_instances_ignore: What the assigner shall ignore.
+            batch_gt_instances_ignore: Objects of each image that the assigner ignores.
 
         Returns:
             ``loss_arm_cls``, ``loss_arm_bbox``, ``loss_odm_cls`` and ``loss_odm_bbox``: scalars.
@@ -206,20 +209,21 @@ class RefineDetHead(BaseDenseHead):
         """Return the detections of each image.
 
         Args:
-            arm_scores: See :meth:`forward`, as the next three.
-            arm_offsets: Of the regular anchors, encoded.
-            odm_scores: Of the refined anchors.
-            odm_offsets: Of the refined anchors, encoded.
+            arm_scores: (N, A * 2, h, w) a level: object and background for each regular anchor.
+            arm_offsets: (N, A * 4, h, w) a level: encoded offsets of the regular anchors.
+            odm_scores: (N, A * (K + 1), h, w) a level: classes and background for each refined anchor.
+            odm_offsets: (N, A * 4, h, w) a level: encoded offsets of the refined anchors.
             batch_img_metas: ``img_shape``, ``batch_input_shape`` and, to rescale, ``scale_factor`` of each image.
-            cfg: Instead of ``test_cfg``.
-            rescale: Whether boxes are in px of the original image, not of the one that the model saw.
-            with_nms: Whether to suppress what is not a maximum.
+            cfg: Replaces ``test_cfg``.
+            rescale: Return boxes in px of the original image instead of px of the image that the model saw.
+            with_nms: Apply non-maximum suppression.
 
         Returns:
-            ``bboxes`` (D, 4), ``scores`` (D,) and ``labels`` (D,) of each image, most confident first.
+            ``bboxes`` (D, 4), ``scores`` (D,) and ``labels`` (D,) of each image, the most confident first.
 
         Raises:
-            ValueError: If there is neither ``cfg`` nor ``test_cfg``; also as :meth:`loss_by_feat`.
+            ValueError: If there is neither ``cfg`` nor ``test_cfg``, an image is smaller than the largest stride, or a map
+                does not have its stride.
         """
         if cfg is None and self.test_cfg is None:
             raise Refusal('test_cfg=dict(nms_pre=..., score_thr=..., nms=..., max_per_img=...) is needed, got None')
@@ -230,9 +234,9 @@ class RefineDetHead(BaseDenseHead):
         scores = _flatten(odm_scores, self.cls_out_channels).detach()
         offsets = _flatten(odm_offsets, 4).detach()
         easy = self.confidence_in_background(arm_scores) > self.negative_threshold
-        classes = scores[..., :-1].masked_fill(easy[..., None], -torch.inf)  # a confidence of 0 after the softmax
+        classes = scores[..., :-1].masked_fill(easy[..., None], -torch.inf)  # their confidence is 0 after the softmax
         scores = torch.cat([classes, scores[..., -1:]], dim=-1)
-        # One level of A x 1 pixels: then nms_pre counts per image, as in the paper, not per level as in mmdet.
+        # All levels are given as one, of A x 1 pixels: nms_pre then counts per image as in the paper. mmdet's is per level.
         return [
             self._predict_by_feat_single(
                 cls_score_list=[scores[image].T[..., None]],
@@ -250,7 +254,7 @@ class RefineDetHead(BaseDenseHead):
     def anchors(
         self, map_hws: Sequence[tuple[int, int]], batch_img_metas: Sequence[dict[str, Any]], device: torch.device
     ) -> Tensor:
-        """Return the regular anchors of all levels, (A, 4) in px, in the order of the scores: by level, pixel, ratio.
+        """Return the regular anchors of all levels, (A, 4) in px, sorted like the scores: by level, pixel, ratio.
 
         Raises:
             ValueError: If an image is smaller than the largest stride, or a map does not have its stride.
@@ -272,16 +276,16 @@ class RefineDetHead(BaseDenseHead):
         return torch.cat(self.prior_generator.grid_priors(map_hws, dtype=torch.float32, device=device))
 
     def refine(self, anchors: Tensor, arm_offsets: Tensor) -> Tensor:
-        """Return the refined anchors (N, A, 4) of (A, 4) regular ones and the ARM's offsets (N, A, 4); no gradient.
+        """Return refined anchors (N, A, 4) from regular ones (A, 4) and the ARM's offsets (N, A, 4), without a gradient.
 
-        They are not clipped to the image, as with the authors.
+        They are not clipped to the image, as in the authors' code.
         """
         every = anchors.expand(len(arm_offsets), -1, -1).reshape(-1, 4)
         return self.bbox_coder.decode(every, arm_offsets.detach().reshape(-1, 4)).reshape(arm_offsets.shape)
 
     @staticmethod
     def confidence_in_background(arm_scores: Tensor) -> Tensor:
-        """Return (N, A), 0 to 1, of the ARM's scores (N, A, 2); no gradient."""
+        """Return confidences (N, A), 0 to 1, from the ARM's scores (N, A, 2), without a gradient."""
         return arm_scores.detach().softmax(-1)[..., -1]
 
     def _match(
@@ -293,7 +297,7 @@ class RefineDetHead(BaseDenseHead):
         ignore: InstanceData | None,
         background: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return for each anchor of one image what the assigner says, its label, and its offsets to its object."""
+        """Return for each anchor of one image the assigner's result, its label and the offsets to its object."""
         matched = anchors.new_full((len(anchors),), IGNORED, dtype=torch.long)
         objects = InstanceData(bboxes=boxes, labels=labels)
         matched[valid] = self.assigner.assign(InstanceData(priors=anchors[valid]), objects, ignore).gt_inds
@@ -307,10 +311,10 @@ class RefineDetHead(BaseDenseHead):
     def _multibox_loss(
         self, scores: Tensor, offsets: Tensor, matched: Tensor, labels: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the losses of scores (N, A, C) and offsets (N, A, 4) over positives and each image's hardest negatives."""
+        """Return the losses of scores (N, A, C) and offsets (N, A, 4), for positives and the hardest negatives of each image."""
         positive, negative = matched > NO_OBJECT, matched == NO_OBJECT
         with torch.no_grad():
-            hardness = -scores.log_softmax(-1)[..., -1]  # the loss if it is background
+            hardness = -scores.log_softmax(-1)[..., -1]  # the loss if the anchor is background
             rank = hardness.masked_fill(~negative, -torch.inf).argsort(dim=1, descending=True).argsort(dim=1)
             wanted = self.neg_pos_ratio * positive.sum(dim=1, keepdim=True)
             chosen = positive | (negative & (rank < wanted))
@@ -337,7 +341,7 @@ def _conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 def _flatten(maps: Sequence[Tensor], channels: int) -> Tensor:
-    """Return (N, A, channels), A anchors of all levels, of maps (N, a * channels, h, w), in float32 at least."""
+    """Return (N, A, channels) for the A anchors of all levels from maps (N, a * channels, h, w), in float32 or float64."""
     flat = [x.permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, channels)) for x in maps]
     flat = torch.cat(flat, dim=1)
     return flat.float() if flat.dtype in (torch.float16, torch.bfloat16) else flat

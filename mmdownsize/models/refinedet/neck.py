@@ -1,4 +1,4 @@
-"""RefineDet's feature maps: those that the ARM reads, and the transfer connection blocks that make the ODM's from them."""
+"""RefineDet's neck: the maps for the anchor refinement module (ARM) and those for the object detection module (ODM)."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ XAVIER = dict(type='Xavier', layer=['Conv2d', 'ConvTranspose2d'], distribution='
 
 
 class TransferConnectionBlock(nn.Module):
-    """Turn one level that the ARM reads into one that the ODM reads, with context from the next coarser one.
+    """Turn a map for the ARM into one for the ODM, with context from the next coarser level.
 
     ::
 
         P = ReLU(conv(ReLU(conv(ReLU(conv(source))) + deconv(coarser P))))        every conv 3x3, the deconv 2x2 / 2
 
-    The coarsest level has nothing to add. The deconvolution makes 2h x 2w pixels of h x w; where the finer map is odd
-    (h = ceil of its half), the last row or column is cut off, so that pixels stay aligned. The authors' sizes are
-    multiples of 64 px and never come there.
+    The coarsest level adds nothing. The deconvolution makes 2h x 2w pixels of h x w. If the finer map has an odd side, one row
+    or column is too many: the last one is cut off, so that pixels stay aligned. The authors' image sizes are multiples of
+    64 px, for which this does not happen.
 
     Args:
         in_channels: Channels of the source.
-        channels: Channels of the result, and of all between.
+        channels: Channels of the result and of all layers between.
         coarsest: Whether this is the coarsest level.
 
-    Source: the paper, section 3.1 and figure 2. The figure's deconvolution is 4x4; the authors' code, which is followed here,
-    has 2x2 with stride 2.
+    Source: the paper, section 3.1 and figure 2. The figure has a 4x4 deconvolution. We follow the authors' code, which has 2x2
+    with stride 2.
     """
 
     def __init__(self, in_channels: int, channels: int, *, coarsest: bool) -> None:
@@ -48,8 +48,8 @@ class TransferConnectionBlock(nn.Module):
         """Return (N, channels, h, w) for a source (N, in_channels, h, w) and the result of the next coarser level.
 
         Args:
-            source: What the ARM reads.
-            coarser: (N, channels, ceil(h / 2), ceil(w / 2)); None for the coarsest level only.
+            source: The map for the ARM, (N, in_channels, h, w).
+            coarser: (N, channels, ceil(h / 2), ceil(w / 2)). None only for the coarsest level.
 
         Raises:
             ValueError: If ``coarser`` is not half as large as ``source``.
@@ -69,19 +69,19 @@ class TransferConnectionBlock(nn.Module):
 
 @MODELS.register_module()
 class RefineDetNeck(BaseModule):
-    """Complete the backbone's maps to those that the ARM reads, and transfer them to those that the ODM reads.
+    """Make the maps for the ARM from those of the backbone, and the maps for the ODM from those for the ARM.
 
-    The first maps are normalised to a learned norm a channel (their features are larger than those of later layers), and
-    levels of half the size each are added at the end, as conv6_1 (1x1, to half the channels) and conv6_2 (3x3, stride 2).
-    A chain of :class:`TransferConnectionBlock` runs from the coarsest level to the finest.
+    The first maps have larger features than later layers. They are normalised to a learned norm for each channel. Each extra
+    level has half the size of the level before it; it is made by conv6_1 (1x1, to half the channels) and conv6_2 (3x3,
+    stride 2). A chain of :class:`TransferConnectionBlock` then goes from the coarsest level to the finest.
 
     Args:
-        in_channels: Channels of the backbone's maps, from fine to coarse; strides double from one to the next.
-        extra_channels: Channels of each level added after them.
-        l2_norm_scales: Initial norm of each of the backbone's maps; None where it is left as it is. The paper: 10 for
-            conv4_3 and 8 for conv5_3 of VGG16; none for ResNet-101.
+        in_channels: Channels of the backbone's maps, from fine to coarse. Strides double from one map to the next.
+        extra_channels: Channels of each extra level.
+        l2_norm_scales: Initial norm of each of the backbone's maps, above 0; None for a map that is not normalised. In the
+            paper: 10 for conv4_3 and 8 for conv5_3 of VGG16, none for ResNet-101.
         out_channels: Channels of the maps for the ODM.
-        init_cfg: mmengine's; by default Xavier's, as the authors.
+        init_cfg: Initialisation, as in mmengine. Default: Xavier, as the authors do.
 
     Raises:
         ValueError: If ``in_channels`` is empty, ``l2_norm_scales`` has another length or a scale that is not above 0, or
@@ -134,22 +134,22 @@ class RefineDetNeck(BaseModule):
         """Return the maps for the ARM and those for the ODM.
 
         Args:
-            inputs: The backbone's maps (N, ``in_channels[i]``, h_i, w_i), from fine to coarse, each ceil of half the size
-                of the one before.
+            inputs: The backbone's maps (N, ``in_channels[i]``, h_i, w_i), from fine to coarse. Each has half the size of the
+                one before, rounded up.
 
         Returns:
-            The ARM's (N, ``source_channels[i]``, h_i, w_i) and the ODM's (N, ``out_channels``, h_i, w_i), each from fine
-            to coarse.
+            The maps for the ARM (N, ``source_channels[i]``, h_i, w_i) and those for the ODM (N, ``out_channels``, h_i, w_i),
+            both from fine to coarse.
 
         Raises:
-            ValueError: If there are more or fewer inputs, or their sizes do not halve.
+            ValueError: If the number of inputs differs from that of ``in_channels``, or their sizes do not halve.
         """
         if len(inputs) != len(self.in_channels):
             raise Refusal(
                 f'{len(self.in_channels)} maps of {self.in_channels} channels are expected of the backbone, got '
                 f'{len(inputs)} of {tuple(x.shape[1] for x in inputs)}: set its out_indices or in_channels of the neck'
             )
-        outer = inputs[-1]  # conv6_1 reads fc7 as it is
+        outer = inputs[-1]  # conv6_1 reads fc7 before any normalisation
         sources = [norm(x) for norm, x in zip(self.l2_norms, inputs)]
         for layer in self.extra_layers:
             outer = layer(outer)
@@ -162,5 +162,5 @@ class RefineDetNeck(BaseModule):
 
 def _l2_norm(channels: int, scale: float) -> L2Norm:
     norm = L2Norm(channels, scale)
-    nn.init.constant_(norm.weight, scale)  # mmdet leaves it to an init_cfg; until then it is whatever lay in memory
+    nn.init.constant_(norm.weight, scale)  # mmdet leaves the weight uninitialised until an init_cfg sets it
     return norm

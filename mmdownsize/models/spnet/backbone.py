@@ -15,24 +15,25 @@ from mmdownsize.registry import MODELS
 
 @MODELS.register_module()
 class SPResNetV1c(ResNetV1c):
-    """Gate the last block of each stage, and all blocks of the last stage, by a strip pooling module.
+    """mmseg's ResNetV1c with a strip pooling module in the last block of each stage and in all blocks of the last stage.
 
-    The module stands behind the 3x3 convolution of a bottleneck, its norm and its ReLU, and keeps that channel count.
-    Everything else, the names of parameters included, is mmseg's ResNetV1c, whose pretrained weights fit; they lack the
-    modules (``spm``), which start as they are built: He's normal for the convolutions, 1 and 0 for the norms.
+    The module follows the 3x3 convolution of a bottleneck, its norm and its ReLU, and gates their result. All other layers
+    and the names of their parameters are those of mmseg's ResNetV1c, so its pretrained weights fit. These weights do not have
+    the modules (``spm``), which start at random: He's normal for the convolutions, 1 and 0 for the norms.
 
-    SPNet has it dilated to stride 8, ``strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)``. ``frozen_stages`` freezes the
-    modules of those stages too, so that it makes sense only with weights of an SPNet.
+    SPNet's backbone has stride 8: ``strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4)``. ``frozen_stages`` also freezes the modules
+    of those stages, so it needs the weights of a trained SPNet.
 
     Args:
         depth: 50, 101 or 152.
-        kwargs: All others of mmseg's ResNetV1c, but ``plugins``.
+        plugins: None. The strip pooling modules take the place of plugins.
+        kwargs: Other arguments of mmseg's ResNetV1c.
 
     Raises:
-        ValueError: If ``depth`` is another, or ``plugins`` are given.
+        ValueError: If ``depth`` is another number, or ``plugins`` are given.
 
-    Source: paper, section 3.3. Where we differ: the stem has mmseg's 32, 32 and 64 channels, not the 64, 64 and 128 of
-    the authors' code, so that mmseg's ImageNet weights fit.
+    Source: paper, section 3.3. What differs: the stem has mmseg's 32, 32 and 64 channels, so that mmseg's ImageNet weights
+    fit. The authors' code has 64, 64 and 128.
     """
 
     def __init__(self, *, depth: int, plugins: None = None, **kwargs: Any) -> None:
@@ -44,7 +45,7 @@ class SPResNetV1c(ResNetV1c):
         super().__init__(depth=depth, **kwargs)
 
     def make_res_layer(self, **kwargs: Any) -> ResLayer:
-        """Build a stage, called once a stage in order, and gate its last block, or all of the last stage."""
+        """Build the next stage and gate its last block, or all blocks if it is the last stage. mmseg calls it once a stage."""
         stage = super().make_res_layer(**kwargs)
         is_last = len(self.res_layers) == self.num_stages - 1
         for block in stage if is_last else [stage[-1]]:
@@ -52,7 +53,7 @@ class SPResNetV1c(ResNetV1c):
         return stage
 
     def _gate(self, block: Bottleneck) -> None:
-        # What the block's own argument ``plugins`` does; mmseg passes that one to all blocks of a stage alike.
+        # Sets what the argument ``plugins`` of a block sets. mmseg can only pass it to all blocks of a stage.
         block.spm = StripPoolingModule(block.planes, conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg)
         block.with_plugins = True
         block.after_conv1_plugin_names = []

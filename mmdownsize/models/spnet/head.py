@@ -16,26 +16,25 @@ from mmdownsize.registry import MODELS
 
 @MODELS.register_module()
 class SPHead(BaseDecodeHead):
-    """Reduce the channels, mix by ``num_mpms`` mixed pooling modules, classify every pixel.
+    """Reduce the channels, apply ``num_mpms`` mixed pooling modules, classify every pixel.
 
-    A convolution 1x1 (2048 to 1024 channels), two :class:`MixedPoolingModule`, a convolution 3x3 (to ``channels``, 512),
-    each with norm and ReLU, then the dropout and the 1x1 classifier of every mmseg head. Losses and predictions are
-    mmseg's as well.
+    A 1x1 convolution (2048 to 1024 channels), two :class:`MixedPoolingModule` and a 3x3 convolution (to ``channels``, 512),
+    each with norm and ReLU, then the dropout and the 1x1 classifier of every mmseg head. Losses and predictions are mmseg's.
 
     Args:
         mpm_channels: Channels of the mixed pooling modules, a multiple of 4.
-        num_mpms: How many follow one another, 1 or more.
-        pool_sizes: Bins a side of their pyramids. The map must have at least as many px a side: 20 are 153 px of the
-            image at stride 8.
-        kwargs: All others of mmseg's ``BaseDecodeHead``, but ``act_cfg``: SPNet is built on ReLUs. ``align_corners`` is
-            for the pyramids as well.
+        num_mpms: Number of mixed pooling modules, at least 1.
+        pool_sizes: Bins a side of their pyramids. The map must have at least as many px a side. At stride 8, 20 bins need an
+            image of 153 px.
+        kwargs: Other arguments of mmseg's ``BaseDecodeHead``, except ``act_cfg``: SPNet always has ReLUs. ``align_corners``
+            also holds for the pyramids.
 
     Raises:
         ValueError: If ``mpm_channels``, ``num_mpms`` or ``pool_sizes`` are out of their ranges, ``act_cfg`` is given, or
             several maps are selected (``input_transform='multiple_select'``).
 
-    Source: paper, section 3.3, and the authors' code, which interpolates with ``align_corners=True``; with mmseg the
-    prediction goes back to the original image by the same argument, where corners must not be aligned.
+    Source: paper, section 3.3, and the authors' code, which interpolates with ``align_corners=True``. mmseg has one such
+    argument for all its interpolation, also for the prediction, where corners must not be aligned.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class SPHead(BaseDecodeHead):
         """Return logits (N, classes, H, W).
 
         Args:
-            inputs: Maps of the backbone; the one of ``in_index`` is (N, ``in_channels``, H, W).
+            inputs: Maps of the backbone. The map at ``in_index`` is (N, ``in_channels``, H, W).
 
         Raises:
             ValueError: If that map is smaller than the largest of ``pool_sizes``.

@@ -1,4 +1,4 @@
-"""The mixed pooling module: what is near seen through square bins, what is far seen through strips."""
+"""The mixed pooling module: square bins for what is near, strips for what is far."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ REDUCTION = 4  # section 3.3: 256 channels inside for 1024 outside
 class MixedPoolingModule(nn.Module):
     """The mixed pooling module (MPM), a residual bottleneck of two branches on a quarter of the channels.
 
-    - Short range (Fig. 3a): a small pyramid. The map itself and its means over ``pool_sizes`` bins, each followed by a
-      convolution 3x3, are brought to the map's size (bilinear) and added; ReLU, one more convolution 3x3.
-    - Long range (Fig. 3b): :class:`StripPooling` and a convolution 3x3.
+    - Short range (Fig. 3a): a small pyramid. The map and its means over ``pool_sizes`` bins each go through a 3x3
+      convolution. They are resized to the size of the map (bilinear) and added. A ReLU and another 3x3 convolution follow.
+    - Long range (Fig. 3b): :class:`StripPooling` and a 3x3 convolution.
 
-    Both are concatenated, a convolution 1x1 restores the channels, and the input is added to it.
+    Both are concatenated, a 1x1 convolution restores the number of channels, and the input is added.
 
     Args:
         channels: Channels in and out, a multiple of 4.
-        pool_sizes: Bins a side of each level of the pyramid. They have no weights: a trained module may be given others.
-        conv_cfg: Convolution layer, as mmcv's; None for Conv2d.
-        norm_cfg: Norm layer, as mmcv's.
-        align_corners: How the pooled maps are interpolated: see PyTorch's ``interpolate``. The authors' code has True.
+        pool_sizes: Bins a side of each level of the pyramid. A trained module works with other sizes: they have no weights.
+        conv_cfg: Config of the convolution layer, as in mmcv. None: Conv2d.
+        norm_cfg: Config of the norm layer, as in mmcv.
+        align_corners: As in PyTorch's ``interpolate``, for the pooled maps. The authors' code has True.
 
     Raises:
-        ValueError: If ``channels`` is no positive multiple of 4, or ``pool_sizes`` are not positive integers.
+        ValueError: If ``channels`` is not a positive multiple of 4, or ``pool_sizes`` are not positive integers.
 
     Source: paper, section 3.2, Fig. 3; norms and activations as in the authors' code.
     """
@@ -69,16 +69,16 @@ class MixedPoolingModule(nn.Module):
         self.expand = ConvModule(2 * inner, channels, 1, act_cfg=None, **cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix what each pixel knows with its surroundings.
+        """Add context from the surroundings to each pixel.
 
         Args:
-            x: (N, ``channels``, H, W), H and W not below the largest of ``pool_sizes``.
+            x: (N, ``channels``, H, W), H and W at least the largest of ``pool_sizes``.
 
         Returns:
             (N, ``channels``, H, W), non-negative.
 
         Raises:
-            ValueError: If the map has fewer pixels than bins: a mean over less than a pixel would be no pooling.
+            ValueError: If the map has fewer pixels a side than bins.
         """
         height, width = x.shape[-2:]
         bins = max(self.pool_sizes)

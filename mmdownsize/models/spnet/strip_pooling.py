@@ -11,18 +11,18 @@ BN = dict(type='BN')
 
 
 class StripPooling(nn.Module):
-    """Pool whole rows and whole columns, convolve along them and add: every pixel hears of its row and its column.
+    """Pool whole rows and whole columns, convolve along them and add: every pixel gets context from its row and its column.
 
     ``out[c, i, j] = relu(rows[c, i] + columns[c, j])``, where ``rows`` is the mean over the width (Eq. 2) and ``columns``
-    the mean over the height (Eq. 3), each followed by a convolution of 3 taps along what is left of it, and batch norm.
+    the mean over the height (Eq. 3). Each is followed by a convolution of 3 taps along the strip and by batch norm.
 
     Args:
         channels: Channels in and out.
-        conv_cfg: Convolution layer, as mmcv's; None for Conv2d.
-        norm_cfg: Norm layer, as mmcv's.
+        conv_cfg: Config of the convolution layer, as in mmcv. None: Conv2d.
+        norm_cfg: Config of the norm layer, as in mmcv.
 
-    Source: paper, section 3.1, Eq. 2 to 4. The norms and the ReLU, which its equations leave out, are those of the
-    authors' code, as is that the convolutions in front of norms have no bias.
+    Source: paper, section 3.1, Eq. 2 to 4. The equations have no norms and no ReLU. Both are from the authors' code, where
+    convolutions before a norm have no bias either.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class StripPooling(nn.Module):
 
 
 class StripPoolingModule(nn.Module):
-    """The strip pooling module (SPM): a gate in 0..1 for every channel and pixel, seen from its row and its column.
+    """The strip pooling module (SPM): a gate from 0 to 1 for every channel and pixel, computed from its row and its column.
 
     ``z = x * sigmoid(conv1x1(strip_pooling(x)))``.
 
     Args:
         channels: Channels in and out.
-        conv_cfg: Convolution layer, as mmcv's; None for Conv2d.
-        norm_cfg: Norm layer, as mmcv's.
+        conv_cfg: Config of the convolution layer, as in mmcv. None: Conv2d.
+        norm_cfg: Config of the norm layer, as in mmcv.
 
     Source: paper, section 3.1, Fig. 2 and Eq. 5.
     """
@@ -61,5 +61,5 @@ class StripPoolingModule(nn.Module):
         self.gate = ConvModule(channels, channels, 1, conv_cfg=conv_cfg, act_cfg=dict(type='Sigmoid'))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, ``channels``, H, W), each value of a map of that shape times its gate."""
+        """Return (N, ``channels``, H, W): the values of a map of that shape, each times its gate."""
         return x * self.gate(self.strips(x))
