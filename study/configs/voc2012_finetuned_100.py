@@ -1,5 +1,5 @@
-# A finished model, trained at full resolution (voc2012_full.py, given with --start), fine-tuned on 100 x 100 together with
-# what downsizes in front of it.
+# A finished model, trained at full resolution (voc2012_full.py, given with --start), fine-tuned on 100 x 100 together
+# with the downsizer before it.
 _base_ = '../../configs/deeplabv3plus/deeplabv3plus_efficientnet-lite0_voc2012-300x300-to-100x100.py'
 
 train_dataloader = dict(batch_size=4)

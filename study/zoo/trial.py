@@ -195,7 +195,7 @@ def take_weights(model: nn.Module, path: Path) -> None:
 
 
 def parts_of(model: nn.Module) -> list[nn.Module]:
-    """Return the model and, where it is one of mmdet's distillers, the teacher, which is none of its modules."""
+    """Return the model and, where it is one of mmdet's distillers, the teacher, which its modules do not include."""
     return [model, *([model.teacher_model] if hasattr(model, 'teacher_model') else [])]
 
 
