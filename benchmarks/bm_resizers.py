@@ -1,17 +1,17 @@
 """Time and memory of every resizer, with its peers in the same process.
 
-One table a setting, batch 8, float32, all cores: forward, and forward and backward (to the parameters; the image needs
-no gradient), as the median of repeats after a warm-up, with the peers interleaved so that a slow moment hits all of
-them; and the peak of memory allocated on top of the input by PyTorch. ``two convs`` is the bare cost of the two 3x3
-convolutions of DownsizeNet (channels_last, no ReLU), and ``naive`` the same function in its first, obvious form: dense,
-NCHW, ReLU on full maps, gathers.
+One table a setting: batch 8, float32, all cores. Times are forward, and forward and backward to the parameters (the image
+needs no gradient). Each is the median of repeats after a warm-up; the peers are interleaved, so that a slow moment affects
+all of them. Memory is the peak that PyTorch allocates on top of the input. ``two convs`` is the cost of DownsizeNet's two
+3x3 convolutions alone (channels_last, no ReLU). ``naive`` is the same function in the most obvious form: dense, NCHW, ReLU on
+full maps, gathers.
 
-``roof`` is how much of the forward time this machine needs at least: for the multiply-adds that the resizer makes at
-the rate of a large matrix product, or for reading the images and writing the result once at the rate of a copy, whichever
-is more. ``--sweep`` measures over sizes and scales instead, and ``--plot`` draws that.
+``roof`` is the share of the forward time that this machine needs at least: for the resizer's multiply-adds at the rate of a
+large matrix product, or for reading the images and writing the result once at the rate of a copy, whichever is more.
+``--sweep`` measures over sizes and scales instead, and ``--plot`` draws that.
 
-``--device cuda`` measures on a GPU, and ``--backend`` what computes DownsizeNet there; one that the back end refuses is left
-out. PyTorch's convolutions use TF32 on a GPU that has it, as is their default; DownsizeNet's kernels do not.
+``--device cuda`` measures on a GPU, and ``--backend`` selects what computes DownsizeNet; a resizer that the back end cannot
+take is left out. PyTorch's convolutions use TF32 on a GPU that has it, their default; DownsizeNet's kernels do not.
 """
 
 from __future__ import annotations

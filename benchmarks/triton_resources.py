@@ -1,8 +1,8 @@
 """Compile the Triton back end's kernels without a GPU, and print what each takes of one.
 
-Each kernel of a training step is compiled just as its launch would, for the GPUs named, down to machine code: registers a
-thread, bytes a thread spilled to memory for want of registers, shared memory and warps a program, and how many warps
-of a multiprocessor's have registers at a time. The only evidence of speed without a GPU, and a weak one.
+Each kernel of a training step is compiled for the given GPUs as its launch would do it, down to machine code. The table shows
+registers a thread, bytes a thread spilled to memory for lack of registers, shared memory and warps a program, and the number
+of warps of a multiprocessor that have registers at a time. Without a GPU this is the only evidence of speed, and a weak one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The errors of everything that is refused on purpose, and how an error is said on one line."""
+"""Errors that the package raises on purpose, and errors in one line of text."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 
 class Refusal(ValueError):
-    """What was given cannot work. The message names the value and the way out."""
+    """A value that cannot work was given. The message names the value and the way out."""
 
 
 class TypeRefusal(Refusal, TypeError):
-    """The same, for a value of a wrong type. It is a ``TypeError`` too."""
+    """A refusal of a value of a wrong type. It is a ``TypeError`` too."""
 
 
 class MissingPackage(ImportError, Refusal):
-    """The same, for a package that is not installed. It is an ``ImportError`` too."""
+    """A package that is needed is not installed. It is an ``ImportError`` too."""
 
 
 class MissingFile(Refusal, FileNotFoundError):
-    """The same, for a file that does not exist. It is a ``FileNotFoundError`` too."""
+    """A file that is needed does not exist. It is a ``FileNotFoundError`` too."""
 
 
 def refusal_behind(error: BaseException | None) -> Refusal | None:
@@ -34,8 +34,8 @@ def in_words(error: BaseException) -> str:
         return f'{error.filename}: {error.strerror}'
     if isinstance(error, OSError) and error.strerror:
         return str(error.strerror)
-    # The error of a loader's worker begins with its traceback and ends with the message.
+    # The text of a data loader's worker starts with a traceback and ends with the message.
     lines: Sequence[str] = str(error).strip().splitlines() or ['']
     said = lines[-1].strip() if 'Traceback' in str(error) else ' '.join(line.strip() for line in lines)
-    # A KeyError says only the key, and an AssertionError may say nothing.
+    # The text of a KeyError is only the key, and an AssertionError may have none.
     return said if isinstance(error, ValueError | OSError) else f'{type(error).__name__}: {said}'

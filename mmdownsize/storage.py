@@ -1,4 +1,4 @@
-"""Writing files so that a full disk, or an end at any moment, leaves whole ones: the old or the new, never half of one."""
+"""Writing files: after a full disk or a killed process there is the old file or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
-    """Write a file in one step, beside its place and then into it.
+    """Write a file under another name beside its place, then put it there in one step.
 
     Args:
-        path: Where to; folders on the way are made. What is no regular file, such as a pipe, is written to as it is.
+        path: Where to. Missing folders are made. If it is not a regular file, such as a pipe, it is written to directly.
         content: Text is encoded as UTF-8.
 
     Raises:
-        OSError: If it cannot be written: names the file. What was there before is still there, whole.
+        OSError: If it cannot be written: names the file. An earlier file is unchanged.
     """
-    path = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+    path = Path(os.path.realpath(path))  # the file that a link points to is replaced, not the link
     data = content.encode() if isinstance(content, str) else content
     aside = path.with_name(f'{path.name}.{os.getpid()}.partial') if path.is_file() or not path.exists() else path
     try:
@@ -40,7 +40,7 @@ def append_line(path: str | Path, line: str) -> None:
     """Add a line to a text file, all of it or nothing.
 
     Raises:
-        OSError: If it cannot be written: names the file, which is as it was.
+        OSError: If it cannot be written: names the file, which is unchanged.
     """
     path = Path(path)
     try:
@@ -58,10 +58,10 @@ def append_line(path: str | Path, line: str) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Try out whether a file can be written there, before the work whose result it is to hold.
+    """Check that a file can be written there, before the work whose result it will hold.
 
     Raises:
-        OSError: If it cannot: names the file.
+        OSError: If not: names the file.
     """
     path = Path(os.path.realpath(path))
     if path.is_dir():
@@ -79,5 +79,5 @@ def _named(error: OSError, path: Path) -> OSError:
 def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
-    except OSError:  # where nothing could be made, nothing is to be removed
+    except OSError:  # nothing could be made there, so there is nothing to remove
         return

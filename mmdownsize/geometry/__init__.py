@@ -1,4 +1,4 @@
-"""What a resize does to everything that is not the image: sizes, boxes, points and label maps. Needs torch and nothing else."""
+"""What a resize does to everything but the image: sizes, boxes, points and label maps. Needs torch only."""
 
 from mmdownsize.geometry.boxes import scale_boxes, scale_points
 from mmdownsize.geometry.masks import resize_labels

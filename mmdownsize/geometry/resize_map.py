@@ -1,4 +1,4 @@
-"""A resize as a value: two integer sizes, and what follows from them."""
+"""A resize as a value: two integer sizes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mmdownsize.refusal import Refusal
 class ResizeMap:
     """The coordinate map of a resize from one integer size to another.
 
-    A box edge or point at ``(x, y)`` px of the source frame lies at ``(x * w / W, y * h / H)`` px of the target frame.
+    A box edge or point at ``(x, y)`` px of the source frame is at ``(x * w / W, y * h / H)`` px of the target frame.
     Scales come from the actual sizes, never from the ratio that was asked for.
 
     Args:
@@ -44,7 +44,7 @@ class ResizeMap:
         return ResizeMap(self.dst_hw, self.src_hw)
 
     def then(self, following: ResizeMap) -> ResizeMap:
-        """Return the map that does this one first and ``following`` after it.
+        """Return the composition: this map, then ``following``.
 
         Raises:
             ValueError: If ``following`` does not start at this map's target size.

@@ -1,4 +1,4 @@
-"""The pixels that a label map keeps: selected by bits, whatever they mean.
+"""Selecting pixels of label maps of any dtype.
 
 For maps of bytes, such as instance masks, there is a compiled library (``csrc/select.cpp``), loaded by
 :mod:`mmdownsize.ops.compiled`. PyTorch does the rest, with the same result.
@@ -17,7 +17,7 @@ from mmdownsize.ops.recording import is_tracing
 
 LIBRARY = 'mmdownsize.geometry._native'
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # gather knows none of PyTorch's other integers
-PARALLEL = 2**20  # bytes of output from which on threads are worth waking
+PARALLEL = 2**20  # bytes of output from which on threads pay off
 
 
 def _declare(library: ctypes.CDLL) -> None:
@@ -43,7 +43,7 @@ def select_labels(maps: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     Args:
         maps: (..., H, W), any dtype.
         rows: (h,) int64 in [0, H), on the device of ``maps``.
-        cols: (w,) int64 in [0, W), on the device of ``maps``; not falling.
+        cols: (w,) int64 in [0, W), on the device of ``maps``; never falling.
 
     Returns:
         (..., h, w), same dtype; a new tensor, contiguous. Differentiable in ``maps``.
@@ -56,7 +56,7 @@ def select_labels(maps: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     if library is not None and plain and bits.dtype == torch.uint8:
         out = _selected_bytes(library, bits, rows, cols)
     else:
-        # index_select would copy columns one after the other, across memory; gather goes along the rows.
+        # index_select would copy columns one after the other, across memory; gather runs along the rows.
         high = bits.index_select(-2, rows)
         out = high.gather(-1, cols.expand(*high.shape[:-1], -1))
     return out.view(maps.dtype)
@@ -64,7 +64,7 @@ def select_labels(maps: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
 
 def _selected_bytes(library: ctypes.CDLL, planes: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     out = planes.new_empty((*planes.shape[:-2], len(rows), len(cols)))
-    rows, cols = rows.contiguous(), cols.contiguous()  # by name: a pointer does not keep a copy alive
+    rows, cols = rows.contiguous(), cols.contiguous()  # named: a pointer does not keep a copy alive
     library.mmdownsize_select(
         *(tensor.data_ptr() for tensor in (planes, out, rows, cols)),
         planes.shape[:-2].numel(),

@@ -1,4 +1,4 @@
-"""The size an image is resized to, asked for as in mmcv's ``Resize``."""
+"""The size that an image is resized to, given as in mmcv's ``Resize``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mmdownsize import arguments
 from mmdownsize.ops.lengths import Length, Ratio, are_known, larger, ratio_of, smaller
 from mmdownsize.ops.recording import is_tracing
 from mmdownsize.refusal import Refusal
@@ -29,11 +30,11 @@ def whole_hw(name: str, size: Any) -> tuple[int, int]:
     """Return a size in whole pixels.
 
     Args:
-        name: What has it, for the message.
+        name: What has this size, for the message.
         size: (h, w) in px.
 
     Raises:
-        ValueError: If it is no pair of whole numbers of at least 1.
+        ValueError: If it is not a pair of whole numbers of at least 1.
     """
     pair = isinstance(size, Sequence) and len(size) == 2 and all(isinstance(side, Integral) for side in size)
     if not pair or min(size) < 1:
@@ -67,8 +68,7 @@ class TargetSize:
     keep_ratio: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.keep_ratio, bool):
-            raise Refusal(f'keep_ratio must be True or False, got {self.keep_ratio!r}')
+        arguments.flag('keep_ratio', self.keep_ratio)
         if (self.scale_factor is None) == (self.scale is None):
             raise Refusal(
                 'give exactly one target: scale_factor (a number or a (w, h) pair) or scale ((w, h) in px), '

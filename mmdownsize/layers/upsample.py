@@ -142,11 +142,11 @@ class TextureUpsample(Sealed, DownsizeNet):
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Resize maps whose shape has been checked: see :meth:`forward`."""
-        around, base, texture = self._parts(images, dst_hw)
+        around, static_logits, texture = self._parts(images, dst_hw)
         with self._without_autocast(images):
             if self.backend == 'dense' or is_tracing():
-                return downsize(images, around, base, texture, normalize=self._normalize, backend='dense')
-            coefficients = learned_coefficients(images, around, base, texture, normalize=self._normalize)
+                return downsize(images, around, static_logits, texture, normalize=self._normalize, backend='dense')
+            coefficients = learned_coefficients(images, around, static_logits, texture, normalize=self._normalize)
             return interpolate_lean(images, coefficients, around.rows, around.cols).to(images.dtype)
 
     def _phases(self, images: Tensor, dst_hw: tuple[int, int]) -> Phases:

@@ -1,7 +1,7 @@
-"""Pure functions on tensors: the sampling grid, the kernels, coefficients and the weighted sum of neighbours.
+"""Pure functions on tensors: the sampling grid, kernels, coefficients and the weighted sum of neighbours.
 
 Geometry, here and everywhere (docs/conventions.md): pixel ``i`` covers ``[i, i + 1)``, an output centre ``o + 1/2`` projects to
-``(o + 1/2) * src / dst``, and what falls outside the image is the edge pixel. Needs torch and nothing else.
+``(o + 1/2) * src / dst``, and outside the image is the edge pixel. Needs torch only.
 """
 
 from mmdownsize.ops.backends.operators import interpolate, learned_coefficients

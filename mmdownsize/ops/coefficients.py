@@ -1,18 +1,19 @@
 """From free numbers to interpolation coefficients, starting exactly at a fixed kernel.
 
-A downsizer learns ``logits``, one a neighbour, and starts with all of them 0. What coefficients it starts with is set
-by a *prior*, a distribution over the neighbours that the logits tilt::
+A downsizer learns ``logits``, one a neighbour, which all start at 0. A *prior*, a distribution over the neighbours, decides
+which coefficients that gives; the logits tilt it::
 
     softmax:  p_i = q_i exp(l_i) / sum_j q_j exp(l_j)                       = softmax(log q + l)
     sigmoid:  s_i = sigmoid(logit(q_i) + l_i),   p_i = s_i / sum_j s_j
 
-With a uniform prior these are the plain softmax and the paper's sigmoid-and-normalise. With a fixed kernel's weights
-``w`` as the prior they would be the kernel at the start, but a neighbour of weight 0 could never be learned: its logit
-is minus infinity. A grid that hits source pixels exactly (300 -> 100, bilinear) has only such neighbours besides one.
-So the prior is softened, ``q = (1 - e) w + e / K``, which gives every neighbour a usable gradient, and the tilted
-distribution sharpened again by the inverse map, ``x = (p - e / K) / (1 - e)``: at the start that is ``w`` to the last
-bit. Where ``x`` falls below 0 it is cut. A plain cut would kill the gradient of a neighbour that one noisy step
-pushed below 0 at every pixel; so its gradient goes on there with a small slope, and the neighbour can be taken up again.
+With a uniform prior these are the plain softmax and the paper's sigmoid-and-normalise. With a fixed kernel's weights ``w``
+as the prior they equal the kernel at the start, but a neighbour of weight 0 cannot learn: its logit is minus infinity. On
+a grid that hits source pixels exactly (300 -> 100, bilinear) all neighbours but one have weight 0.
+
+So the prior is softened, ``q = (1 - e) w + e / K``, which gives every neighbour a usable gradient. The tilted distribution
+is sharpened by the inverse map, ``x = (p - e / K) / (1 - e)``, which gives ``w`` to the last bit at the start. Where ``x`` is
+below 0 it is cut. A plain cut would end the gradient of a neighbour that one noisy step pushed below 0 at every pixel. So
+below 0 the gradient has a small slope, and the neighbour can return.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def sigmoid_tilt(prior: Tensor, logits: Tensor, odds: float) -> Tensor:
     clipped = logits.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
     # sigmoid(logit(r) + l) / r = exp(l) / (1 + r (exp(l) - 1)) for r = odds * q
     ratio = clipped.exp() / (1 + odds * prior * torch.expm1(clipped))
-    # Relative to the largest, or the sum of many tiny ratios would be lost in 1 - 1.
+    # Relative to the largest: otherwise the sum of many tiny ratios would be lost in 1 - 1.
     ratio = ratio / ratio.detach().amax(1, keepdim=True)
     return ratio / (1 + (prior * (ratio - 1)).sum(1, keepdim=True))
 
@@ -115,5 +116,5 @@ def coefficients_of(logits: Tensor, weights: Tensor | None, normalize: str) -> T
 
 
 def odds(count: int, weights: Tensor | None) -> float:
-    """Return the odds that sigmoids start at: those of the paper's plain sigmoid, 1 / 2 each, where there is no kernel."""
+    """Return the odds that sigmoids start at; without a kernel those of the paper's plain sigmoid, 1 / 2 each."""
     return count / 2 if weights is None else 1.0

@@ -1,7 +1,7 @@
-"""Weighted sums of pixels of wide maps that keep nothing of each neighbour for the backward pass.
+"""Weighted sums of pixels of maps with many channels, with little memory for the backward pass.
 
-:func:`mmdownsize.ops.interpolate` keeps one shifted copy of the images a neighbour, which is nothing for 3
-channels. Of a map of 256 channels at 200x304 px, four copies are 249 MB. Here the backward pass reads the map again.
+:func:`mmdownsize.ops.interpolate` keeps one shifted copy of the images a neighbour. For 3 channels that is little; for
+256 channels at 200x304 px four copies are 249 MB. Here the backward pass reads the map again.
 """
 
 from __future__ import annotations

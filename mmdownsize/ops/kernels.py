@@ -1,7 +1,7 @@
-"""Fixed interpolation kernels, and the weights they give the neighbours of every output pixel.
+"""Fixed interpolation kernels, and their weights for the neighbours of every output pixel.
 
 A kernel is a function of a distance; the weights of an axis are that function at the distances of the grid, divided by their sum.
-Kernels with antialiasing are stretched by the scale when downsizing, so that they cover all that an output pixel stands for.
+Kernels with antialiasing are stretched by the scale when downsizing, so that they cover the whole output pixel.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def _stretch(scale: Ratio) -> Ratio:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A fixed kernel: how much a source pixel at a given distance weighs.
+    """A fixed kernel: the weight of a source pixel at a given distance.
 
     Attributes:
         name: Its name in configs.
         weight: Function of signed distances in source px (any shape, float64) and of the scale, to unnormalised weights.
-        reach: Function of the source and the target length to the number of neighbours on either side of an output
-            centre that leave nothing of the kernel out.
+        reach: Function of the source and the target length to the number of neighbours on either side of an output centre
+            that cover the whole kernel.
         crops: Whether neighbours outside the image are left out (antialiasing kernels, as in PIL and PyTorch) rather than
             replaced by the edge pixel.
         non_negative: Whether no weight is below 0.
@@ -79,7 +79,7 @@ class Kernel:
     non_negative: bool
 
     def neighbors(self, src: Length, dst: Length) -> Length:
-        """Return the smallest even number of neighbours an axis that leaves nothing of the kernel out."""
+        """Return the smallest even number of neighbours an axis that covers the whole kernel."""
         return 2 * self.reach(src, dst)
 
 

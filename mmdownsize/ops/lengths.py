@@ -1,7 +1,7 @@
-"""Lengths of an axis, also those that a graph which is being recorded for any size leaves open.
+"""Lengths of an axis, also unknown ones of a graph that is recorded for any size.
 
-There a length is no integer: ``torch.jit.trace`` and ONNX export have a 0-dimensional tensor in its place, ``torch.export``
-and ``torch.compile`` a symbol. The functions here take all three, so that the grid is written once and can be recorded.
+While a graph is recorded a length may be no integer: with ``torch.jit.trace`` and ONNX export it is a 0-dimensional tensor,
+with ``torch.export`` and ``torch.compile`` a symbol. The functions here take all three.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-# To a type checker they are numbers, as for PyTorch's own functions, which take tensors and symbols in their place too.
+# For a type checker they are numbers, as in PyTorch's own signatures.
 Length = int
 Ratio = float
 _Number = TypeVar('_Number', int, float)
 
 
 def are_known(*lengths: Length) -> bool:
-    """Return whether all lengths are integers at hand."""
+    """Return whether all lengths are known integers."""
     return all(isinstance(length, int) for length in lengths)
 
 

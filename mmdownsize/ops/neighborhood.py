@@ -1,4 +1,4 @@
-"""What an output pixel is made of: its neighbours, and the texture around it."""
+"""What makes an output pixel: its neighbours, and the texture around it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Neighborhood:
-    """Where every output pixel's neighbours are. The grid is separable: all is said axis by axis.
+    """Where every output pixel's neighbours are. The grid is separable, so there are tensors for each axis.
 
     Attributes:
-        top: (h,) int64 in [0, H), source row at which an output row's texture is selected; not falling.
+        top: (h,) int64 in [0, H), source row at which an output row's texture is selected; never falling.
         left: (w,) int64 in [0, W), the same for columns.
         rows: (Ky, h) int64 in [0, H), source rows of the neighbours; from one to the next rising
             by 1, or by 0 at the image's edge.
         cols: (Kx, w) int64 in [0, W), source columns of the neighbours.
         weights_y: (Ky, h), the kernel's weights along y, sum 1 along Ky; uniform without a kernel.
         weights_x: (Kx, w), the same along x.
-        kernel: Whether there is a kernel that zero logits stand for.
+        kernel: Whether zero logits give a kernel's weights.
     """
 
     top: Tensor
@@ -45,9 +45,9 @@ class Texture:
         weights: Of each convolution in turn, (C_out, C_in, 3, 3).
         biases: Of each convolution, (C_out,).
         to_logits: (Ky * Kx, C_out of the last).
-        shift: What is subtracted from the images first.
-        gain: What they are multiplied with then.
-        dtype: In which type PyTorch's operators compute the features; that of the weights if None.
+        shift: Subtracted from the images first.
+        gain: Multiplied with the images after that.
+        dtype: Type in which PyTorch's operators compute the features. None: that of the weights.
     """
 
     weights: list[Tensor]

@@ -8,6 +8,6 @@ import torch
 def is_tracing() -> bool:
     """Return whether a graph is being recorded, by ``torch.jit.trace``, ONNX export, ``torch.export`` or ``torch.compile``.
 
-    A call into a compiled library would be invisible to it, and sizes may be open.
+    A recording does not see calls into a compiled library, and sizes may be unknown.
     """
     return torch._C._get_tracing_state() is not None or torch.compiler.is_compiling()

@@ -42,14 +42,14 @@ def downsize(
 
     Args:
         images: (N, C, H, W), floating point or uint8.
-        around: Where every output pixel's neighbours are, and what the kernel that it starts at gives them.
-        static_logits: (Ky * Kx, h, w), the logits' part that does not depend on the image, in row-major order of neighbours.
-        texture: The convolutions, and the linear map from their features to logits, which is added to ``static_logits``; None: no
-            texture.
+        around: Every output pixel's neighbours, and what the kernel at the start gives them.
+        static_logits: (Ky * Kx, h, w), the part of the logits that does not depend on the image, neighbours in row-major order.
+        texture: The convolutions, and the linear map from their features to logits, which are added to ``static_logits``. None:
+            no texture.
         normalize: ``'softmax'``, ``'sigmoid'`` or ``'none'``: see :func:`~mmdownsize.ops.coefficients.coefficients_of`.
-        backend: ``'native'``, ``'triton'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can, else triton where
-            it can, has passed its check (:mod:`mmdownsize.ops.backends.triton.check`) and ``MMDOWNSIZE_TRITON=0`` is not in the
-            environment, else banded. While a graph is being traced banded becomes dense.
+        backend: ``'native'``, ``'triton'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can; else triton where
+            it can, passes its check (:mod:`mmdownsize.ops.backends.triton.check`) and ``MMDOWNSIZE_TRITON=0`` is not in the
+            environment; else banded. While a graph is traced, banded becomes dense.
 
     Returns:
         (N, C, h, w) in the dtype of ``images``, float32 for uint8. Differentiable in ``static_logits``, all of ``texture`` and,
@@ -57,13 +57,13 @@ def downsize(
 
     Raises:
         ValueError: If ``backend`` or ``normalize`` is unknown, shapes do not fit each other, or ``backend='native'`` or
-            ``'triton'`` cannot do what is asked for; says why.
+            ``'triton'`` cannot be used here: says why.
     """
     if backend not in BACKENDS:
         raise Refusal(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
     if normalize not in NORMALIZATIONS:
         raise Refusal(f'unknown normalize {normalize!r}, choose one of {", ".join(NORMALIZATIONS)}')
-    if not is_tracing():  # where a graph is recorded shapes may be open
+    if not is_tracing():  # while a graph is recorded, shapes may be unknown
         _check_shapes(images, around, static_logits, texture)
     candidates: dict[str, ModuleType] = {'native': native, 'triton': triton_backend}
     for name, module in candidates.items():
@@ -81,7 +81,7 @@ def downsize(
 
 
 def _check_shapes(images: Tensor, around: Neighborhood, static_logits: Tensor, texture: Texture | None) -> None:
-    # The compiled back end would read what lies behind a tensor that is too small.
+    # The compiled back end would read past the end of a tensor that is too small.
     count, h, w = len(around.rows) * len(around.cols), len(around.top), len(around.left)
     wanted = {
         'static_logits': (static_logits, (count, h, w)),

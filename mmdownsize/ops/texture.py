@@ -1,10 +1,9 @@
 """Texture features at selected pixels only: convolutions that never hold a full-resolution feature map.
 
-A 16-channel map of a 1024x2048 image is 134 MB, and what DownsizeNet reads of it are single pixels. So the
-convolutions run over bands of source rows that fit a core's cache, the wanted pixels are picked, and the band is
-forgotten. The backward pass makes a band again from the image up to the input of the last convolution, by far the
-dearest, which is not repeated. Values are those of the convolutions on the whole image: every band overlaps its
-neighbours by one row a convolution, and what the cut spoils is not picked.
+A 16-channel map of a 1024x2048 image is 134 MB, and DownsizeNet reads only some of its pixels. So the convolutions run over
+bands of source rows that fit a core's cache, and only the wanted pixels are kept. The backward pass computes a band again up
+to the input of the last convolution, which costs most and is not repeated. Values equal those of the convolutions on the
+whole image: every band overlaps its neighbours by one row a convolution, and rows that the cut changes are not used.
 """
 
 from __future__ import annotations
@@ -166,12 +165,13 @@ def texture_at(
         images: (N, C, H, W), floating point.
         weights: Of each convolution in turn, (C_out, C_in, 3, 3); zero padding of 1.
         biases: Of each convolution, (C_out,).
-        rows: (h,) int64 in [0, H), not falling.
-        cols: (w,) int64 in [0, W), not falling.
-        shift: What is subtracted from the images first.
-        gain: What they are multiplied with then.
-        dtype: In which type to compute; that of the weights by default.
-        banded: Work in bands with a recomputing backward pass. Otherwise on full maps, as a reference and for tracing.
+        rows: (h,) int64 in [0, H), never falling.
+        cols: (w,) int64 in [0, W), never falling.
+        shift: Subtracted from the images first.
+        gain: Multiplied with the images after that.
+        dtype: Type in which to compute. None: that of the weights.
+        banded: Work in bands, with a backward pass that computes them again. Otherwise on full maps, as a reference and for
+            tracing.
 
     Returns:
         (N, C_out, h, w) in ``dtype``, at least 0. Differentiable in images, weights and biases, once.

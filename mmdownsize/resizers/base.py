@@ -1,4 +1,4 @@
-"""What all resizers share: one call, checked at the boundary."""
+"""Base class of all resizers: one call that checks its arguments."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class BaseResizer(nn.Module):
     """Base of all resizers; a subclass writes :meth:`resize`.
 
     Args:
-        init_cfg: Initialisation in mmengine's form, applied by the data preprocessor after :meth:`reset_parameters`; a
+        init_cfg: Initialisation in mmengine's form, applied by the data preprocessor after :meth:`reset_parameters`. A
             resizer that is used alone ignores it.
 
     Attributes:
-        reads_bytes: Whether :meth:`resize` takes uint8 images as they are; they are converted for it otherwise.
+        reads_bytes: Whether :meth:`resize` takes uint8 images as they are. If not, they are converted to float32 before.
     """
 
     reads_bytes = False
@@ -40,7 +40,7 @@ class BaseResizer(nn.Module):
             (N, C, h, w), dtype of ``images``; float32 for uint8.
 
         Raises:
-            TypeError: If ``images`` is no floating-point or uint8 tensor.
+            TypeError: If ``images`` is not a floating-point or uint8 tensor.
             ValueError: If ``images`` is not 4-dimensional or has no pixels, or ``dst_hw`` is not two integers of at
                 least 1.
         """
@@ -63,7 +63,7 @@ class BaseResizer(nn.Module):
         raise NotImplementedError
 
     def __prepare_scriptable__(self) -> BaseResizer:
-        """Refuse ``torch.jit.script``, which asks for this, by name: it would fail deep inside, with a message about types.
+        """Raise an error for ``torch.jit.script``, which calls this. It would fail later with a message about types.
 
         Raises:
             TypeError: Always.

@@ -17,13 +17,13 @@ from mmdownsize.resizers.phases import auto_neighbors
 def multiply_adds(resizer: nn.Module, channels: int, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> int:
     """Return the multiply-adds of resizing one image: of convolutions, matrix products and weighted sums of neighbours.
 
-    DownsizeNet's are those of its compiled back end: the last convolution at the selected pixels only, and those before
-    where it reads them. (In bands and dense, whole maps are convolved.) Normalising the coefficients is left out, and so is
-    what depends on the sizes alone, which is kept from image to image.
+    For DownsizeNet they are those of its compiled back end: the last convolution at the selected pixels only, the
+    convolutions before it at the pixels that it reads. (The banded and dense back ends convolve whole maps.) Normalising the
+    coefficients does not count, nor does what depends on the sizes alone, since it is kept from image to image.
 
     Args:
-        resizer: Any resizer; of others than DownsizeNet and FixedResizer PyTorch's own counter sees the convolutions and
-            matrix products.
+        resizer: Any resizer. For other classes than DownsizeNet and FixedResizer PyTorch's own counter counts convolutions
+            and matrix products.
         channels: C of the image.
         src_hw: Source size (h, w) in px.
         dst_hw: Target size (h, w) in px.

@@ -26,14 +26,13 @@ from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.phases import DISTANCES, Phases, PhaseSpec, logits_by_distance, phases_of, slots_to_neighbors
 from mmdownsize.resizers.trainable import TrainableResizer
 
-AUTO_SLOTS = (
-    4  # with neighbors='auto': coefficients are learned on a grid of 4x4 and stretched over the neighbours at hand
-)
+# With neighbors='auto' coefficients are learned on a grid of 4x4 slots and stretched over the neighbours.
+AUTO_SLOTS = 4
 SIGNED = ('signed', 'none')  # which have coefficients of any sign; 'signed' are raw ones of centred logits
 
 
 class DownsizeNet(TrainableResizer):
-    """Resize with coefficients that a small CNN reads off the image, for each output pixel its own.
+    """Resize with coefficients that a small CNN computes from the image, different ones for every output pixel.
 
     For output pixel Q let P be the top-left of the source neighbours around its projection::
 
@@ -43,33 +42,32 @@ class DownsizeNet(TrainableResizer):
         a    = normalize(l, tilting the kernel `start`)               coefficients, >= 0, sum 1
         Q    = sum_i a_i * neighbour_i                                the same for every colour channel
 
-    The last ReLU and the last convolution commute with the selection. Before training the coefficients are those of
-    the fixed kernel ``start``, exactly (the 1x1 convolution starts at 0; see :mod:`mmdownsize.ops.coefficients`), so
-    that a model's checkpoint that was trained with it runs unchanged. The paper's literal form is ``start='random',
-    normalize='sigmoid'``.
+    Before training the coefficients are exactly those of the fixed kernel ``start``: the 1x1 convolution starts at 0 (see
+    :mod:`mmdownsize.ops.coefficients`). A checkpoint of a model trained with that kernel runs unchanged. The paper's literal
+    form is ``start='random', normalize='sigmoid'``. The last ReLU and the last convolution commute with the selection, so they
+    run at selected pixels only.
 
     Args:
         num_convs: Number of 3x3 convolutions, 1 to 4; 0 if ``texture=False``.
-        channels: Channels of each.
+        channels: Channels of each convolution.
         neighbors: Side K of the neighbourhood of K x K source pixels: 2, 4 or any even number; or ``'auto'``: on each
-            axis as many as the antialiasing triangle and the kernel ``start`` reach at the scale at hand, with
-            coefficients that are learned on a grid of 4 x 4 and stretched over them.
+            axis as many as the triangle kernel and the kernel ``start`` reach at the current scale. Their coefficients are
+            learned on a grid of 4 x 4 and stretched over the neighbours.
         distance: Encoding of the relative distance: ``'offset'`` (dx, dy), ``'bilinear'`` (4 coefficients),
-            ``'bicubic'`` (16), ``'area'`` or ``'triangle'`` (antialiased bilinear; one coefficient a neighbour); None
-            switches it off.
+            ``'bicubic'`` (16), ``'area'`` or ``'triangle'`` (bilinear with antialiasing). The last two have one
+            coefficient a neighbour. None switches the distance off.
         normalize: ``'softmax'`` or ``'sigmoid'`` (and divide by the sum): coefficients are not negative, so every output
-            lies inside the range of its neighbours. ``'signed'``: any sign, sum 1, so that an image can be sharpened as
-            bicubic and Lanczos do; a constant image stays constant. ``'none'``: the raw numbers are the coefficients,
-            whatever their sum.
-        start: The kernel that the module equals before training: ``'nearest'``, ``'bilinear'``, ``'triangle'`` (also
-            called ``'antialiased'``), ``'area'``; with ``'signed'`` or ``'none'`` also ``'sharp_area'``, ``'bicubic'``,
-            ``'bicubic_antialias'``, ``'lanczos'``, ``'lanczos_antialias'``; or ``'random'``, no kernel. A kernel that
-            reaches beyond the neighbourhood is cut, with a warning.
-        texture: Whether the coefficients depend on the image; False for the distance-only ablation.
+            is inside the range of its neighbours. ``'signed'``: any sign, sum 1. This can sharpen an image, as bicubic and
+            Lanczos do; a constant image stays constant. ``'none'``: the raw numbers are the coefficients, with any sum.
+        start: The kernel that the module equals before training: ``'nearest'``, ``'bilinear'``, ``'triangle'`` or ``'area'``;
+            with ``'signed'`` or ``'none'`` also ``'sharp_area'``, ``'bicubic'``, ``'bicubic_antialias'``, ``'lanczos'`` or
+            ``'lanczos_antialias'``; or ``'random'``: no kernel. A kernel that reaches beyond the neighbourhood is cut, with a
+            warning. ``'antialiased'`` is another name of ``'triangle'``, accepted with a note.
+        texture: Whether the coefficients depend on the image. False: on the distance only.
         frozen: Do not train: no parameter requires a gradient.
         in_channels: Channels C of the images.
         value_range: (lowest, highest) value of the images; the texture CNN sees it mapped to -1..1.
-        backend: What computes it: ``'auto'``, ``'native'``, ``'triton'``, ``'banded'`` or ``'dense'``, see
+        backend: The code that computes it: ``'auto'``, ``'native'``, ``'triton'``, ``'banded'`` or ``'dense'``, see
             :func:`mmdownsize.ops.downsize`. All give the same up to rounding.
         init_cfg: Initialisation in mmengine's form, applied by the data preprocessor.
 
@@ -191,7 +189,7 @@ class DownsizeNet(TrainableResizer):
             return learned_coefficients(images, around, static_logits, texture, normalize=self._normalize)
 
     def displacement(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
-        """Return how far from an output pixel's centre the centre of mass of its coefficients lies.
+        """Return the distance from every output pixel's centre to the centre of mass of its coefficients.
 
         Args:
             images: (N, C, H, W), floating point.
@@ -239,10 +237,10 @@ class DownsizeNet(TrainableResizer):
         return torch.autocast(images.device.type, enabled=False)
 
     def _parts(self, images: Tensor, dst_hw: tuple[int, int]) -> tuple[Neighborhood, Tensor, Texture | None]:
-        """Return the neighbourhoods, the logits' part that does not depend on the image, and the texture's."""
+        """Return the neighbourhoods, the part of the logits that does not depend on the image, and the texture."""
         device = images.device.type
         autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-        with self._without_autocast(images):  # of all this only the convolutions are for half precision
+        with self._without_autocast(images):  # only the convolutions run in half precision
             phases = self._phases(images, dst_hw)
             weight = self.fusion.weight.flatten(1)  # (slots * slots, texture + distance channels)
             bias = self.fusion.bias
@@ -250,8 +248,10 @@ class DownsizeNet(TrainableResizer):
             if self.neighbors == 'auto':
                 weight = slots_to_neighbors(weight, self.slots, phases.around)
                 bias = slots_to_neighbors(bias[:, None], self.slots, phases.around)[:, 0]
-            if self.normalize == 'signed':  # what one neighbour gains the others lose: the sum stays the kernel's
-                exact = phases.around.weights_y.dtype  # rounded to half precision it would not
+            if (
+                self.normalize == 'signed'
+            ):  # what one neighbour gains, the others lose: the sum stays that of the kernel
+                exact = phases.around.weights_y.dtype  # in half precision the sum would change
                 weight, bias = weight.to(exact), bias.to(exact)
                 weight, bias = weight - weight.mean(0), bias - bias.mean()
             by_texture, by_distance = weight[:, : self._texture_channels], weight[:, self._texture_channels :]

@@ -1,4 +1,4 @@
-"""Resizing with a fixed kernel: the baselines of every comparison."""
+"""Resizing with a fixed kernel, the baseline of every comparison."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmdownsize.ops.shift import read_shifted
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.base import BaseResizer
 
-# How each pair (kernel, antialias) is done: by PyTorch's own resizing where it has it, else by the named kernel of ops.
+# (kernel, antialias): PyTorch's own mode where it has one, else the name of a kernel in mmdownsize.ops.
 _TORCH = {
     ('nearest', False): 'nearest-exact',
     ('bilinear', False): 'bilinear',
@@ -50,15 +50,15 @@ def _resample(images: Tensor, dim: int, weights: Tensor, indices: Tensor) -> Ten
 class FixedResizer(BaseResizer):
     """Resize with a kernel that does not depend on the image.
 
-    Exactly as the reference does, up to rounding: nearest, bilinear and bicubic as ``torch.nn.functional.interpolate``
-    (nearest as its ``nearest-exact``, the others with ``align_corners=False``), with antialiasing also as PIL; area as
-    cv2's ``INTER_AREA`` when downsizing; lanczos as cv2's ``INTER_LANCZOS4``, with antialiasing as PIL's ``LANCZOS``.
-    Area without its blur, sharp_area, is ours (:data:`mmdownsize.ops.KERNELS`).
+    Each kernel equals its reference, up to rounding. Nearest, bilinear and bicubic equal
+    ``torch.nn.functional.interpolate`` (nearest its ``nearest-exact``, the others with ``align_corners=False``), and with
+    antialiasing also PIL. Area equals cv2's ``INTER_AREA`` when downsizing. Lanczos equals cv2's ``INTER_LANCZOS4``, with
+    antialiasing PIL's ``LANCZOS``. The kernel sharp_area, area without its blur, is ours (:data:`mmdownsize.ops.KERNELS`).
 
     Args:
         kernel: ``'nearest'``, ``'bilinear'``, ``'bicubic'``, ``'area'``, ``'sharp_area'`` or ``'lanczos'``.
-        antialias: Stretch the kernel by the scale when downsizing. Only for bilinear, bicubic and lanczos: area and
-            sharp_area cover all that an output pixel stands for as they are, and nearest has nothing to stretch.
+        antialias: Stretch the kernel by the scale when downsizing. Only for bilinear (this is the kernel ``'triangle'`` of
+            :class:`DownsizeNet`), bicubic and lanczos: area and sharp_area cover the whole output pixel anyway.
         shift: (down, right) in source px, integers: every output pixel is read this much further down and right, so the
             content moves up and left. The edge is repeated. Boxes and labels stay where they are. A finished model whose
             strides do not divide its input may see objects some pixels off; a shift makes up for that.

@@ -1,4 +1,4 @@
-"""Trained resizers as files: weights, constructor arguments and where they come from, in safetensors, which runs no code."""
+"""Files of trained resizers: weights, constructor arguments and provenance, in safetensors. Reading one runs no code."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from mmdownsize.refusal import MissingFile, MissingPackage, Refusal
 from mmdownsize.storage import write_whole
 
 VERSION = '1'
-SHIPPED = Path(__file__).parents[1] / 'weights'  # NAME.safetensors of what comes with the package
+SHIPPED = Path(__file__).parents[1] / 'weights'  # NAME.safetensors, those that come with the package
 
 
 @dataclass(frozen=True)
 class SavedDownsizer:
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
         kind: Name of the resizer's class.
-        arguments: Of its constructor, those that decide what it computes.
+        arguments: The constructor's arguments that decide what the resizer computes.
         state: Its parameters and running statistics.
         provenance: How it was trained, free text by key.
-        scale_factors: (lowest, highest) factor from the source's to the target's side that it was trained at; None: not
+        scale_factors: (lowest, highest) factor from the source's to the target's side that it was trained at. None: not
             known.
     """
 
@@ -41,7 +41,7 @@ class SavedDownsizer:
 
 
 def format_of(kind: str) -> str:
-    """Return what a file says it is, for the name of a resizer's class."""
+    """Return the value of ``format`` in a file, for the name of a resizer's class."""
     return f'mmdownsize.{kind}/{VERSION}'
 
 
@@ -62,8 +62,8 @@ def find(name_or_path: str | Path) -> Path:
     """Return the file of a name or path.
 
     Raises:
-        FileNotFoundError: If there is none; lists the names that come with the package.
-        ValueError: If it is no name or path.
+        FileNotFoundError: If there is none: lists the names that come with the package.
+        ValueError: If it is not a name or a path.
     """
     if not isinstance(name_or_path, str | Path) or not str(name_or_path):
         raise Refusal(f'pretrained must be a name or a path, got {name_or_path!r}')
@@ -86,18 +86,19 @@ def save(
     provenance: Mapping[str, str],
     scale_factors: tuple[float, float] | None = None,
 ) -> None:
-    """Write a file; one that is there is replaced in one step, or not at all.
+    """Write a file. An existing one is replaced in one step, or not at all.
 
     Args:
         path: Where to.
         kind: Name of the resizer's class.
-        settings: The constructor's arguments, see :class:`SavedDownsizer`; what JSON can hold.
-        state: Parameters, any device; kept in their dtype.
+        settings: The constructor's arguments that decide what the resizer computes, as JSON can hold them.
+        state: Parameters and running statistics, on any device. Their dtype is kept.
         provenance: Free text by key.
-        scale_factors: See :class:`SavedDownsizer`.
+        scale_factors: (lowest, highest) factor from the source's to the target's side that it was trained at. None: not
+            known.
 
     Raises:
-        ValueError: If ``scale_factors`` is no such pair.
+        ValueError: If ``scale_factors`` is not such a pair.
     """
     metadata = {
         'format': format_of(kind),
@@ -143,7 +144,7 @@ def load(name_or_path: str | Path) -> SavedDownsizer:
     factors = metadata.get('scale_factors')
     try:
         scale_factors = _range(json.loads(factors)) if factors is not None else None
-    except ValueError as error:  # json's own are such as well
+    except ValueError as error:  # json raises ValueError too
         raise Refusal(f'{path}: its scale_factors are {factors!r} ({error}); write the file again') from error
     settings, provenance = (_by_name(path, metadata, key) for key in ('arguments', 'provenance'))
     return SavedDownsizer(kind, settings, state, provenance, scale_factors)
@@ -169,7 +170,7 @@ def _by_name(path: Path, metadata: Mapping[str, str], key: str) -> dict[str, Any
 
 
 def differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """Return what keeps a state from being loaded, a line each."""
+    """Return the reasons why a state cannot be loaded, a line each."""
     found = [f'{key} is missing' for key in expected.keys() - state.keys()]
     found += [f'{key} is unknown' for key in state.keys() - expected.keys()]
     for key in expected.keys() & state.keys():

@@ -38,7 +38,7 @@ class LearnedResizer(TrainableResizer):
         g   = bilinear(f)                                               at the target's
         out = bilinear(image) + conv7x7(g + BN(conv3x3(blocks(g))))     blocks: residual, conv-BN-LeakyReLU-conv-BN
 
-    The output is not bound to the range of the image, and in training an image's result depends on its batch (batch norm).
+    The output may leave the range of the image. In training an image's result depends on its batch (batch norm).
 
     Args:
         num_blocks: Residual blocks r, 0 to 64; 1 for classification in the paper, 2 for image quality.
@@ -46,7 +46,7 @@ class LearnedResizer(TrainableResizer):
         start: ``'random'`` as in the paper, or ``'bilinear'``: the last convolution is 0 and the module equals bilinear
             resizing before training.
         in_channels: Channels C of the images.
-        value_range: (lowest, highest) value of the images; the CNN sees and adds to images mapped to 0..1, as the paper's.
+        value_range: (lowest, highest) value of the images. The CNN works on images mapped to 0..1, as in the paper.
         frozen: Do not train: no parameter requires a gradient, and batch norms keep their statistics.
         init_cfg: Initialisation in mmengine's form, applied by the data preprocessor.
 
@@ -106,7 +106,7 @@ class LearnedResizer(TrainableResizer):
         x = self.bilinear.resize(self.bn1(x), dst_hw)
         x = x + self.bn2(self.conv3(self.blocks(x)))
         change: Tensor = self.conv4(x)
-        # What is added is scaled alone, so that at the start nothing is lost on the way there and back.
+        # Only what is added is scaled: scaling the image there and back would change it by a rounding.
         plain = self.bilinear.resize(images.float() if images.element_size() < 4 else images, dst_hw)
         return (plain + change * (high - low)).to(images.dtype)
 

@@ -21,14 +21,14 @@ class MullerResizer(TrainableResizer):
 
         out = resize(image) + sum over layers l of tanh(weight_l * resize(blur^l(image) - blur^(l - 1)(image)) + bias_l)
 
-    on images mapped to 0..1; two parameters a layer. It starts as the fixed kernel: all of them are 0.
+    on images mapped to 0..1, with two parameters a layer. They start at 0, where it equals the fixed kernel.
 
     Args:
-        num_layers: Bands; 2 in the paper.
+        num_layers: Number of bands; 2 in the paper.
         kernel_size: Side of the Gaussian blur, odd.
-        stddev: Its standard deviation in source px.
-        kernel: The fixed kernel, as for :class:`FixedResizer`.
-        antialias: As for :class:`FixedResizer`.
+        stddev: Standard deviation of the blur in source px.
+        kernel: The fixed kernel: a name that :class:`FixedResizer` takes.
+        antialias: Stretch that kernel by the scale when downsizing.
         value_range: (lowest, highest) value of the images.
         frozen: Do not train: no parameter requires a gradient.
         init_cfg: Initialisation in mmengine's form, applied by the data preprocessor.
@@ -36,7 +36,7 @@ class MullerResizer(TrainableResizer):
     Raises:
         ValueError: If an argument is out of its range.
 
-    At the image's border the blur repeats the edge pixel, where the authors' code sees 0 and darkens it.
+    At the image's border the blur repeats the edge pixel. The authors' code reads 0 there, which darkens the border.
     """
 
     ARGUMENTS = ('num_layers', 'kernel_size', 'stddev', 'kernel', 'antialias', 'value_range')

@@ -1,4 +1,4 @@
-"""All that DownsizeNet needs of a pair of sizes and that does not depend on the image, made once and kept."""
+"""What DownsizeNet needs for a pair of sizes and does not depend on the image. It is made once and kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DISTANCES: dict[str, Callable[[int], int]] = {
 
 @dataclass(frozen=True)
 class Phases:
-    """Where a target grid lies on a source grid, pixel by pixel.
+    """Where a target grid is on a source grid, pixel by pixel.
 
     Attributes:
         around: The neighbours of every output pixel, and the kernel's weights of them.
@@ -46,7 +46,7 @@ def _stretch_matrix(src: Length, dst: Length) -> Tensor:
 
 
 def slots_to_neighbors(values: Tensor, slots: int, around: Neighborhood) -> Tensor:
-    """Stretch what belongs to a grid of slots over the neighbourhood.
+    """Stretch the values of a grid of slots over the neighbourhood.
 
     Args:
         values: (slots * slots, D), row-major.
@@ -151,7 +151,7 @@ def _kept(spec: PhaseSpec, device: torch.device, dtype: torch.dtype) -> Phases:
 
 
 def _make(spec: PhaseSpec, device: torch.device, dtype: torch.dtype) -> Phases:
-    # A tensor made inside torch.inference_mode could never be used in a training step later.
+    # A tensor made inside torch.inference_mode could not be used in a training step later.
     with torch.inference_mode(False), torch.no_grad():
         axes, start = spec.axes, spec.start
         top, left = (project(src, dst)[0].clamp(0, src - 1) for src, dst, _ in axes)

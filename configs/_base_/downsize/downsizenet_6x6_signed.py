@@ -5,9 +5,9 @@
 downsizer = dict(
     type='DownsizeNet', num_convs=2, channels=16, neighbors=6, distance='area', normalize='signed', start='area'
 )
-# Multiples of the model's rate. The fusion, which decides how coefficients follow what the convolutions say, starts at 0 and
-# learns fast. Convolutions as fast can have their features fall silent within some hundred steps: the coefficients are
-# then the same everywhere, a better kernel but one kernel.
+# Multiples of the model's learning rate. The fusion turns features into coefficients; it starts at 0 and needs a high rate.
+# With the same rate the convolutions' features can become 0 within some hundred steps: the coefficients are then the same
+# everywhere, that is one fixed kernel.
 downsizer_rates = {
     'data_preprocessor.downsizer.fusion': dict(lr_mult=8.0),
     'data_preprocessor.downsizer.texture': dict(lr_mult=1.0),

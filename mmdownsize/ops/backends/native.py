@@ -94,7 +94,7 @@ def refusal(images: Tensor, around: Neighborhood, static_logits: Tensor, texture
 
 @dataclass(frozen=True)
 class _Call:
-    """What a call needs besides tensors that may have a gradient."""
+    """The arguments of a call besides tensors that may have a gradient."""
 
     around: Neighborhood
     normalize: str
@@ -217,7 +217,7 @@ def downsize(
         0.0 if texture is None else texture.shift,
         1.0 if texture is None else texture.gain,
         instructions() if instruction_set is None else instruction_set,
-        # Asked here, as inside the function weights need a gradient also where none will be taken.
+        # Asked here: inside the function weights require a gradient even where none will be computed.
         torch.is_grad_enabled() and any(t.requires_grad for t in (static_logits, *parameters)),
     )
     source = images if images.dtype == torch.uint8 else images.float()

@@ -97,10 +97,8 @@ def learned_coefficients(
             dtype=texture.dtype,
             banded=banded,
         )
-        # A matrix product rather than a convolution: its result is contiguous along pixels, which all that follows
-        # is fast on.
-        # Features may be in half precision; what is made of them is in float32 at least, from the first sum on: logits
-        # that shall add up to 0 would not.
+        # A matrix product rather than a convolution: its result is contiguous along pixels, which makes the rest fast.
+        # Features may be in half precision. Logits are made in float32 at least: signed ones must add up to 0.
         exact = around.weights_y.dtype
         pixels = features.permute(0, 2, 3, 1).flatten(1, 2).to(exact)  # (N, h * w, channels)
         by_texture = texture.to_logits.to(exact) @ pixels.transpose(1, 2)  # (N, K, h * w)

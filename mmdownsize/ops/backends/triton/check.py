@@ -1,8 +1,8 @@
-"""Whether the Triton back end gives on this machine what plain operators give: asked before ``backend='auto'`` takes it.
+"""Check that the Triton back end gives the same as plain operators on this machine, before ``backend='auto'`` takes it.
 
-Its kernels are compiled for the GPU at hand by the Triton at hand. So the first time a kind of problem comes up, they solve a
-small one of its kind, forward and backward, and are compared with PyTorch's operators in float64; it takes the time that
-compiling them takes anyway. What does not compile or comes out wrong is not used, and that is said once.
+The installed Triton compiles the kernels for the GPU of the machine. The first time a kind of problem comes up, they solve a
+small one of that kind, forward and backward, and are compared with PyTorch's operators in float64. That takes little more
+than compiling them. Kernels that do not compile or give wrong results are not used, with a warning.
 """
 
 from __future__ import annotations
