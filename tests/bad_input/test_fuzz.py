@@ -210,7 +210,9 @@ def test_a_right_result_or_a_refusal(task, target, downsizer, batch):
         with pytest.raises(Refusal) as refused:
             preprocessor(dict(inputs=images, data_samples=given_samples), batch['training'])
         assert type(refused.value) in (Refusal, TypeRefusal) and len(str(refused.value)) > 20
-        assert 'mmdownsize' in refused.traceback[-1].path.parts[-3:], refused.traceback[-1]  # not from deep inside torch
+        assert 'mmdownsize' in refused.traceback[-1].path.parts[-3:], refused.traceback[
+            -1
+        ]  # not from deep inside torch
         assert same(before, content_of(images, samples))
         return
     out = preprocessor(dict(inputs=images, data_samples=given_samples), batch['training'])
