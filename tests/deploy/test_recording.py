@@ -24,7 +24,7 @@ NETS = {
     'default': dict(),
     'paper': dict(start='random', normalize='sigmoid'),
     'area 4x4': dict(neighbors=4, distance='area', start='area'),
-    'auto': dict(neighbors='auto', distance='triangle', start='antialiased'),
+    'auto': dict(neighbors='auto', distance='triangle', start='triangle'),
     'signed bicubic': dict(neighbors=4, distance='bicubic', normalize='signed', start='bicubic'),
     'offsets': dict(distance='offset', num_convs=3, channels=5),
     'texture only': dict(distance=None, start='random'),

@@ -20,7 +20,7 @@ def test_the_last_convolution_is_counted_where_it_is_selected():
     assert multiply_adds(DownsizeNet(), 3, (40, 40), (8, 8)) == wanted
     assert multiply_adds(DownsizeNet(texture=False), 3, (40, 40), (8, 8)) == selected * 4 * 3
     # Antialiasing reaches over 10 neighbours at a fifth of the size.
-    auto = DownsizeNet(neighbors='auto', start='antialiased')
+    auto = DownsizeNet(neighbors='auto', start='triangle')
     assert multiply_adds(auto, 3, (40, 40), (8, 8)) == wanted + selected * (100 - 4) * (16 + 3)
 
 
