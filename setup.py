@@ -55,7 +55,7 @@ def compiled(room: str, source: str, *included: str) -> Extension:
 setup(
     name='mmdownsize',
     version=version(),
-    description='A learned, texture-aware image downsizer in front of any mmdet or mmseg model',
+    description='A learned, texture-aware image downsizer before any mmdet or mmseg model',
     long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
