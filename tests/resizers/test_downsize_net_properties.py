@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmdownsize.ops import interpolate, neighbor_indices
-from mmdownsize.resizers import DownsizeNet
-from mmdownsize.resizers.phases import phases_of
+from mmdownsize.resizers import DownsizeNet, phases
 from tests.references.resampling import neighborhood_range
 from tests.references.sizes import auto_count
 
@@ -131,7 +130,7 @@ def test_texture_reaches_as_far_as_its_convolutions():
 
 @pytest.mark.parametrize('order', ['inference first', 'training first'])
 def test_inference_mode_and_training_share_sizes(order):
-    phases_of.cache_clear()
+    phases._kept.cache_clear()
     net = DownsizeNet()
     source = images((14, 11))
     for inference in (order == 'inference first', order != 'inference first'):
@@ -154,9 +153,9 @@ def test_inference_mode_and_training_share_sizes(order):
 def test_first_use_under_autocast_or_half_does_not_coarsen_later_ones():
     source = images((14, 11))
     net = disturbed(DownsizeNet(neighbors='auto', distance='triangle'), 0.3)
-    phases_of.cache_clear()
+    phases._kept.cache_clear()
     expected = net(source, (5, 4))
-    phases_of.cache_clear()
+    phases._kept.cache_clear()
     with torch.autocast('cpu', torch.bfloat16):
         net(source, (5, 4))
     net.bfloat16()(source, (5, 4))
@@ -164,12 +163,13 @@ def test_first_use_under_autocast_or_half_does_not_coarsen_later_ones():
     torch.manual_seed(0)
     again = DownsizeNet(neighbors='auto', distance='triangle')
     again.load_state_dict(net.state_dict())
-    phases = phases_of('bilinear', 'triangle', 'auto', 4, (14, 11), (5, 4), torch.device('cpu'), torch.float32)
+    spec = phases.PhaseSpec('bilinear', 'triangle', 'auto', 4, (14, 11), (5, 4))
+    made = phases.phases_of(spec, torch.device('cpu'), torch.float32)
     assert (
-        phases.distances_y.dtype
-        == phases.distances_x.dtype
-        == phases.around.weights_y.dtype
-        == phases.around.weights_x.dtype
+        made.distances_y.dtype
+        == made.distances_x.dtype
+        == made.around.weights_y.dtype
+        == made.around.weights_x.dtype
         == torch.float32
     )
     torch.testing.assert_close(again(source, (5, 4)), net(source, (5, 4)))
