@@ -341,7 +341,7 @@ def sample(seed: int, photographs: Sequence[np.ndarray]) -> tuple[Tensor, Tensor
 
 
 def train(net: DownsizeNet, steps: int = 300, batch: int = 4, count: int = 80) -> float:
-    """Train a downsizer in front of a small segmentor; return the accuracy of the last tenth of the steps."""
+    """Train a downsizer before a small segmentor; return the accuracy of the last tenth of the steps."""
     photographs = [demo_data.load_photograph(name) for name in demo_data.TRAIN_PHOTOGRAPHS]
     segmentor = Segmentor(len(demo_data.CLASSES))
     groups = [dict(params=net.parameters(), lr=1.5e-2), dict(params=segmentor.parameters(), lr=3e-3)]

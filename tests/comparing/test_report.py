@@ -42,7 +42,7 @@ def test_rows_compare_with_the_baseline_and_the_best_fixed_one_over_common_seeds
 @pytest.mark.parametrize(
     ('trained', 'start', 'values', 'seeds'),
     [
-        (False, 'model.pth', [50.0], 3),  # one finished model: a fixed kernel has one value in front of it
+        (False, 'model.pth', [50.0], 3),  # one finished model: a fixed kernel has one value before it
         (False, 'model_{seed}.pth', [50.0], 1),
         (False, None, [50.0], 1),
         (True, 'model.pth', [50.0], 1),
