@@ -20,7 +20,7 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 .PHONY: help setup check-venv demo test nightly lint docs benchmark clean
 
 help:
-	@echo 'make demo       train three resizers on a small synthetic data set: a table and a picture in about 5 minutes'
+	@echo 'make demo       train three resizers on a small synthetic data set: a table and a picture in about 6 minutes'
 	@echo 'make test       lint, types and all tests; the documentation is built as well'
 	@echo 'make nightly    10,000 random batches through the preprocessors, different ones every time'
 	@echo 'make benchmark  time and memory of resizers, pipelines, preprocessors and loading; needs a quiet machine'

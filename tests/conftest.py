@@ -18,7 +18,9 @@ settings.register_profile('nightly', parent=settings.get_profile('stable'), dera
 settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'stable'))
 
 if 'PYTEST_XDIST_WORKER_COUNT' in os.environ:  # pytest -n: the processes share the cores
-    torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ['PYTEST_XDIST_WORKER_COUNT'])))
+    _threads = max(1, torch.get_num_threads() // int(os.environ['PYTEST_XDIST_WORKER_COUNT']))
+    torch.set_num_threads(_threads)
+    os.environ.setdefault('OMP_NUM_THREADS', str(_threads))  # and so do the trainings that tests start
 
 # mmdownsize works with either of them (`make test STACK=det`, `STACK=seg`): what needs the other is skipped, with its name.
 # That nothing needs the other without cause is for test_imports.py and preprocessors/test_registry.py to say.
