@@ -46,7 +46,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def resizer_of(fragment: str) -> nn.Module:
-    """Return the resizer of a config fragment by name, with random numbers for weights that start at 0."""
+    """Build the resizer of a fragment. Weights that start at 0 get random numbers instead."""
     torch.manual_seed(0)
     resizer = build_resizer(read_fragment(fragment)[0])
     spread = SIGNED_SPREAD if getattr(resizer, 'normalize', None) == 'signed' else SPREAD

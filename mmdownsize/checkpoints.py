@@ -62,7 +62,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     """Read a checkpoint, running no code of it.
 
     Args:
-        path: File that mmengine has written, or one of weights by name.
+        path: A checkpoint of mmengine, or a file with a state dict.
         map_location: Device to load to, as ``torch.load`` takes it.
 
     Returns:
@@ -101,7 +101,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the weights by name: what a checkpoint holds under ``'state_dict'``, or where there is no such key all of it."""
+    """Return a checkpoint's state dict: its entry ``'state_dict'``, or the whole checkpoint if it has no such entry."""
     return checkpoint.get('state_dict', checkpoint)
 
 
