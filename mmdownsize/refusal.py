@@ -21,13 +21,6 @@ class MissingFile(Refusal, FileNotFoundError):
     """A file that is needed does not exist. It is a ``FileNotFoundError`` too."""
 
 
-def refusal_behind(error: BaseException | None) -> Refusal | None:
-    """Return the error if it is a refusal, or the first refusal behind it; None if there is none."""
-    while error is not None and not isinstance(error, Refusal):
-        error = error.__cause__ or error.__context__
-    return error
-
-
 def in_words(error: BaseException) -> str:
     """Return what an error says, on one line."""
     if isinstance(error, OSError) and error.filename is not None:

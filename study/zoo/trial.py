@@ -26,7 +26,7 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from mmdownsize.configs import nodes, read_config, without_downloads
-from mmdownsize.refusal import in_words, refusal_behind
+from mmdownsize.refusal import Refusal, in_words
 from mmdownsize.registry import MODELS
 from mmdownsize.swapping.edits import text_of
 from mmdownsize.swapping.swap import swap_edits
@@ -76,6 +76,13 @@ def run(task: Task, connection: Any) -> None:
     found['seconds'] = time.perf_counter() - began
     found['peak_mib'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     connection.send(found)
+
+
+def refusal_behind(error: BaseException | None) -> Refusal | None:
+    """Return the error if it is a refusal, or the first refusal behind it; None if there is none."""
+    while error is not None and not isinstance(error, Refusal):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def attempt(task: Task, found: dict[str, Any]) -> None:

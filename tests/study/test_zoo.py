@@ -14,7 +14,6 @@ pytest.importorskip('mmseg')
 from mmengine.registry import DefaultScope
 
 from mmdownsize.configs import read_named_config
-from mmdownsize.refusal import refusal_behind
 from study.zoo import data as zoo_data
 from study.zoo import families as zoo_families
 from study.zoo import sweep as zoo_sweep
@@ -157,7 +156,7 @@ def test_only_what_the_plugin_raises_by_itself_is_a_refusal():
             except Exception as error:
                 raise RuntimeError('wrapped') from error
         except RuntimeError as error:
-            return refusal_behind(error)
+            return zoo_trial.refusal_behind(error)
 
     assert 'neighbors' in str(caught(lambda: DownsizeNet(neighbors=3)))
     assert caught(DownsizeNet.forward, None, torch.zeros(1, 3, 4, 4), (2, 2)) is None  # an error, but no refusal
