@@ -14,14 +14,23 @@ from typing import TYPE_CHECKING, Any
 from mmdownsize.version import __version__
 
 if TYPE_CHECKING:
-    from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
+    from mmdownsize.resizers import DownsizeNet, FixedResizer, ImportanceResizer, LearnedResizer, MullerResizer
     from mmdownsize.resizers.io import list_pretrained
 
-__all__ = ['DownsizeNet', 'FixedResizer', 'LearnedResizer', 'MullerResizer', '__version__', 'list_pretrained']
+__all__ = [
+    'DownsizeNet',
+    'FixedResizer',
+    'ImportanceResizer',
+    'LearnedResizer',
+    'MullerResizer',
+    '__version__',
+    'list_pretrained',
+]
 
 _HOME = {
     'DownsizeNet': 'mmdownsize.resizers',
     'FixedResizer': 'mmdownsize.resizers',
+    'ImportanceResizer': 'mmdownsize.resizers',
     'LearnedResizer': 'mmdownsize.resizers',
     'MullerResizer': 'mmdownsize.resizers',
     'list_pretrained': 'mmdownsize.resizers.io',

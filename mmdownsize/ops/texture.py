@@ -17,18 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-BAND_BYTES = 2**22  # of one feature map of a band: measured on 2 cores, flat between 2 and 16 MB
-DEVICE_BAND_BYTES = 2**28  # the same where launching an operation costs more than a cache miss; not measured
-
-
-@dataclass(frozen=True)
-class _Band:
-    """Some images' source rows, and the output rows whose features lie in them."""
-
-    images: slice
-    source: slice
-    target: slice
-    rows: Tensor  # (target rows,) int64, counted from the first source row of the band
+from mmdownsize.ops.bands import Band, cut
 
 
 @dataclass(frozen=True)
@@ -41,23 +30,12 @@ class _Plan:
     gain: float
     dtype: torch.dtype
 
-    def bands(self, images: Tensor, depth: int, channels: int) -> Iterator[_Band]:
-        """Cut a batch of images into bands, from the first to the last."""
-        n, _, height, width = images.shape
-        row_bytes = max(1, width * channels * self.dtype.itemsize)
-        limit = BAND_BYTES if images.device.type == 'cpu' else DEVICE_BAND_BYTES
-        source_rows = max(4 * depth, limit // row_bytes)
-        together = max(1, source_rows // height)  # small images share a band
-        target_rows = max(1, source_rows * len(self.rows) // height)
-        for first in range(0, n, together):
-            for begin in range(0, len(self.rows), target_rows):
-                target = slice(begin, min(begin + target_rows, len(self.rows)))
-                rows = self.rows[target]
-                low = max(0, int(rows[0]) - depth)
-                source = slice(low, min(height, int(rows[-1]) + depth + 1))
-                yield _Band(slice(first, min(first + together, n)), source, target, rows - low)
+    def bands(self, images: Tensor, depth: int, channels: int) -> Iterator[tuple[Band, Tensor]]:
+        """Yield every band, and its output rows' source rows, counted from the band's first."""
+        for band in cut(images, self.rows, self.rows, depth, images.shape[3] * channels * self.dtype.itemsize):
+            yield band, self.rows[band.target] - band.source.start
 
-    def cut(self, images: Tensor, band: _Band) -> Tensor:
+    def pixels(self, images: Tensor, band: Band) -> Tensor:
         """Return a band of the images as the first convolution takes it."""
         pixels = (images[band.images, :, band.source] - self.shift) * self.gain
         return pixels.to(self.dtype).contiguous(memory_format=torch.channels_last)
@@ -78,11 +56,11 @@ class _SelectedTexture(torch.autograd.Function):
         weights, biases = ([p.to(plan.dtype) for p in part] for part in (parameters[:depth], parameters[depth:]))
         channels = weights[-1].shape[0]
         out = images.new_empty((len(images), len(plan.rows), len(plan.cols), channels), dtype=plan.dtype)
-        for band in plan.bands(images, depth, channels):
-            last = _inputs(plan.cut(images, band), weights, biases)[-1]
+        for band, rows in plan.bands(images, depth, channels):
+            last = _inputs(plan.pixels(images, band), weights, biases)[-1]
             features = F.conv2d(last, weights[-1], biases[-1], padding=1).permute(0, 2, 3, 1)
             # The ReLU commutes with the selection and comes after it: less to do.
-            picked = features.index_select(1, band.rows).index_select(2, plan.cols)
+            picked = features.index_select(1, rows).index_select(2, plan.cols)
             out[band.images, band.target] = F.relu_(picked)
         ctx.plan = plan
         ctx.save_for_backward(images, out, *parameters)
@@ -100,12 +78,12 @@ class _SelectedTexture(torch.autograd.Function):
         # When upsizing, several output pixels read the same feature.
         shared = any(bool((side.diff() == 0).any()) for side in (plan.rows, plan.cols))
         at_pixels = (grad.permute(0, 2, 3, 1) * (out > 0)).to(plan.dtype)
-        for band in plan.bands(images, depth, weights[-1].shape[0]):
-            inputs = _inputs(plan.cut(images, band), weights, biases)
+        for band, rows in plan.bands(images, depth, weights[-1].shape[0]):
+            inputs = _inputs(plan.pixels(images, band), weights, biases)
             picked = at_pixels[band.images, band.target]
             dense = picked.new_zeros((picked.shape[0], *inputs[-1].shape[2:], picked.shape[3]))
             for image, values in zip(dense, picked):
-                image.index_put_((band.rows[:, None], plan.cols), values, accumulate=shared)
+                image.index_put_((rows[:, None], plan.cols), values, accumulate=shared)
             flowing = dense.permute(0, 3, 1, 2)
             for i in reversed(range(depth)):
                 mask = [i > 0 or grad_images is not None, True, True]

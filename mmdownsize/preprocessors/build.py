@@ -12,9 +12,16 @@ from torch import nn
 from mmdownsize.arguments import check_keywords
 from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.registry import MODELS
-from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer, TrainableResizer
+from mmdownsize.resizers import (
+    DownsizeNet,
+    FixedResizer,
+    ImportanceResizer,
+    LearnedResizer,
+    MullerResizer,
+    TrainableResizer,
+)
 
-RESIZERS: tuple[type[nn.Module], ...] = (DownsizeNet, FixedResizer, LearnedResizer, MullerResizer)
+RESIZERS: tuple[type[nn.Module], ...] = (DownsizeNet, FixedResizer, ImportanceResizer, LearnedResizer, MullerResizer)
 KNOWN = ', '.join(resizer.__name__ for resizer in RESIZERS)
 
 for _resizer in RESIZERS:

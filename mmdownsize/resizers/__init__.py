@@ -6,8 +6,17 @@ They need torch and nothing else.
 from mmdownsize.resizers.base import BaseResizer
 from mmdownsize.resizers.downsize_net import DownsizeNet
 from mmdownsize.resizers.fixed import FixedResizer
+from mmdownsize.resizers.importance import ImportanceResizer
 from mmdownsize.resizers.learned_resizer import LearnedResizer
 from mmdownsize.resizers.muller import MullerResizer
 from mmdownsize.resizers.trainable import TrainableResizer
 
-__all__ = ['BaseResizer', 'DownsizeNet', 'FixedResizer', 'LearnedResizer', 'MullerResizer', 'TrainableResizer']
+__all__ = [
+    'BaseResizer',
+    'DownsizeNet',
+    'FixedResizer',
+    'ImportanceResizer',
+    'LearnedResizer',
+    'MullerResizer',
+    'TrainableResizer',
+]

@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmdownsize import arguments
-from mmdownsize.ops import axis_weights, get_kernel, neighbor_indices
+from mmdownsize.ops import get_kernel
 from mmdownsize.ops.lengths import are_known
+from mmdownsize.ops.rank import extreme, soft_extreme
+from mmdownsize.ops.separable import axis_of, resample_axis
 from mmdownsize.ops.shift import read_shifted
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.base import BaseResizer
@@ -32,19 +34,7 @@ _OURS = {
     ('lanczos', False): 'lanczos',
     ('lanczos', True): 'lanczos_antialias',
 }
-
-
-def _resample(images: Tensor, dim: int, weights: Tensor, indices: Tensor) -> Tensor:
-    if not are_known(weights.shape[0]):  # recorded for any number of neighbours: all of them at once
-        sides = (*images.shape[:dim], *weights.shape, *images.shape[dim + 1 :])  # dim becomes (K, dst)
-        by_tap = images.index_select(dim, indices.flatten()).view(sides)
-        return (by_tap * weights.view(*weights.shape, *[1] * (images.ndim - dim - 1))).sum(dim)
-    shape = [1] * images.ndim
-    shape[dim] = -1
-    out = images.index_select(dim, indices[0]) * weights[0].view(shape)
-    for index, weight in zip(indices[1:], weights[1:]):
-        out = torch.addcmul(out, images.index_select(dim, index), weight.view(shape))
-    return out
+EXTREMES = ('darkest', 'brightest')
 
 
 class FixedResizer(BaseResizer):
@@ -55,10 +45,16 @@ class FixedResizer(BaseResizer):
     antialiasing also PIL. Area equals cv2's ``INTER_AREA`` when downsizing. Lanczos equals cv2's ``INTER_LANCZOS4``, with
     antialiasing PIL's ``LANCZOS``. The kernel sharp_area, area without its blur, is ours (:data:`mmdownsize.ops.KERNELS`).
 
+    Darkest and brightest are rank filters: of the source pixels that an output pixel overlaps, the one whose mean over the
+    channels is lowest or highest, all its channels. They keep thin dark or bright things that a mean washes out, and noise too.
+
     Args:
-        kernel: ``'nearest'``, ``'bilinear'``, ``'bicubic'``, ``'area'``, ``'sharp_area'`` or ``'lanczos'``.
+        kernel: ``'nearest'``, ``'bilinear'``, ``'bicubic'``, ``'area'``, ``'sharp_area'``, ``'lanczos'``, ``'darkest'`` or
+            ``'brightest'``.
         antialias: Stretch the kernel by the scale when downsizing. Only for bilinear (this is the kernel ``'triangle'`` of
-            :class:`DownsizeNet`), bicubic and lanczos: area and sharp_area cover the whole output pixel anyway.
+            :class:`DownsizeNet`), bicubic and lanczos: the others cover the whole output pixel anyway.
+        softness: With darkest and brightest: not one pixel, but the mean of all with weights ``exp(-difference / softness)``
+            (``difference``: how much brighter, or darker, in values of the images). 0: one pixel.
         shift: (down, right) in source px, integers: every output pixel is read this much further down and right, so the
             content moves up and left. The edge is repeated. Boxes and labels stay where they are. A finished model whose
             strides do not divide its input may see objects some pixels off; a shift makes up for that.
@@ -66,8 +62,9 @@ class FixedResizer(BaseResizer):
         init_cfg: Accepted for uniformity; there are no parameters.
 
     Raises:
-        ValueError: If there is no such kernel, or none with antialiasing; ``antialias`` is not True or False; or ``shift`` is
-            not a pair of integers. When an image is resized: if the shift is as long as the image.
+        ValueError: If there is no such kernel, or none with antialiasing or softness; ``antialias`` is not True or False;
+            ``softness`` is below 0; or ``shift`` is not a pair of integers. When an image is resized: if the shift is as long
+            as the image.
 
     Attributes:
         read_offset_yx: ``shift``; see :func:`mmdownsize.ops.shift.read_shifted`.
@@ -78,16 +75,20 @@ class FixedResizer(BaseResizer):
         *,
         kernel: str = 'bilinear',
         antialias: bool = False,
+        softness: float = 0.0,
         shift: Sequence[int] = (0, 0),
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         modes = {**_TORCH, **_OURS}
-        arguments.choice('kernel', kernel, [name for name, stretched in modes if not stretched])
-        if (kernel, arguments.flag('antialias', antialias)) not in modes:
+        arguments.choice('kernel', kernel, [*(name for name, stretched in modes if not stretched), *EXTREMES])
+        if (kernel, arguments.flag('antialias', antialias)) not in modes and (antialias or kernel not in EXTREMES):
             raise Refusal(f'antialias=True has no meaning for kernel={kernel!r}: leave it out')
         self.kernel = kernel
         self.antialias = antialias
+        self.softness = 0.0 if softness == 0 else arguments.positive('softness', softness)
+        if self.softness and kernel not in EXTREMES:
+            raise Refusal(f'softness={softness!r} has no meaning for kernel={kernel!r}: leave it out')
         self.read_offset_yx = arguments.integers('shift', shift, '(down, right)')
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
@@ -104,16 +105,20 @@ class FixedResizer(BaseResizer):
             # (PyTorch 2.13 repeats the first row in an antialiased resize to a width of 1. And runtimes differ in what
             # they make of ONNX's Resize, so that it is not exported as such.)
             out = F.interpolate(source, size=dst_hw, mode=_TORCH[key], antialias=self.antialias)
+        elif self.kernel in EXTREMES:
+            brightest = self.kernel == 'brightest'
+            if self.softness:
+                out = soft_extreme(source, dst_hw, brightest=brightest, softness=self.softness)
+            else:
+                out = extreme(source, dst_hw, brightest=brightest)
         else:
             kernel, out = get_kernel(_OURS.get(key, self.kernel)), source
             for dim, dst in zip((2, 3), dst_hw):
-                weights = axis_weights(kernel, images.shape[dim], dst).to(source)
-                indices = neighbor_indices(images.shape[dim], dst, weights.shape[0]).to(source.device)
-                out = _resample(out, dim, weights, indices)
+                out = resample_axis(out, dim, axis_of(kernel, images.shape[dim], dst, source))
         return out.to(images.dtype)
 
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""
-        return f'kernel={self.kernel!r}, antialias={self.antialias}' + (
-            f', shift={self.read_offset_yx}' if any(self.read_offset_yx) else ''
-        )
+        softness = f', softness={self.softness}' if self.softness else ''
+        shift = f', shift={self.read_offset_yx}' if any(self.read_offset_yx) else ''
+        return f'kernel={self.kernel!r}, antialias={self.antialias}{softness}{shift}'

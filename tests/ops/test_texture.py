@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
-from mmdownsize.ops import project, texture, texture_at
+from mmdownsize.ops import bands, project, texture_at
 from tests.references import downsize_net as reference
 
 lengths = st.integers(1, 40) | st.sampled_from([1, 2, 3])
@@ -43,7 +43,7 @@ def test_bands_equal_the_whole_map_forward_and_backward(src_hw, dst_hw, depth, n
     weights, biases = parameters(depth)
     rows, cols = top_left(src_hw, dst_hw)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(texture, 'BAND_BYTES', size)
+        patch.setattr(bands, 'BAND_BYTES', size)
         banded = texture_at(images, weights, biases, rows, cols, shift=0.3, gain=1.7)
         ours = gradients(banded, [images, *weights, *biases])
     whole = texture_at(images, weights, biases, rows, cols, shift=0.3, gain=1.7, banded=False)
@@ -73,7 +73,7 @@ def test_values_equal_the_reference(depth, banded):
 @pytest.mark.parametrize('size', [1, 2**21])
 @pytest.mark.parametrize(('src_hw', 'dst_hw'), [((13, 5), (4, 3)), ((4, 3), (6, 5))])
 def test_gradcheck(src_hw, dst_hw, size, monkeypatch):
-    monkeypatch.setattr(texture, 'BAND_BYTES', size)
+    monkeypatch.setattr(bands, 'BAND_BYTES', size)
     images = torch.randn(2, 2, *src_hw, dtype=torch.float64, requires_grad=True)
     weights, biases = parameters(2, channels=2)
     rows, cols = top_left(src_hw, dst_hw)
@@ -108,7 +108,7 @@ def test_small_images_share_a_band_and_large_ones_are_cut(monkeypatch):
     weights, biases = parameters(1, channels=2)
     images = torch.randn(5, 2, 8, 10, dtype=torch.float64)
     rows, cols = top_left((8, 10), (4, 5))
-    monkeypatch.setattr(texture, 'BAND_BYTES', 16 * 10 * 2 * 8)  # 16 rows: two images
+    monkeypatch.setattr(bands, 'BAND_BYTES', 16 * 10 * 2 * 8)  # 16 rows: two images
     with torch.no_grad():
         texture_at(images, weights, biases, rows, cols)
     assert [shape[0] for shape in calls] == [2, 2, 1]

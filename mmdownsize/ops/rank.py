@@ -1,0 +1,80 @@
+"""The darkest or the brightest source pixel of every output pixel: a rank filter at any scale."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mmdownsize.ops.kernels import get_kernel
+from mmdownsize.ops.lengths import are_known
+from mmdownsize.ops.separable import Axis, axis_of, weighted_mean
+
+NO_OVERLAP = 1e-9  # a share of an output pixel; less is a rounding error
+EXPONENT_LIMIT = 40.0  # exp(40) = 2e17: products and sums of such weights stay exact to float32's own rounding
+
+
+def brightness(images: Tensor) -> Tensor:
+    """Return the mean of the channels, (N, 1, H, W): it needs no order of colours and no number of channels."""
+    return images.mean(1, keepdim=True)
+
+
+def extreme(images: Tensor, dst_hw: tuple[int, int], *, brightest: bool) -> Tensor:
+    """Give every output pixel the darkest, or brightest, of the source pixels that it overlaps; all channels of that one.
+
+    Args:
+        images: (N, C, H, W), floating point.
+        dst_hw: Target size (h, w) in px. When upsizing, an output pixel overlaps one or two source pixels an axis.
+        brightest: The brightest; else the darkest. Of equal ones it is the first in row-major order of columns, then rows.
+
+    Returns:
+        (N, C, h, w). Differentiable in ``images``.
+    """
+    level, pixels = brightness(images) * (1 if brightest else -1), images
+    for dim, dst in zip((2, 3), dst_hw):
+        level, pixels = _highest(level, pixels, dim, axis_of(get_kernel('area'), images.shape[dim], dst, images))
+    return pixels
+
+
+def _highest(level: Tensor, pixels: Tensor, dim: int, axis: Axis) -> tuple[Tensor, Tensor]:
+    """Return, along one axis, the level and the pixel of every output pixel's neighbour whose level is highest."""
+    shape = [1] * pixels.ndim
+    shape[dim] = -1
+    apart = axis.weights < NO_OVERLAP
+    if not are_known(axis.weights.shape[0]):  # recorded for any number of neighbours: all of them at once
+        levels, by_tap = (
+            t.index_select(dim, axis.indices.flatten()).view(*t.shape[:dim], *apart.shape, *t.shape[dim + 1 :])
+            for t in (level, pixels)
+        )  # dim becomes (K, dst)
+        levels = levels.masked_fill(apart.view(*apart.shape, *[1] * (pixels.ndim - dim - 1)), -torch.inf)
+        best = levels.argmax(dim, keepdim=True)
+        return levels.take_along_dim(best, dim).squeeze(dim), by_tap.take_along_dim(best, dim).squeeze(dim)
+    found: tuple[Tensor, Tensor] | None = None
+    for index, no_overlap in zip(axis.indices, apart):
+        own = level.index_select(dim, index).masked_fill(no_overlap.view(shape), -torch.inf)
+        own_pixels = pixels.index_select(dim, index)
+        if found is None:
+            found = own, own_pixels
+        else:
+            better = own > found[0]
+            found = torch.where(better, own, found[0]), torch.where(better, own_pixels, found[1])
+    assert found is not None
+    return found
+
+
+def soft_extreme(images: Tensor, dst_hw: tuple[int, int], *, brightest: bool, softness: float) -> Tensor:
+    """Give every output pixel the mean of the source pixels that it overlaps, weighted by ``exp(±brightness / softness)``.
+
+    Args:
+        images: (N, C, H, W), floating point.
+        dst_hw: Target size (h, w) in px.
+        brightest: Bright pixels count more; else dark ones.
+        softness: In values of the images, above 0. Towards 0 it is :func:`extreme`, towards infinity the area kernel.
+
+    Returns:
+        (N, C, h, w). Differentiable in ``images``.
+    """
+    level = brightness(images)
+    exponent = (level - level.mean((2, 3), keepdim=True)) / (softness if brightest else -softness)
+    weights = exponent.clamp(-EXPONENT_LIMIT, EXPONENT_LIMIT).exp()
+    rows, cols = (axis_of(get_kernel('area'), src, dst, images) for src, dst in zip(images.shape[2:], dst_hw))
+    return weighted_mean(images, weights, rows, cols)

@@ -1,0 +1,175 @@
+"""ImportanceResizer: every source pixel says how much it counts, from the texture around it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmdownsize import arguments
+from mmdownsize.ops import KERNELS, get_kernel, is_tracing
+from mmdownsize.ops.importance import Score, importance_resize
+from mmdownsize.ops.kernels import preferred_name
+from mmdownsize.refusal import Refusal
+from mmdownsize.resizers.trainable import TrainableResizer
+
+BACKENDS = ('auto', 'banded', 'dense')
+NON_NEGATIVE = tuple(name for name, kernel in KERNELS.items() if kernel.non_negative)
+TONES = {None: 0.0, 'darkest': -1.0, 'brightest': 1.0}
+
+
+class ImportanceResizer(TrainableResizer):
+    """Resize with a fixed kernel whose source pixels are weighed by an importance that a small CNN computes.
+
+    For every source pixel::
+
+        f   = ReLU(conv3x3(... ReLU(conv3x3(image)) ...))     texture
+        s   = conv1x1(f) + tone * brightness                  its score
+        w   = exp(limit * tanh(s / limit))                    its importance, above 0
+        out = R(w * image) / R(w)                             R: the fixed kernel, at any scale
+
+    Every output pixel is a weighted mean of source pixels, so it is inside their range for any weights: the output stays an
+    image. Before training the 1x1 convolution and the tone are 0 and the module is the kernel R, up to rounding: a checkpoint of
+    a model trained with that kernel runs unchanged. The importance belongs to the source pixel, so one trained module serves
+    many scales, and the cost does not grow with the scale.
+
+    Args:
+        num_convs: Number of 3x3 convolutions, 1 to 3.
+        channels: Channels of each convolution.
+        dilation: Distance in px between the taps of each convolution after the first, at least 1: a longer view at the same cost.
+        kernel: The kernel R: ``'area'``, ``'triangle'`` (bilinear with antialiasing), ``'bilinear'`` or ``'nearest'``.
+        limit: Scores end at ±limit, so two pixels' importances differ at most by a factor of ``exp(2 * limit)``.
+        per_channel: Give each colour channel its own importance, rather than one to the pixel. The output is still inside the
+            range of its source pixels, channel by channel, but a grey image does not stay grey.
+        start: ``None``: the kernel R. ``'darkest'`` or ``'brightest'``: the tone starts at ∓``strength``, and dark or bright
+            pixels count more from the first step on. Brightness is the mean of the channels, mapped to -1..1.
+        strength: Where the tone starts; without ``start`` it starts at 0.
+        frozen: Do not train: no parameter requires a gradient.
+        in_channels: Channels C of the images.
+        value_range: (lowest, highest) value of the images; the CNN sees it mapped to -1..1.
+        backend: ``'banded'``: bands of source rows, nothing of full resolution is kept. ``'dense'``: whole maps, plain
+            operators, for gradients of gradients. ``'auto'``: banded, and dense while a graph is recorded.
+        init_cfg: Initialisation in mmengine's form, applied by the data preprocessor.
+
+    Raises:
+        ValueError: If an argument is not one of the above.
+
+    Source: the relative distance and the texture are those of Ma et al., "DownsizeNet"; a certainty for each sample is Knutsson
+    and Westin's normalised convolution, 1993; a learned one inside a network is Gao et al., LIP, 2019.
+    """
+
+    ARGUMENTS = (
+        'num_convs',
+        'channels',
+        'dilation',
+        'kernel',
+        'limit',
+        'per_channel',
+        'start',
+        'strength',
+        'in_channels',
+        'value_range',
+    )
+    reads_bytes = True  # a float copy of a batch of high-resolution images is four times its size
+
+    def __init__(
+        self,
+        *,
+        num_convs: int = 1,
+        channels: int = 16,
+        dilation: int = 1,
+        kernel: str = 'area',
+        limit: float = 4.0,
+        per_channel: bool = False,
+        start: str | None = None,
+        strength: float = 4.0,
+        frozen: bool = False,
+        in_channels: int = 3,
+        value_range: tuple[float, float] = (0.0, 255.0),
+        backend: str = 'auto',
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(frozen=frozen, init_cfg=init_cfg)
+        self.num_convs = arguments.integer('num_convs', num_convs, 1, 3)
+        self.channels = arguments.integer('channels', channels, 1)
+        self.dilation = arguments.integer('dilation', dilation, 1)
+        kernel = preferred_name(kernel, note=True) if isinstance(kernel, str) else kernel
+        if kernel in KERNELS and not get_kernel(kernel).non_negative:
+            raise Refusal(
+                f'kernel={kernel!r} has negative weights, and an importance needs one without: '
+                f'choose one of {", ".join(NON_NEGATIVE)}'
+            )
+        self.kernel = arguments.choice('kernel', kernel, NON_NEGATIVE)
+        self.limit = arguments.positive('limit', limit)
+        self.per_channel = arguments.flag('per_channel', per_channel)
+        self.start = start if start is None else arguments.choice('start', start, [name for name in TONES if name])
+        self.strength = arguments.positive('strength', strength)
+        self.in_channels = arguments.integer('in_channels', in_channels, 1)
+        self.value_range = arguments.value_range(value_range)
+        self.backend = arguments.choice('backend', backend, BACKENDS)
+
+        self.dilations = tuple(1 if i == 0 else self.dilation for i in range(self.num_convs))
+        widths = [self.in_channels] + [self.channels] * self.num_convs
+        self.texture = nn.ModuleList(
+            nn.Conv2d(i, o, 3, padding=d, dilation=d) for (i, o), d in zip(pairwise(widths), self.dilations)
+        )
+        scores = self.in_channels if self.per_channel else 1
+        self.score = nn.Conv2d(self.channels, scores, 1, bias=False)
+        self.tone = nn.Parameter(torch.zeros(scores))
+        self._finish()
+
+    def _start(self) -> None:
+        for conv in self.texture:
+            nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
+            nn.init.zeros_(conv.bias)
+        nn.init.zeros_(self.score.weight)
+        nn.init.constant_(self.tone, TONES[self.start] * self.strength)
+
+    def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
+        """Resize checked images: see :meth:`forward`."""
+        self._check_channels(images)
+        if len(images) == 0:
+            dtype = images.dtype if images.is_floating_point() else torch.float32
+            return images.new_empty((0, images.shape[1], *dst_hw), dtype=dtype)
+        banded = self.backend != 'dense' and not is_tracing()
+        score = self._score(images)
+        with torch.autocast(images.device.type, enabled=False):  # of which only the convolutions take part
+            return importance_resize(images, score, self._tensors(), dst_hw, kernel=self.kernel, banded=banded)
+
+    def importance(self, images: Tensor) -> Tensor:
+        """Return how much every source pixel counts.
+
+        Args:
+            images: (N, C, H, W), floating point, in ``value_range``.
+
+        Returns:
+            (N, 1, H, W), or (N, C, H, W) with ``per_channel``; float32 (float64 for float64 images), from exp(-limit) to
+            exp(limit). Only ratios count. Differentiable.
+        """
+        self._check_channels(images)
+        score = self._score(images)
+        with torch.autocast(images.device.type, enabled=False):
+            return score.of(images.to(torch.promote_types(images.dtype, torch.float32)), self._tensors()).exp()
+
+    def _check_channels(self, images: Tensor) -> None:
+        if images.shape[1] != self.in_channels:
+            raise Refusal(
+                f'images must have {self.in_channels} channels, got {tuple(images.shape)}; set in_channels to change it'
+            )
+
+    def _tensors(self) -> list[Tensor]:
+        convolutions = [tensor for conv in self.texture for tensor in (conv.weight, conv.bias)]
+        return [*convolutions, self.score.weight.flatten(1), self.tone]
+
+    def _score(self, images: Tensor) -> Score:
+        device = images.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.tone.dtype
+        low, high = self.value_range
+        return Score(self.dilations, self.limit, shift=(low + high) / 2, gain=2 / (high - low), dtype=dtype)
+
+    def extra_repr(self) -> str:
+        """Return the settings for ``repr``."""
+        names = ('num_convs', 'channels', 'dilation', 'kernel', 'limit', 'per_channel', 'start', 'frozen')
+        return ', '.join(f'{name}={getattr(self, name)!r}' for name in names)
