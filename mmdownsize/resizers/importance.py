@@ -12,6 +12,7 @@ from mmdownsize import arguments
 from mmdownsize.ops import KERNELS, get_kernel, is_tracing
 from mmdownsize.ops.importance import Score, importance_resize
 from mmdownsize.ops.kernels import preferred_name
+from mmdownsize.ops.rank import EXPONENT_LIMIT
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.trainable import TrainableResizer
 
@@ -40,7 +41,7 @@ class ImportanceResizer(TrainableResizer):
         channels: Channels of each convolution.
         dilation: Distance in px between the taps of each convolution after the first, at least 1: a longer view at the same cost.
         kernel: The kernel R: ``'area'``, ``'triangle'`` (bilinear with antialiasing), ``'bilinear'`` or ``'nearest'``.
-        limit: Scores end at ±limit, so two pixels' importances differ at most by a factor of ``exp(2 * limit)``.
+        limit: Scores end at ±limit, at most 40. So two pixels' importances differ at most by a factor of ``exp(2 * limit)``.
         per_channel: Give each colour channel its own importance, rather than one to the pixel. The output is still inside the
             range of its source pixels, channel by channel, but a grey image does not stay grey.
         start: ``None``: the kernel R. ``'darkest'`` or ``'brightest'``: the tone starts at ∓``strength``, and dark or bright
@@ -95,14 +96,18 @@ class ImportanceResizer(TrainableResizer):
         self.num_convs = arguments.integer('num_convs', num_convs, 1, 3)
         self.channels = arguments.integer('channels', channels, 1)
         self.dilation = arguments.integer('dilation', dilation, 1)
+        if self.dilation > 1 and self.num_convs == 1:
+            raise Refusal(f'dilation={dilation} is for the convolutions after the first: say num_convs=2 or 3 as well')
         kernel = preferred_name(kernel, note=True) if isinstance(kernel, str) else kernel
-        if kernel in KERNELS and not get_kernel(kernel).non_negative:
+        if isinstance(kernel, str) and kernel in KERNELS and not get_kernel(kernel).non_negative:
             raise Refusal(
                 f'kernel={kernel!r} has negative weights, and an importance needs one without: '
                 f'choose one of {", ".join(NON_NEGATIVE)}'
             )
         self.kernel = arguments.choice('kernel', kernel, NON_NEGATIVE)
         self.limit = arguments.positive('limit', limit)
+        if self.limit > EXPONENT_LIMIT:
+            raise Refusal(f'limit must be at most {EXPONENT_LIMIT:g}, got {limit!r}: larger importances would overflow')
         self.per_channel = arguments.flag('per_channel', per_channel)
         self.start = start if start is None else arguments.choice('start', start, [name for name in TONES if name])
         self.strength = arguments.positive('strength', strength)
@@ -121,9 +126,11 @@ class ImportanceResizer(TrainableResizer):
         self._finish()
 
     def _start(self) -> None:
-        for conv in self.texture:
-            nn.init.kaiming_normal_(conv.weight, nonlinearity='relu')
-            nn.init.zeros_(conv.bias)
+        for name, parameter in self.texture.named_parameters():
+            if name.endswith('weight'):
+                nn.init.kaiming_normal_(parameter, nonlinearity='relu')
+            else:
+                nn.init.zeros_(parameter)
         nn.init.zeros_(self.score.weight)
         nn.init.constant_(self.tone, TONES[self.start] * self.strength)
 
@@ -160,8 +167,7 @@ class ImportanceResizer(TrainableResizer):
             )
 
     def _tensors(self) -> list[Tensor]:
-        convolutions = [tensor for conv in self.texture for tensor in (conv.weight, conv.bias)]
-        return [*convolutions, self.score.weight.flatten(1), self.tone]
+        return [*self.texture.parameters(), self.score.weight.flatten(1), self.tone]
 
     def _score(self, images: Tensor) -> Score:
         device = images.device.type
