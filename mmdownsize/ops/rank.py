@@ -7,10 +7,9 @@ from torch import Tensor
 
 from mmdownsize.ops.kernels import get_kernel
 from mmdownsize.ops.lengths import are_known
-from mmdownsize.ops.separable import Axis, axis_of, weighted_mean
+from mmdownsize.ops.separable import Axis, axis_of
 
 NO_OVERLAP = 1e-9  # a share of an output pixel; less is a rounding error
-EXPONENT_LIMIT = 40.0  # exp(40) = 2e17: products and sums of such weights stay exact to float32's own rounding
 
 
 def brightness(images: Tensor) -> Tensor:
@@ -24,7 +23,7 @@ def extreme(images: Tensor, dst_hw: tuple[int, int], *, brightest: bool) -> Tens
     Args:
         images: (N, C, H, W), floating point.
         dst_hw: Target size (h, w) in px. When upsizing, an output pixel overlaps one or two source pixels an axis.
-        brightest: The brightest; else the darkest. Of equal ones it is the first in row-major order of columns, then rows.
+        brightest: The brightest; else the darkest. Of equal ones the leftmost, and of these the topmost.
 
     Returns:
         (N, C, h, w). Differentiable in ``images``.
@@ -41,10 +40,7 @@ def _highest(level: Tensor, pixels: Tensor, dim: int, axis: Axis) -> tuple[Tenso
     shape[dim] = -1
     apart = axis.weights < NO_OVERLAP
     if not are_known(axis.weights.shape[0]):  # recorded for any number of neighbours: all of them at once
-        levels, by_tap = (
-            t.index_select(dim, axis.indices.flatten()).view(*t.shape[:dim], *apart.shape, *t.shape[dim + 1 :])
-            for t in (level, pixels)
-        )  # dim becomes (K, dst)
+        levels, by_tap = (_by_neighbor(t, dim, axis) for t in (level, pixels))
         levels = levels.masked_fill(apart.view(*apart.shape, *[1] * (pixels.ndim - dim - 1)), -torch.inf)
         best = levels.argmax(dim, keepdim=True)
         return levels.take_along_dim(best, dim).squeeze(dim), by_tap.take_along_dim(best, dim).squeeze(dim)
@@ -73,8 +69,19 @@ def soft_extreme(images: Tensor, dst_hw: tuple[int, int], *, brightest: bool, so
     Returns:
         (N, C, h, w). Differentiable in ``images``.
     """
-    level = brightness(images)
-    exponent = (level - level.mean((2, 3), keepdim=True)) / (softness if brightest else -softness)
-    weights = exponent.clamp(-EXPONENT_LIMIT, EXPONENT_LIMIT).exp()
-    rows, cols = (axis_of(get_kernel('area'), src, dst, images) for src, dst in zip(images.shape[2:], dst_hw))
-    return weighted_mean(images, weights, rows, cols)
+    level = brightness(images) * (1 if brightest else -1)
+    sums, total = images, torch.ones_like(level)  # weights are counted from the highest level: none can overflow
+    for dim, dst in zip((2, 3), dst_hw):
+        axis = axis_of(get_kernel('area'), images.shape[dim], dst, images)
+        shape = (*axis.weights.shape, *[1] * (images.ndim - dim - 1))
+        levels = _by_neighbor(level, dim, axis).masked_fill((axis.weights < NO_OVERLAP).view(shape), -torch.inf)
+        level = levels.detach().amax(dim)  # the result does not depend on it
+        weights = ((levels - level.unsqueeze(dim)) / softness).exp() * axis.weights.view(shape)
+        sums, total = ((weights * _by_neighbor(t, dim, axis)).sum(dim) for t in (sums, total))
+    return sums / total
+
+
+def _by_neighbor(values: Tensor, dim: int, axis: Axis) -> Tensor:
+    """Return the values of every output pixel's neighbours along one axis: ``dim`` becomes (K, dst)."""
+    sides = (*values.shape[:dim], *axis.weights.shape, *values.shape[dim + 1 :])
+    return values.index_select(dim, axis.indices.flatten()).view(sides)

@@ -12,12 +12,12 @@ from mmdownsize import arguments
 from mmdownsize.ops import KERNELS, get_kernel, is_tracing
 from mmdownsize.ops.importance import Score, importance_resize
 from mmdownsize.ops.kernels import preferred_name
-from mmdownsize.ops.rank import EXPONENT_LIMIT
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.trainable import TrainableResizer
 
 BACKENDS = ('auto', 'banded', 'dense')
 NON_NEGATIVE = tuple(name for name, kernel in KERNELS.items() if kernel.non_negative)
+LARGEST_LIMIT = 40.0  # float32 reaches exp(88), and gradients have squares of importances
 TONES = {None: 0.0, 'darkest': -1.0, 'brightest': 1.0}
 
 
@@ -106,8 +106,8 @@ class ImportanceResizer(TrainableResizer):
             )
         self.kernel = arguments.choice('kernel', kernel, NON_NEGATIVE)
         self.limit = arguments.positive('limit', limit)
-        if self.limit > EXPONENT_LIMIT:
-            raise Refusal(f'limit must be at most {EXPONENT_LIMIT:g}, got {limit!r}: larger importances would overflow')
+        if self.limit > LARGEST_LIMIT:
+            raise Refusal(f'limit must be at most {LARGEST_LIMIT:g}, got {limit!r}: larger importances would overflow')
         self.per_channel = arguments.flag('per_channel', per_channel)
         self.start = start if start is None else arguments.choice('start', start, [name for name in TONES if name])
         self.strength = arguments.positive('strength', strength)
