@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
-from mmdownsize.ops import bands, project, texture_at
+from mmdownsize.ops import bands, project, texture, texture_at
 from tests.references import downsize_net as reference
 
 lengths = st.integers(1, 40) | st.sampled_from([1, 2, 3])
