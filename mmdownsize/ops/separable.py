@@ -29,8 +29,6 @@ class Axis:
 
     def span(self, target: slice) -> slice:
         """Return the source pixels that some output pixels are made of."""
-        if self.block:
-            return slice(target.start * self.block, target.stop * self.block)
         return slice(int(self.indices[0, target.start]), int(self.indices[-1, target.stop - 1]) + 1)
 
     def part(self, target: slice) -> Axis:
@@ -40,10 +38,13 @@ class Axis:
 
 def axis_of(kernel: Kernel, src: Length, dst: Length, like: Tensor) -> Axis:
     """Return a kernel's axis, on the device and in the dtype of ``like``."""
+    if are_known(src, dst) and kernel.name == 'area' and src % dst == 0:
+        block = src // dst  # exactly these: the kernel's number of neighbours is even, and may be one more
+        return Axis(
+            torch.arange(src, device=like.device).view(dst, block).T, like.new_full((block, dst), 1 / block), block
+        )
     weights = axis_weights(kernel, src, dst)
-    indices = neighbor_indices(src, dst, weights.shape[0]).to(like.device)
-    is_mean = are_known(src, dst) and kernel.name == 'area' and src % dst == 0
-    return Axis(indices, weights.to(like), src // dst if is_mean else 0)
+    return Axis(neighbor_indices(src, dst, weights.shape[0]).to(like.device), weights.to(like))
 
 
 def resample(images: Tensor, rows: Axis, cols: Axis) -> Tensor:
