@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 
-from mmdownsize.resizers import BaseResizer, DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
+from mmdownsize.resizers import BaseResizer, DownsizeNet, FixedResizer, ImportanceResizer, LearnedResizer, MullerResizer
 
 CASES = {
     'nearest': lambda: FixedResizer(kernel='nearest'),
@@ -17,6 +17,8 @@ CASES = {
     'area': lambda: FixedResizer(kernel='area'),
     'lanczos': lambda: FixedResizer(kernel='lanczos'),
     'lanczos antialiased': lambda: FixedResizer(kernel='lanczos', antialias=True),
+    'darkest': lambda: FixedResizer(kernel='darkest'),
+    'brightest softly': lambda: FixedResizer(kernel='brightest', softness=20.0),
     'net': lambda: trained(DownsizeNet()),
     'net sigmoid': lambda: trained(DownsizeNet(normalize='sigmoid', num_convs=1)),
     'net raw': lambda: trained(DownsizeNet(normalize='none', num_convs=1), 0.02),
@@ -27,6 +29,13 @@ CASES = {
     'learned resizer': lambda: LearnedResizer().eval(),  # in training images of a batch do see each other
     'muller': lambda: shifted(MullerResizer(kernel='area')),
     'net without distance': lambda: trained(DownsizeNet(distance=None, start='random')),
+    'importance': lambda: with_a_score(ImportanceResizer()),
+    'importance dense': lambda: with_a_score(
+        ImportanceResizer(num_convs=2, dilation=2, kernel='triangle', backend='dense')
+    ),
+    'importance per channel': lambda: with_a_score(
+        ImportanceResizer(per_channel=True, start='darkest', backend='banded')
+    ),
 }
 
 
@@ -35,6 +44,12 @@ def trained(net, size=0.3):
     with torch.no_grad():
         for parameter in net.fusion.parameters():
             parameter.add_(size * torch.randn(parameter.shape))
+    return net
+
+
+def with_a_score(net):
+    """A resizer whose importance has left 1."""
+    torch.nn.init.normal_(net.score.weight, std=0.3)
     return net
 
 
@@ -89,7 +104,9 @@ def test_constant_images_stay_constant(name, dst_hw):
     constant = torch.tensor([0.0, 17.0, 255.0]).view(1, 3, 1, 1)
     out = resizer(constant.expand(2, -1, 14, 11).contiguous(), dst_hw)
     assert out.shape == (2, 3, *dst_hw)
-    torch.testing.assert_close(out, constant.expand_as(out), rtol=1e-6, atol=1e-4)
+    # An importance is not normalised: the same 154 weights are summed twice, with and without the pixels.
+    rtol = 1e-5 if name.startswith('importance') else 1e-6
+    torch.testing.assert_close(out, constant.expand_as(out), rtol=rtol, atol=1e-4)
 
 
 @pytest.mark.parametrize(('src_hw', 'dst_hw'), [((1, 1), (1, 1)), ((1, 1), (5, 3)), ((1, 9), (1, 4)), ((9, 1), (4, 1))])
@@ -246,6 +263,6 @@ def test_the_base_resizes_nothing():
 
 
 def test_init_cfg_is_kept():
-    for make in (FixedResizer, DownsizeNet):
+    for make in (FixedResizer, DownsizeNet, ImportanceResizer):
         assert make().init_cfg is None
         assert make(init_cfg={'type': 'Constant'}).init_cfg == {'type': 'Constant'}

@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from mmdownsize.ops.rank import extreme, soft_extreme
 from mmdownsize.resizers import FixedResizer
 from tests.references import resampling
 
@@ -217,11 +218,55 @@ def test_a_shift_as_long_as_the_image_is_refused(shift):
 
 
 def test_unknown_kernels_are_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"'linear'.*nearest, bilinear, bicubic, area, sharp_area, lanczos"):
+    with pytest.raises(
+        ValueError, match=r"'linear'.*nearest, bilinear, bicubic, area, sharp_area, lanczos, darkest, brightest"
+    ):
         FixedResizer(kernel='linear')
 
 
-@pytest.mark.parametrize('kernel', ['nearest', 'area', 'sharp_area'])
+@pytest.mark.parametrize('kernel', ['nearest', 'area', 'sharp_area', 'darkest', 'brightest'])
 def test_antialiasing_without_a_meaning_is_refused(kernel):
     with pytest.raises(ValueError, match=f'antialias=True.*{kernel}'):
         FixedResizer(kernel=kernel, antialias=True)
+
+
+@pytest.mark.parametrize('brightest', [True, False])
+@pytest.mark.parametrize('dst_hw', [(6, 5), (7, 11), (20, 30)])
+def test_rank_filters_are_those_of_ops(dst_hw, brightest):
+    source = images((14, 11), dtype=torch.float32)
+    kernel = 'brightest' if brightest else 'darkest'
+    hard, soft = FixedResizer(kernel=kernel), FixedResizer(kernel=kernel, softness=12)
+    assert torch.equal(hard(source, dst_hw), extreme(source, dst_hw, brightest=brightest))
+    assert torch.equal(soft(source, dst_hw), soft_extreme(source, dst_hw, brightest=brightest, softness=12.0))
+    assert 'softness=12' in repr(soft) and 'softness' not in repr(hard)
+    for resizer in (hard, soft):
+        assert resizer(source.half(), dst_hw).dtype == torch.float16
+
+
+@given(st.sampled_from(['darkest', 'brightest']), st.sampled_from([0, 30.0]), sizes, sizes)
+def test_rank_filters_commute_with_flips(kernel, softness, src_hw, dst_hw):
+    resizer = FixedResizer(kernel=kernel, softness=softness)
+    source = images(src_hw)
+    for axes in ([-1], [-2], [-2, -1]):
+        flipped = resizer(source.flip(axes), dst_hw).flip(axes)
+        torch.testing.assert_close(flipped, resizer(source, dst_hw), rtol=0, atol=1e-9)
+
+
+def test_a_thin_dark_line_stays_dark():
+    source = torch.full((1, 3, 12, 12), 200.0)
+    source[..., 5] = 40.0  # one pixel wide: a mean over four leaves a quarter of it
+    assert FixedResizer(kernel='area')(source, (3, 3))[0, 0, :, 1].tolist() == [160.0] * 3
+    assert FixedResizer(kernel='darkest')(source, (3, 3))[0, 0].tolist() == [[200.0, 40.0, 200.0]] * 3
+    assert FixedResizer(kernel='brightest')(255 - source, (3, 3))[0, 0].tolist() == [[55.0, 215.0, 55.0]] * 3
+
+
+@pytest.mark.parametrize('softness', [-1.0, float('inf'), float('nan'), '5', True])
+def test_a_softness_that_is_none_is_refused(softness):
+    with pytest.raises(ValueError, match='softness must be a number above 0, and finite, got'):
+        FixedResizer(kernel='darkest', softness=softness)
+
+
+@pytest.mark.parametrize('kernel', ['area', 'bilinear'])
+def test_softness_without_a_meaning_is_refused(kernel):
+    with pytest.raises(ValueError, match=f"softness=2.0 has no meaning for kernel='{kernel}': leave it out"):
+        FixedResizer(kernel=kernel, softness=2.0)
