@@ -328,7 +328,8 @@ def test_the_package_itself_imports_nothing():
 
 def test_every_public_name_is_there_when_asked_for():
     package = importlib.import_module(PACKAGE)
-    assert {'DownsizeNet', 'FixedResizer', 'LearnedResizer', 'MullerResizer', 'list_pretrained'} <= set(package.__all__)
+    resizers = {'DownsizeNet', 'FixedResizer', 'ImportanceResizer', 'LearnedResizer', 'MullerResizer'}
+    assert resizers | {'list_pretrained'} <= set(package.__all__)
     assert set(package.__all__) <= set(dir(package))
     for name in package.__all__:
         assert getattr(package, name) is not None

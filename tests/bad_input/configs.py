@@ -63,7 +63,7 @@ def initialised(init_cfg):
 
 NUMBER = r'must be a number or a pair \(w, h\)'
 ABOVE = 'must be above 0 and finite'
-KNOWN = 'DownsizeNet, FixedResizer, LearnedResizer, MullerResizer'
+KNOWN = 'DownsizeNet, FixedResizer, ImportanceResizer, LearnedResizer, MullerResizer'
 WHOLE = 'must be a whole number'
 RANGE = r'must be \(lowest, highest\)'
 
@@ -114,6 +114,7 @@ CASES = [
     ),
     resizer('DownsizeNet', TypeError, neighbours=4)("'neighbours'", "did you mean 'neighbors'"),
     resizer('FixedResizer', TypeError, mode='area')("'mode'", 'it takes kernel, antialias'),
+    resizer('ImportanceResizer', TypeError, dilatoin=2)("'dilatoin'", "did you mean 'dilation'"),
     resizer('MullerResizer', TypeError, layers=2)("'layers'", "did you mean 'num_layers'"),
     # DownsizeNet
     resizer('DownsizeNet', num_convs=0)('got 0', 'say texture=False'),
@@ -155,11 +156,30 @@ CASES = [
     resizer('DownsizeNet', FileNotFoundError, pretrained='/')("'/'", 'it is a folder'),
     # The other resizers
     resizer('FixedResizer', kernel='cubic')(
-        "'cubic'", 'choose one of nearest, bilinear, bicubic, area, sharp_area, lanczos'
+        "'cubic'", 'choose one of nearest, bilinear, bicubic, area, sharp_area, lanczos, darkest, brightest'
     ),
     resizer('FixedResizer', kernel=3)('kernel 3', 'choose one of nearest'),
     resizer('FixedResizer', antialias='yes')("got 'yes'", 'must be True or False'),
     resizer('FixedResizer', kernel='area', antialias=True)("kernel='area'", 'leave it out'),
+    resizer('FixedResizer', kernel='darkest', antialias=True)("kernel='darkest'", 'leave it out'),
+    resizer('FixedResizer', softness=-1, kernel='darkest')('got -1', 'above 0, and finite'),
+    resizer('FixedResizer', softness=3, kernel='area')('softness=3', 'leave it out'),
+    resizer('ImportanceResizer', num_convs=4)('got 4', '1 to 3'),
+    resizer('ImportanceResizer', channels='16')("got '16'", WHOLE),
+    resizer('ImportanceResizer', dilation=2)('dilation=2', 'say num_convs=2 or 3'),
+    resizer('ImportanceResizer', dilation=1.5, num_convs=2)('got 1.5', WHOLE),
+    resizer('ImportanceResizer', kernel='sharp_area')("kernel='sharp_area'", 'choose one of nearest, bilinear'),
+    resizer('ImportanceResizer', kernel=['area'])("['area']", 'choose one of nearest, bilinear'),
+    resizer('ImportanceResizer', limit=nan)('got nan', 'above 0, and finite'),
+    resizer('ImportanceResizer', limit=100)('got 100', 'at most 40'),
+    resizer('ImportanceResizer', per_channel='no')("got 'no'", 'must be True or False'),
+    resizer('ImportanceResizer', start='area')("'area'", 'choose one of darkest, brightest'),
+    resizer('ImportanceResizer', strength='4')("got '4'", 'a number above 0'),
+    resizer('ImportanceResizer', frozen=None)('got None', 'must be True or False'),
+    resizer('ImportanceResizer', in_channels=0)('got 0', 'at least 1'),
+    resizer('ImportanceResizer', value_range=(1, 0))('got (1, 0)', RANGE),
+    resizer('ImportanceResizer', backend='cuda')("'cuda'", 'choose one of auto'),
+    resizer('ImportanceResizer', FileNotFoundError, pretrained='nowhere')("'nowhere'", 'those with the package are'),
     resizer('LearnedResizer', num_blocks=1.5)('got 1.5', WHOLE),
     resizer('LearnedResizer', channels='a')("got 'a'", WHOLE),
     resizer('LearnedResizer', start='area')("'area'", 'choose one of random, bilinear'),

@@ -17,7 +17,7 @@ from mmdownsize.geometry import ResizeMap, TargetSize, scale_boxes
 from mmdownsize.preprocessors.det import DetDownsizePreprocessor
 from mmdownsize.preprocessors.seg import SegDownsizePreprocessor
 from mmdownsize.refusal import Refusal, TypeRefusal
-from mmdownsize.resizers import DownsizeNet, FixedResizer
+from mmdownsize.resizers import DownsizeNet, FixedResizer, ImportanceResizer
 from tests.preprocessors.batches import frozen_copy, nearest, random_boxes, random_labels, same
 
 EXAMPLES = max(300, settings().max_examples)  # the profile's, if it asks for more
@@ -37,11 +37,20 @@ def trained(**settings):
     return net
 
 
+def with_importance(**settings):
+    torch.manual_seed(0)
+    net = ImportanceResizer(channels=4, **settings)
+    torch.nn.init.normal_(net.score.weight)
+    return net
+
+
 # Convex ones: every output lies in the range of the image.
 DOWNSIZERS = {
     'bilinear': FixedResizer(),
     'area': FixedResizer(kernel='area'),
     'antialiased': FixedResizer(antialias=True),
+    'darkest': FixedResizer(kernel='darkest'),
+    'importance': with_importance(start='brightest'),
     'net 2x2': trained(),
     'net 4x4': trained(neighbors=4, start='area', distance='area'),
     'net auto': trained(neighbors='auto', start='antialiased', normalize='sigmoid'),
@@ -205,7 +214,7 @@ def test_a_right_result_or_a_refusal(task, target, downsizer, batch):
     given_samples = samples[1:] if batch['spoilt'] == 'a sample missing' else samples
     before = content_of(images, samples)
     rule = TargetSize(**target)
-    net_needs_three = isinstance(DOWNSIZERS[downsizer], DownsizeNet) and batch['channels'] != 3
+    net_needs_three = isinstance(DOWNSIZERS[downsizer], DownsizeNet | ImportanceResizer) and batch['channels'] != 3
     if refusal(batch, task, rule, images) or net_needs_three:
         with pytest.raises(Refusal) as refused:
             preprocessor(dict(inputs=images, data_samples=given_samples), batch['training'])

@@ -10,7 +10,7 @@ import torch
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 from torch import nn
 
-from mmdownsize.resizers import DownsizeNet
+from mmdownsize.resizers import DownsizeNet, ImportanceResizer
 
 # 37 x 53 px at 0.4 are int(14.8 + 0.5) x int(21.2 + 0.5) = 15 x 21 px: neither scale is 0.4, and they differ.
 SRC_HW, FACTOR, DST_HW = (37, 53), 0.4, (15, 21)
@@ -41,6 +41,13 @@ def trained_downsizer(**kwargs):
     net = DownsizeNet(**kwargs)
     nn.init.normal_(net.fusion.weight, std=0.5)
     nn.init.normal_(net.fusion.bias, std=0.5)
+    return net
+
+
+def trained_importance(**kwargs):
+    """An ImportanceResizer whose importance depends on the image, as after training."""
+    net = ImportanceResizer(**kwargs)
+    nn.init.normal_(net.score.weight, std=0.5)
     return net
 
 

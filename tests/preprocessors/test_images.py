@@ -21,6 +21,7 @@ from tests.preprocessors.batches import (
     seg_preprocessor,
     seg_sample,
     trained_downsizer,
+    trained_importance,
 )
 
 both_modes = pytest.mark.parametrize('training', [True, False], ids=['training', 'test'])
@@ -49,11 +50,12 @@ def test_resizing_comes_first_and_the_rest_is_the_parents(task, training):
 
 @both_tasks
 @both_modes
-def test_a_batch_of_mixed_sizes_is_its_single_images(task, training):
+@pytest.mark.parametrize('downsizer', [trained_downsizer, trained_importance])
+def test_a_batch_of_mixed_sizes_is_its_single_images(task, training, downsizer):
     sizes = [(37, 53), (20, 64), (37, 53), (50, 11), (20, 64)]
     if task == 'seg' and not training:
         sizes = sizes[:1] * 3  # mmseg asks for one size in a test batch
-    preprocessor = preprocessor_of(task, downsizer=trained_downsizer())
+    preprocessor = preprocessor_of(task, downsizer=downsizer())
     images, samples = [random_image(hw) for hw in sizes], [sample_of(task, hw) for hw in sizes]
     batch = preprocessor(dict(inputs=copy.deepcopy(images), data_samples=copy.deepcopy(samples)), training)
     for image, sample, joint, joint_sample in zip(images, samples, batch['inputs'], batch['data_samples']):

@@ -7,7 +7,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
 from mmdownsize.preprocessors.det import DetDownsizePreprocessor
-from mmdownsize.resizers import DownsizeNet
+from mmdownsize.resizers import DownsizeNet, ImportanceResizer
 from tests.preprocessors.batches import det_sample, random_image
 
 DOWNSIZERS = [
@@ -15,6 +15,7 @@ DOWNSIZERS = [
     dict(num_convs=4, neighbors=4, distance='area', start='area'),
     dict(texture=False),
     dict(normalize='sigmoid', start='random', distance=None),
+    dict(type='ImportanceResizer'),
 ]
 CONSTANT = dict(type='Constant', layer='Conv2d', val=3.0, bias=2.0)
 
@@ -23,7 +24,7 @@ class Detector(BaseModel):
     """As any model of mmdet: a data preprocessor, layers, and an init_cfg for all of them."""
 
     def __init__(self, init_cfg=None, downsizer=None):
-        downsizer = dict(type='DownsizeNet', **(downsizer or {}))
+        downsizer = {'type': 'DownsizeNet', **(downsizer or {})}
         super().__init__(
             dict(type='mmdownsize.DetDownsizePreprocessor', downsizer=downsizer, scale_factor=0.5), init_cfg
         )
@@ -61,6 +62,19 @@ def test_an_init_cfg_of_the_model_does_not_overwrite_the_start(init_cfg, downsiz
     if init_cfg is CONSTANT:
         assert (model.layer.weight == 3).all()
         assert not any((conv.weight == 3).any() for conv in net.texture)
+
+
+@pytest.mark.parametrize('start', [None, 'brightest'])
+def test_an_init_cfg_of_the_model_does_not_overwrite_the_start_of_an_importance(start):
+    model = Detector(CONSTANT, dict(type='ImportanceResizer', num_convs=2, start=start))
+    model.init_weights()
+    net = model.data_preprocessor.downsizer
+    image = random_image()
+    out = model.data_preprocessor(dict(inputs=[image], data_samples=[det_sample()]))['inputs']
+    fresh = ImportanceResizer(num_convs=2, start=start)
+    assert torch.allclose(out, fresh(image[None].float(), out.shape[-2:]), rtol=0, atol=1e-3)
+    assert torch.equal(net.tone, fresh.tone) and not net.score.weight.any()
+    assert not any((conv.weight == 3).any() for conv in net.texture)
 
 
 def test_the_downsizers_own_init_cfg_is_respected():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmdownsize.ops import kernels
-from mmdownsize.resizers import DownsizeNet, LearnedResizer, MullerResizer, io
+from mmdownsize.resizers import DownsizeNet, ImportanceResizer, LearnedResizer, MullerResizer, io
 
 CASES = [
     {},
@@ -89,7 +89,7 @@ def test_another_name_of_a_kernel_in_a_file_prints_no_note(path):
 
 
 def test_the_constructor_reads_no_files(path):
-    for kind in (DownsizeNet, LearnedResizer, MullerResizer):
+    for kind in (DownsizeNet, ImportanceResizer, LearnedResizer, MullerResizer):
         with pytest.raises(TypeError, match='pretrained'):
             kind(pretrained=path)
 
@@ -107,6 +107,8 @@ RIVALS = [
     (LearnedResizer, {'num_blocks': 0, 'channels': 4, 'start': 'bilinear'}),
     (MullerResizer, {'num_layers': 3, 'kernel_size': 7, 'stddev': 1.5, 'kernel': 'area', 'value_range': (0.0, 1.0)}),
     (MullerResizer, {'antialias': True}),
+    (ImportanceResizer, {'num_convs': 2, 'dilation': 2, 'channels': 4, 'limit': 3, 'start': 'darkest'}),
+    (ImportanceResizer, {'kernel': 'triangle', 'per_channel': True, 'in_channels': 1, 'value_range': (0.0, 1.0)}),
 ]
 
 
@@ -195,6 +197,19 @@ def test_arguments_of_a_rival_that_are_none(tmp_path):
         rewritten(path, lambda meta, wrong=wrong: meta.update(arguments=json.dumps(wrong)))
         with pytest.raises(ValueError, match=message):
             MullerResizer.from_pretrained(path)
+    ImportanceResizer().save_pretrained(path)
+    with pytest.raises(ValueError, match="was trained with start=None, got 'darkest': leave it out"):
+        ImportanceResizer.from_pretrained(path, start='darkest')
+    for wrong, message in (
+        ({'kernel': ['area']}, 'has wrong arguments: unknown kernel'),
+        ({'kernel': 'lanczos'}, "has wrong arguments: kernel='lanczos' has negative weights"),
+        ({'limit': 1e9}, 'has wrong arguments: limit must be at most 40'),
+        ({'num_convs': 2}, r'texture.1.bias is missing'),
+        ({'per_channel': True}, r'tone is \(1,\) instead of \(3,\)'),
+    ):
+        rewritten(path, lambda meta, wrong=wrong: meta.update(arguments=json.dumps(wrong)))
+        with pytest.raises(ValueError, match=message):
+            ImportanceResizer.from_pretrained(path)
 
 
 NAMES_THE_PLACE = r'DownsizeNet was trained at a scale factor of 0.5 and resizes \(20, 10\) -> \(20, 10\), by 1 and 1'
