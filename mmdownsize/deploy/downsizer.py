@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mmdownsize.geometry import TargetSize
 from mmdownsize.ops import is_tracing
 from mmdownsize.refusal import TypeRefusal
-from mmdownsize.resizers import BaseResizer, DownsizeNet
+from mmdownsize.resizers import BaseResizer, DownsizeNet, ImportanceResizer
 
 
 class Downsizer(nn.Module):
@@ -37,7 +37,7 @@ class Downsizer(nn.Module):
                 'recorded for any size; export it with its own tools'
             )
         self.resizer = copy.deepcopy(resizer).eval().requires_grad_(False)
-        if isinstance(self.resizer, DownsizeNet) and self.resizer.backend == 'native':
+        if isinstance(self.resizer, DownsizeNet | ImportanceResizer) and self.resizer.backend == 'native':
             self.resizer.backend = 'auto'  # a compiled library cannot be recorded
         self.target = target
         self.swap_colors = swap_colors
@@ -71,7 +71,7 @@ class Downsizer(nn.Module):
         Returns:
             (N, C, h, w), float32 in 0..255.
         """
-        if isinstance(self.resizer, DownsizeNet):
+        if isinstance(self.resizer, DownsizeNet | ImportanceResizer):
             return self(images)
         return copy.deepcopy(self).double()(images.double()).float()
 

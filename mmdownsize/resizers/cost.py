@@ -9,8 +9,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmdownsize.ops import get_kernel, project
+from mmdownsize.ops.separable import axis_of
 from mmdownsize.resizers.downsize_net import DownsizeNet
-from mmdownsize.resizers.fixed import FixedResizer
+from mmdownsize.resizers.fixed import EXTREMES, FixedResizer
+from mmdownsize.resizers.importance import ImportanceResizer
 from mmdownsize.resizers.phases import auto_neighbors
 
 
@@ -21,9 +23,12 @@ def multiply_adds(resizer: nn.Module, channels: int, src_hw: tuple[int, int], ds
     convolutions before it at the pixels that it reads. (The banded and dense back ends convolve whole maps.) Normalising the
     coefficients does not count, nor does what depends on the sizes alone, since it is kept from image to image.
 
+    For ImportanceResizer they are the convolutions and the score at every source pixel, the products of pixels and
+    importances, and the kernel on both of them. A rank filter compares; it multiplies only for the mean of the channels.
+
     Args:
-        resizer: Any resizer. For other classes than DownsizeNet and FixedResizer PyTorch's own counter counts convolutions
-            and matrix products.
+        resizer: Any resizer. For classes that are not named here PyTorch's own counter counts convolutions and matrix
+            products.
         channels: C of the image.
         src_hw: Source size (h, w) in px.
         dst_hw: Target size (h, w) in px.
@@ -32,6 +37,8 @@ def multiply_adds(resizer: nn.Module, channels: int, src_hw: tuple[int, int], ds
         return _of_downsize_net(resizer, channels, src_hw, dst_hw)
     if isinstance(resizer, FixedResizer):
         return _of_fixed(resizer, channels, src_hw, dst_hw)
+    if isinstance(resizer, ImportanceResizer):
+        return _of_importance(resizer, channels, src_hw, dst_hw)
     device = next((parameter.device for parameter in resizer.parameters()), None)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         resizer(torch.zeros(1, channels, *src_hw, device=device), dst_hw)
@@ -56,8 +63,22 @@ def _of_downsize_net(net: DownsizeNet, channels: int, src_hw: tuple[int, int], d
 def _of_fixed(resizer: FixedResizer, channels: int, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> int:
     if resizer.kernel == 'nearest':
         return 0
+    if resizer.kernel in EXTREMES:
+        brightness = channels * src_hw[0] * src_hw[1]
+        return brightness + (_of_sums('area', channels + 1, src_hw, dst_hw) if resizer.softness else 0)
     names = {'bilinear': 'triangle', 'bicubic': 'bicubic_antialias', 'lanczos': 'lanczos_antialias'}
-    kernel = get_kernel(names[resizer.kernel] if resizer.antialias else resizer.kernel)
-    taps_y, taps_x = (kernel.neighbors(src, dst) for src, dst in zip(src_hw, dst_hw))
-    (_, src_w), (h, w) = src_hw, dst_hw
-    return channels * h * (taps_y * src_w + taps_x * w)  # along y, then along x
+    return _of_sums(names[resizer.kernel] if resizer.antialias else resizer.kernel, channels, src_hw, dst_hw)
+
+
+def _of_importance(net: ImportanceResizer, channels: int, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> int:
+    scores = channels if net.per_channel else 1
+    by_convolutions = sum(9 * i * o for i, o in pairwise([channels] + [net.channels] * net.num_convs))
+    by_pixel = by_convolutions + scores * net.channels + channels
+    return by_pixel * src_hw[0] * src_hw[1] + _of_sums(net.kernel, channels + scores, src_hw, dst_hw)
+
+
+def _of_sums(kernel: str, channels: int, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> int:
+    """Return the multiply-adds of a kernel, along y, then along x."""
+    axes = [axis_of(get_kernel(kernel), src, dst, torch.empty(0)) for src, dst in zip(src_hw, dst_hw)]
+    taps_y, taps_x = (len(axis.indices) for axis in axes)
+    return channels * dst_hw[0] * (taps_y * src_hw[1] + taps_x * dst_hw[1])

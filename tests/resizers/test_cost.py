@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer
+from mmdownsize.resizers import DownsizeNet, FixedResizer, ImportanceResizer, LearnedResizer
 from mmdownsize.resizers.cost import multiply_adds
 
 
@@ -32,6 +32,25 @@ def test_fixed_kernels_and_the_others():
     full, small = 40 * 30 * (49 * 3 * 4 + 4 * 4), 8 * 10 * (9 * 4 * 4 + 49 * 4 * 3)
     assert multiply_adds(learned, 3, (40, 30), (8, 10)) == full + small
     assert multiply_adds(Pool(), 3, (40, 30), (8, 10)) == 0
+
+
+def test_an_importance_costs_the_same_at_every_source_pixel():
+    # 30 x 40 to 6 x 10: a convolution of 16 channels over 3 colours, the score, and 3 products; then rows of 5, columns of 4
+    # pixels of the 3 colours and the importance.
+    sums = 4 * 6 * (5 * 40 + 4 * 10)
+    assert multiply_adds(ImportanceResizer(), 3, (30, 40), (6, 10)) == 30 * 40 * (432 + 16 + 3) + sums
+    two = ImportanceResizer(num_convs=2, dilation=2, channels=8)
+    assert multiply_adds(two, 3, (30, 40), (6, 10)) == 30 * 40 * (9 * 3 * 8 + 9 * 8 * 8 + 8 + 3) + sums
+    apart = ImportanceResizer(per_channel=True)
+    assert multiply_adds(apart, 3, (30, 40), (6, 10)) == 30 * 40 * (432 + 3 * 16 + 3) + 6 * 6 * (5 * 40 + 4 * 10)
+    # At 30 to 7 rows the area kernel reaches over 6 of them.
+    assert multiply_adds(ImportanceResizer(), 3, (30, 40), (7, 10)) == 30 * 40 * 451 + 4 * 7 * (6 * 40 + 4 * 10)
+
+
+def test_a_rank_filter_multiplies_for_the_brightness_only():
+    assert multiply_adds(FixedResizer(kernel='darkest'), 3, (30, 40), (6, 10)) == 3 * 30 * 40
+    soft = FixedResizer(kernel='brightest', softness=9)
+    assert multiply_adds(soft, 3, (30, 40), (6, 10)) == 3 * 30 * 40 + 4 * 6 * (5 * 40 + 4 * 10)
 
 
 class Pool(nn.Module):
