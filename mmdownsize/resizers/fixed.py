@@ -99,7 +99,7 @@ class FixedResizer(BaseResizer):
         # Half precision holds 0..255 in steps of 1: sums are made in float32.
         source = images.float() if images.element_size() < 4 else images
         key = (self.kernel, self.antialias)
-        if len(images) == 0:
+        if images.shape[0] == 0:  # not len(), which would fix the batch of a recording
             out = source.new_empty((0, images.shape[1], *dst_hw))
         elif key in _TORCH and not torch.onnx.is_in_onnx_export() and not (self.antialias and dst_hw[1] == 1):
             # (PyTorch 2.13 repeats the first row in an antialiased resize to a width of 1. And runtimes differ in what

@@ -137,7 +137,7 @@ class ImportanceResizer(TrainableResizer):
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Resize checked images: see :meth:`forward`."""
         self._check_channels(images)
-        if len(images) == 0:
+        if images.shape[0] == 0:  # not len(), which would fix the batch of a recording
             dtype = images.dtype if images.is_floating_point() else torch.float32
             return images.new_empty((0, images.shape[1], *dst_hw), dtype=dtype)
         banded = self.backend != 'dense' and not is_tracing()
