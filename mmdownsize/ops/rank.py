@@ -42,8 +42,8 @@ def _highest(level: Tensor, pixels: Tensor, dim: int, axis: Axis) -> tuple[Tenso
     if not are_known(axis.weights.shape[0]):  # recorded for any number of neighbours: all of them at once
         levels, by_tap = (_by_neighbor(t, dim, axis) for t in (level, pixels))
         levels = levels.masked_fill(apart.view(*apart.shape, *[1] * (pixels.ndim - dim - 1)), -torch.inf)
-        best = levels.argmax(dim, keepdim=True)
-        return levels.take_along_dim(best, dim).squeeze(dim), by_tap.take_along_dim(best, dim).squeeze(dim)
+        best = levels.argmax(dim, keepdim=True).expand(*by_tap.shape[:dim], 1, *by_tap.shape[dim + 1 :])
+        return levels.amax(dim), by_tap.gather(dim, best).squeeze(dim)
     found: tuple[Tensor, Tensor] | None = None
     for index, no_overlap in zip(axis.indices, apart):
         own = level.index_select(dim, index).masked_fill(no_overlap.view(shape), -torch.inf)

@@ -21,7 +21,7 @@ from mmdownsize.deploy.segmentor import DownsizedSegmentor
 from mmdownsize.geometry import TargetSize
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
-from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
+from mmdownsize.resizers import DownsizeNet, FixedResizer, ImportanceResizer, LearnedResizer, MullerResizer
 from tests.integration.swapped_models import initialised
 
 pytestmark = pytest.mark.usefixtures('single_thread')
@@ -53,6 +53,12 @@ def trained_net(**kwargs):
     return net
 
 
+def trained_importance(**kwargs):
+    net = ImportanceResizer(**kwargs)
+    nn.init.normal_(net.score.weight, std=0.3)
+    return net
+
+
 def preprocessor(downsizer, **kwargs):
     """mmseg's preprocessor with a downsizer, and without anything after it."""
     return MODELS.build(dict(type='mmdownsize.SegDownsizePreprocessor', downsizer=downsizer, **kwargs))
@@ -64,6 +70,12 @@ NETS = {
     'auto area': dict(neighbors='auto', distance='area', start='area'),
     'auto lanczos': dict(neighbors='auto', distance='triangle', normalize='signed', start='lanczos'),
     'distance only': dict(texture=False),
+}
+IMPORTANCES = {
+    'area': dict(),
+    'triangle, dilated': dict(kernel='triangle', num_convs=3, dilation=2, channels=8),
+    'bilinear, per channel': dict(kernel='bilinear', per_channel=True, num_convs=2),
+    'nearest, darkest': dict(kernel='nearest', start='darkest', limit=2),
 }
 TARGETS = {
     'factor': dict(scale_factor=0.37),
@@ -93,6 +105,25 @@ def test_downsizers_equal_the_preprocessor_at_other_sizes(name, target):
         assert (found - expected).abs().max() <= 1e-4 + more
 
 
+@pytest.mark.parametrize('target', TARGETS)
+@pytest.mark.parametrize('name', IMPORTANCES)
+def test_importance_equals_the_preprocessor_at_other_sizes(name, target):
+    net = trained_importance(**IMPORTANCES[name])
+    wanted = preprocessor(net, **TARGETS[target])
+    content = record(Downsizer(net, TargetSize(**TARGETS[target])), EXAMPLE)
+    nodes = onnx.load_from_string(content).graph.node
+    assert not {node.op_type for node in nodes} & SAMPLING
+    assert {node.domain for node in nodes} == {''}
+    for shape in SHAPES:
+        images = made_up(*shape[:2], shape[2:], 'float32')
+        with torch.no_grad():
+            expected = wanted(dict(inputs=list(images)))['inputs']
+        found = torch.from_numpy(run(content, images)['downsized'])
+        assert found.shape == expected.shape
+        # A score that is rounded in its last digit changes a weight by as much, up to exp(4) of them.
+        assert (found - expected).abs().max() <= 1e-4 + 1e-6 * expected.abs().max()
+
+
 @pytest.mark.parametrize(
     'resizer',
     [
@@ -102,6 +133,7 @@ def test_downsizers_equal_the_preprocessor_at_other_sizes(name, target):
         ),
         *(FixedResizer(kernel=kernel, antialias=True) for kernel in ('bilinear', 'bicubic', 'lanczos')),
         FixedResizer(kernel='sharp_area', shift=(2, -1)),
+        *(FixedResizer(kernel=kernel, softness=s) for kernel in ('darkest', 'brightest') for s in (0, 20)),
         disturbed(LearnedResizer(channels=4), 0.1),
         disturbed(MullerResizer()),
     ],
@@ -119,8 +151,9 @@ def test_the_other_resizers_by_plain_operators(resizer):
         assert (found - expected).abs().max() <= 1e-4 + 1e-6 * expected.abs().max()
 
 
-def test_uint8_and_float_images_and_their_color_order():
-    net = trained_net()
+@pytest.mark.parametrize('make', [trained_net, trained_importance])
+def test_uint8_and_float_images_and_their_color_order(make):
+    net = make()
     target = TargetSize(scale_factor=0.5)
     bgr = made_up(2, 3, (37, 52), 'uint8')
     with torch.no_grad():

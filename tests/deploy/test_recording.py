@@ -13,7 +13,7 @@ from torch import nn
 
 from mmdownsize.deploy.downsizer import Downsizer
 from mmdownsize.geometry import TargetSize
-from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer
+from mmdownsize.resizers import DownsizeNet, FixedResizer, ImportanceResizer, LearnedResizer, MullerResizer
 
 pytestmark = [
     pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning'),
@@ -30,6 +30,12 @@ NETS = {
     'texture only': dict(distance=None, start='random'),
     'distance only': dict(texture=False),
 }
+IMPORTANCES = {
+    'importance': dict(),
+    'importance triangle': dict(kernel='triangle', num_convs=2, start='darkest'),
+    'importance bilinear': dict(kernel='bilinear', num_convs=3, dilation=2, channels=5),
+    'importance nearest': dict(kernel='nearest', per_channel=True),
+}
 TARGETS = {
     'factor': TargetSize(scale_factor=0.37),
     'factors': TargetSize(scale_factor=(1.3, 0.5)),
@@ -43,6 +49,12 @@ RECORDED = (2, 3, 30, 44)
 def net_of(name):
     net = DownsizeNet(**NETS[name])
     nn.init.normal_(net.fusion.weight, std=0.3)
+    return net
+
+
+def importance_of(name):
+    net = ImportanceResizer(**IMPORTANCES[name])
+    nn.init.normal_(net.score.weight, std=0.3)
     return net
 
 
@@ -76,6 +88,7 @@ def test_a_trace_holds_for_every_size(name, target):
         ),
         *(FixedResizer(kernel=kernel, antialias=True) for kernel in ('bilinear', 'bicubic', 'lanczos')),
         FixedResizer(kernel='sharp_area', shift=(2, -1)),
+        *(FixedResizer(kernel=kernel, softness=s) for kernel in ('darkest', 'brightest') for s in (0, 20)),
         LearnedResizer(channels=4),
         MullerResizer(),
     ],
@@ -91,6 +104,18 @@ def test_a_trace_of_the_other_resizers_holds_too(resizer):
         assert_equal(traced(images), downsizer(images), atol=1e-3)
 
 
+@pytest.mark.parametrize('target', TARGETS)
+@pytest.mark.parametrize('name', IMPORTANCES)
+def test_a_trace_of_an_importance_holds_for_every_size(name, target):
+    downsizer = Downsizer(importance_of(name), TARGETS[target])
+    traced = torch.jit.trace(downsizer, noise(RECORDED), check_trace=False)
+    for shape in SHAPES:
+        images = noise(shape)
+        assert_equal(traced(images), downsizer(images), atol=1e-3)
+        whole = images.to(torch.uint8)
+        assert_equal(traced(whole.float()), downsizer(whole), atol=1e-3)
+
+
 class To(nn.Module):
     """A resizer and a size: what a model of somebody else's does with one."""
 
@@ -103,8 +128,9 @@ class To(nn.Module):
 
 
 @pytest.mark.parametrize('backend', ['auto', 'banded', 'dense'])
-def test_a_trace_of_the_resizer_itself_holds_for_every_source_size(backend):
-    net = net_of('default')
+@pytest.mark.parametrize('make', [lambda: net_of('default'), lambda: importance_of('importance')])
+def test_a_trace_of_the_resizer_itself_holds_for_every_source_size(make, backend):
+    net = make()
     net.backend = backend
     with torch.no_grad():
         traced = torch.jit.trace(To(net, (12, 17)), noise(RECORDED), check_trace=False)
@@ -134,9 +160,9 @@ def test_uint8_images_are_recorded():
     assert_equal(traced(other), downsizer(other.float()))
 
 
-@pytest.mark.parametrize('name', ['default', 'auto'])
+@pytest.mark.parametrize('name', ['default', 'auto', *IMPORTANCES])
 def test_torch_export_leaves_the_batch_open(name):
-    net = net_of(name)
+    net = importance_of(name) if name in IMPORTANCES else net_of(name)
     shape = (3, 3, 30, 44)
     exported = torch.export.export(
         net, (noise(shape), (12, 17)), dynamic_shapes={'images': {0: torch.export.Dim('n')}, 'dst_hw': (None, None)}
@@ -161,13 +187,35 @@ def test_torch_export_leaves_the_size_open(name, target):
         assert_equal(exported.module()(images), downsizer(images))
 
 
+@pytest.mark.parametrize('name', ['importance bilinear', 'importance nearest'])
+def test_torch_export_of_an_importance_leaves_the_size_open(name):
+    downsizer = Downsizer(importance_of(name), TARGETS['factor'])
+    exported = torch.export.export(downsizer, (noise((3, 3, 30, 44)),), dynamic_shapes={'images': OPEN})
+    for shape in SHAPES:
+        images = noise(shape)
+        assert_equal(exported.module()(images), downsizer(images), atol=1e-3)
+
+
+@pytest.mark.parametrize('resizer', [FixedResizer(kernel='darkest'), FixedResizer(kernel='brightest', softness=20)])
+def test_torch_export_of_a_rank_filter_leaves_the_batch_open(resizer):
+    shape = (3, 3, 30, 44)
+    exported = torch.export.export(
+        resizer, (noise(shape), (12, 17)), dynamic_shapes={'images': {0: torch.export.Dim('n')}, 'dst_hw': (None, None)}
+    )
+    images = noise((5, *shape[1:]))
+    assert_equal(exported.module()(images, (12, 17)), resizer(images, (12, 17)), atol=1e-3)
+
+
 def test_torch_export_refuses_an_open_size_where_the_number_of_neighbors_depends_on_it():
-    downsizer = Downsizer(net_of('auto'), TARGETS['factor'])
-    with pytest.raises(torch._dynamo.exc.UserError, match='Constraints violated'):
-        torch.export.export(downsizer, (noise((3, 3, 30, 44)),), dynamic_shapes={'images': OPEN})
+    for resizer in (net_of('auto'), importance_of('importance'), FixedResizer(kernel='darkest')):
+        downsizer = Downsizer(resizer, TARGETS['factor'])
+        with pytest.raises(torch._dynamo.exc.UserError, match='Constraints violated'):
+            torch.export.export(downsizer, (noise((3, 3, 30, 44)),), dynamic_shapes={'images': OPEN})
 
 
-@pytest.mark.parametrize('resizer', [DownsizeNet(), FixedResizer(), LearnedResizer(), MullerResizer()], ids=repr)
+@pytest.mark.parametrize(
+    'resizer', [DownsizeNet(), FixedResizer(), ImportanceResizer(), LearnedResizer(), MullerResizer()], ids=repr
+)
 def test_scripting_is_refused_by_name(resizer):
     with pytest.raises(
         TypeError, match=rf'{type(resizer).__name__} cannot be compiled by torch.jit.script; .*jit.trace'
@@ -180,22 +228,24 @@ def test_scripting_is_refused_by_name(resizer):
 COMPILED = """
 import sys
 import torch
-from mmdownsize.resizers import DownsizeNet
+from mmdownsize.resizers import DownsizeNet, ImportanceResizer
 torch.manual_seed(0)
 torch.set_num_threads(1)
-net = DownsizeNet()
+net, importance = DownsizeNet(), ImportanceResizer()
 torch.nn.init.normal_(net.fusion.weight, std=0.3)
-compiled = torch.compile(net, fullgraph=True, backend=sys.argv[1])
-if sys.argv[1] == 'inductor':  # its own code, for one size: compiling takes half a minute of a core
-    images = torch.rand(2, 3, 30, 44) * 255
-    with torch.no_grad():
-        assert (compiled(images, (12, 17)) - net(images, (12, 17))).abs().max() < 1e-3
-else:
+torch.nn.init.normal_(importance.score.weight, std=0.3)
+for resizer in (net, importance):
+    compiled = torch.compile(resizer, fullgraph=True, backend=sys.argv[1])
+    if sys.argv[1] == 'inductor':  # its own code, for one size: compiling takes half a minute of a core
+        images = torch.rand(2, 3, 30, 44) * 255
+        with torch.no_grad():
+            assert (compiled(images, (12, 17)) - resizer(images, (12, 17))).abs().max() < 1e-3
+        continue
     for shape in ((2, 3, 30, 44), (3, 3, 30, 44), (2, 3, 61, 40)):
         images = torch.rand(shape) * 255
-        found, wanted = compiled(images, (12, 17)), net(images, (12, 17))
+        found, wanted = compiled(images, (12, 17)), resizer(images, (12, 17))
         assert (found - wanted).abs().max() < 1e-3, shape
-        ours, theirs = (torch.autograd.grad(out.square().mean(), list(net.parameters())) for out in (found, wanted))
+        ours, theirs = (torch.autograd.grad(out.square().mean(), list(resizer.parameters())) for out in (found, wanted))
         for a, b in zip(ours, theirs):
             assert (a - b).abs().max() <= 1e-3 * b.abs().max(), shape
 print('compiled')
