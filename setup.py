@@ -38,11 +38,11 @@ class BuildWithMim(build_py):
                 shutil.copy2(ROOT / name, mim / name)
 
 
-def compiled(room: str, source: str, *included: str) -> Extension:
+def compiled(room: str, source: str, *included: str, name: str = '_native') -> Extension:
     """Compiled kernels: a plain library that ctypes loads. Without a C++ compiler the package installs and works without."""
     folder = f'mmdownsize/{room}/csrc'
     return Extension(
-        f'mmdownsize.{room.replace("/", ".")}._native',
+        f'mmdownsize.{room.replace("/", ".")}.{name}',
         [f'{folder}/{source}'],
         depends=[f'{folder}/{name}' for name in included],
         language='c++',
@@ -63,7 +63,11 @@ setup(
     packages=find_packages(include=['mmdownsize', 'mmdownsize.*']),
     include_package_data=False,  # or MANIFEST.in would decide what is installed
     package_data={'mmdownsize': ['py.typed', 'ops/backends/csrc/*', 'geometry/csrc/*', 'weights/*.safetensors']},
-    ext_modules=[compiled('ops/backends', 'downsize.cpp', 'tile.inc'), compiled('geometry', 'select.cpp')],
+    ext_modules=[
+        compiled('ops/backends', 'downsize.cpp', 'tile.inc'),
+        compiled('ops/backends', 'importance.cpp', 'importance_tile.inc', name='_importance'),
+        compiled('geometry', 'select.cpp'),
+    ],
     cmdclass={'build_py': BuildWithMim},
     install_requires=[],
     extras_require={

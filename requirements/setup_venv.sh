@@ -152,14 +152,15 @@ install_rest() {
 
 # Editable: the compiled kernels are in the source tree. They are missing there after a new checkout, so they are checked too.
 install_mmdownsize() {
-    local key suffix kernels masks
+    local key suffix kernels importance masks
     key=$(cd "$root" && cat setup.py mmdownsize/ops/backends/csrc/* mmdownsize/geometry/csrc/* | cksum | tr ' ' '-')
     suffix=$("$py" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
     kernels=$root/mmdownsize/ops/backends/_native$suffix masks=$root/mmdownsize/geometry/_native$suffix
-    is_done mmdownsize "$key" && [ -f "$kernels" ] && [ -f "$masks" ] && return
+    importance=$root/mmdownsize/ops/backends/_importance$suffix
+    is_done mmdownsize "$key" && [ -f "$kernels" ] && [ -f "$importance" ] && [ -f "$masks" ] && return
     say 'installing mmdownsize in place, with its compiled kernels (4 of 4)'
     pip_install --no-deps --no-build-isolation -e "$root"
-    [ -f "$kernels" ] && [ -f "$masks" ] || fail "the kernels were not compiled (the whole log: $log)"
+    [ -f "$kernels" ] && [ -f "$importance" ] && [ -f "$masks" ] || fail "the kernels were not compiled (the whole log: $log)"
     set_done mmdownsize "$key"
     say "ready: $venv"
 }

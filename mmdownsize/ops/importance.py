@@ -6,7 +6,14 @@
     out = R(w * image) / R(w)                             R: any fixed kernel without negative weights
 
 Normalised convolution (Knutsson and Westin 1993) with a learned certainty; LIP (Gao et al. 2019) is the same inside a network.
-The work is done in bands of source rows. The backward pass computes a band again, so that nothing of full resolution is kept.
+Back ends, which agree up to rounding:
+
+``native``
+    Compiled code over source rows that stay in a core's cache, forward and backward (``backends/csrc``). On a CPU, in float32.
+``banded``
+    PyTorch's operators over bands of source rows. The backward pass computes a band again: nothing of full resolution is kept.
+``dense``
+    Plain operators over whole maps: for recording, gradients of gradients, and as the reference of the other two.
 """
 
 from __future__ import annotations
@@ -20,11 +27,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mmdownsize.ops.backends import native_importance
 from mmdownsize.ops.bands import Band, cut
 from mmdownsize.ops.kernels import get_kernel
 from mmdownsize.ops.rank import brightness
 from mmdownsize.ops.recording import is_tracing
 from mmdownsize.ops.separable import Axis, axis_of, weighted_mean
+from mmdownsize.refusal import Refusal
+
+BACKENDS = ('auto', 'native', 'banded', 'dense')
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ def importance_resize(
     dst_hw: tuple[int, int],
     *,
     kernel: str = 'area',
-    banded: bool = True,
+    backend: str = 'auto',
 ) -> Tensor:
     """Resize images with a fixed kernel whose source pixels are weighed by their importance.
 
@@ -87,16 +98,28 @@ def importance_resize(
         parameters: Its tensors, see :meth:`Score.of`.
         dst_hw: Target size (h, w) in px.
         kernel: Name of a kernel without negative weights.
-        banded: Work in bands, with a backward pass that computes them again. Otherwise on whole maps: plain operators, for
-            tracing and gradients of gradients.
+        backend: ``'native'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can, else banded. While a graph is
+            recorded, banded becomes dense.
 
     Returns:
         (N, C, h, w) in the dtype of ``images``, float32 for uint8: inside the range of each output pixel's neighbours, for any
-        parameters. Differentiable in parameters and images, once if ``banded``.
+        parameters. Differentiable in the parameters and, with ``'banded'`` and ``'dense'``, in the images; twice with
+        ``'dense'`` only.
+
+    Raises:
+        ValueError: If ``backend`` is unknown, or ``backend='native'`` cannot be used here: says why.
     """
+    if backend not in BACKENDS:
+        raise Refusal(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
     exact = images.new_empty(0, dtype=torch.float64 if images.dtype == torch.float64 else torch.float32)
     axes = [axis_of(get_kernel(kernel), src, dst, exact) for src, dst in zip(images.shape[2:], dst_hw)]
-    if banded:
+    if backend in ('auto', 'native'):
+        reason = native_importance.refusal(images, score, parameters)
+        if reason is None:
+            return native_importance.resize(images, score, parameters, axes)
+        if backend == 'native':
+            raise Refusal(f"backend='native' cannot be used here: {reason}; backend='auto' takes another one")
+    if backend != 'dense' and not is_tracing():  # bands are cut for one size
         out: Tensor = _Banded.apply(score, axes, images, *parameters)  # type: ignore[no-untyped-call]
     else:
         pixels = images.to(exact.dtype)

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from mmdownsize import arguments
-from mmdownsize.ops import KERNELS, get_kernel, is_tracing
-from mmdownsize.ops.importance import Score, importance_resize
+from mmdownsize.ops import KERNELS, get_kernel
+from mmdownsize.ops.importance import BACKENDS, Score, importance_resize
 from mmdownsize.ops.kernels import preferred_name
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.trainable import TrainableResizer
 
-BACKENDS = ('auto', 'banded', 'dense')
 NON_NEGATIVE = tuple(name for name, kernel in KERNELS.items() if kernel.non_negative)
 LARGEST_LIMIT = 40.0  # float32 reaches exp(88), and gradients have squares of importances
 TONES = {None: 0.0, 'darkest': -1.0, 'brightest': 1.0}
@@ -50,8 +49,8 @@ class ImportanceResizer(TrainableResizer):
         frozen: Do not train: no parameter requires a gradient.
         in_channels: Channels C of the images.
         value_range: (lowest, highest) value of the images; the CNN sees it mapped to -1..1.
-        backend: ``'banded'``: bands of source rows, nothing of full resolution is kept. ``'dense'``: whole maps, plain
-            operators, for gradients of gradients. ``'auto'``: banded, and dense while a graph is recorded.
+        backend: The code that computes it: ``'auto'``, ``'native'``, ``'banded'`` or ``'dense'``, see
+            :func:`mmdownsize.ops.importance.importance_resize`. All give the same up to rounding.
         init_cfg: Initialisation in mmengine's form, applied by the data preprocessor.
 
     Raises:
@@ -140,10 +139,9 @@ class ImportanceResizer(TrainableResizer):
         if images.shape[0] == 0:  # not len(), which would fix the batch of a recording
             dtype = images.dtype if images.is_floating_point() else torch.float32
             return images.new_empty((0, images.shape[1], *dst_hw), dtype=dtype)
-        banded = self.backend != 'dense' and not is_tracing()
         score = self._score(images)
         with torch.autocast(images.device.type, enabled=False):  # of which only the convolutions take part
-            return importance_resize(images, score, self._tensors(), dst_hw, kernel=self.kernel, banded=banded)
+            return importance_resize(images, score, self._tensors(), dst_hw, kernel=self.kernel, backend=self.backend)
 
     def importance(self, images: Tensor) -> Tensor:
         """Return how much every source pixel counts.
