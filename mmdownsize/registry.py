@@ -48,6 +48,7 @@ _ON_DEMAND = {
     'ClsDownsizePreprocessor': ('mmdownsize.preprocessors.cls', 'mmpretrain'),
     'FeatureMatching': ('mmdownsize.fitting.feature_matching', 'mmengine'),
     'SelfDistilledEncoderDecoder': ('mmdownsize.fitting.self_distillation', 'mmseg'),
+    'ClassIoU': ('mmdownsize.evaluation.class_iou', 'mmseg'),
     'FeatureError': ('mmdownsize.evaluation.feature_error', 'mmengine'),
     'LogLikelihood': ('mmdownsize.evaluation.log_likelihood', 'mmengine'),
     'ShiftedDataset': ('mmdownsize.evaluation.shifted', 'mmengine'),

@@ -6,11 +6,12 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models.data_preprocessor import SegDataPreProcessor
 from mmseg.structures import SegDataSample
 
-from mmdownsize.arguments import check_divisor
+from mmdownsize.arguments import check_divisor, flag
 from mmdownsize.geometry import ResizeMap, TargetSize, whole_hw
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.preprocessors.pair import PairMixin
@@ -27,12 +28,24 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
     size). It is scaled with the image: left as it is, small images would be padded back with the ignore label.
     ``size_divisor`` applies to the downsized image.
 
+    Args:
+        keep_labels: In training, leave label maps at the size that the pipeline delivers. mmseg's decode heads enlarge their
+            logits to the size of the labels, so the loss is at full resolution: at a quarter of its size, a crack of two pixels
+            is hardly in a label map. Predictions are compared at full resolution anyway. False: labels follow the image, by
+            nearest neighbour.
+
     Raises:
-        ValueError: Also if both ``size`` and ``size_divisor`` ask for padding, or if mmseg cannot pad as asked.
+        ValueError: Also if both ``size`` and ``size_divisor`` ask for padding, or if mmseg cannot pad as asked. With
+            ``keep_labels``: if there are ``batch_augments``, or label maps of a batch differ in size.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, keep_labels: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.keep_labels = flag('keep_labels', keep_labels)
+        if self.keep_labels and self.batch_augments is not None:
+            raise Refusal(
+                'keep_labels=True does not go with batch_augments, which change images and labels of one size'
+            )
         if self.batch_augments is not None and not callable(self.batch_augments):
             raise Refusal(
                 f'mmseg calls batch_augments and does not build it, got {self.batch_augments!r}: leave it out'
@@ -63,29 +76,9 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
             size, divisor = (self.test_cfg or {}).get('size'), (self.test_cfg or {}).get('size_divisor')
         if training and size is None and divisor is None:
             raise Refusal('mmseg pads every training batch, got size=None and size_divisor=None: say size_divisor=1')
-        different = sorted({resize_map.dst_hw for resize_map in maps})
-        too_large = [hw for hw in different if size is not None and (hw[0] > size[0] or hw[1] > size[1])]
-        # At test time mmseg asks for one size, whatever the padding.
-        if len(different) > 1 and (not training or too_large):
-            room = f', which do not fit into size={size}' if too_large else ''
-            raise Refusal(
-                f'images of a batch must have one size, got {different} (h, w) once downsized{room}: crop or resize in the '
-                'pipeline, or take batch_size=1'
-            )
+        return data
 
-    def map_samples(
-        self, samples: Sequence[SegDataSample] | None, maps: Sequence[ResizeMap], training: bool
-    ) -> Sequence[SegDataSample]:
-        """Return new samples that fit the downsized images, also for images that come without."""
-        # Without samples mmseg predicts at the size it is fed: the caller would silently get small maps.
-        return prediction_samples(maps) if samples is None else super().map_samples(samples, maps, training)
-
-    def map_sample(self, sample: SegDataSample, resize_map: ResizeMap, training: bool) -> SegDataSample:
-        """Return a new sample whose every field fits the downsized image."""
-        return map_seg_sample(sample, resize_map, training)
-
-    def hand_on(self, data: dict[str, Any], target: TargetSize, training: bool) -> dict[str, Any]:
-        """Return what mmseg makes of a batch that was downsized to ``target``, padded to the size of that target."""
+    def _padded(self, data: dict[str, Any], target: TargetSize, training: bool) -> dict[str, Any]:
         if not training or target == self.target:
             return super().hand_on(data, target, training)
         # mmseg reads the size from its preprocessor: one that is the same but for the size, and shares all parts.
@@ -111,7 +104,9 @@ class SegPairDownsizePreprocessor(PairMixin, SegDownsizePreprocessor):
             raise Refusal('SegPairDownsizePreprocessor does not take test_cfg: images are not padded at test time')
 
 
-def map_seg_sample(sample: SegDataSample, resize_map: ResizeMap, training: bool) -> SegDataSample:
+def map_seg_sample(
+    sample: SegDataSample, resize_map: ResizeMap, training: bool, keep_labels: bool = False
+) -> SegDataSample:
     """Return a sample whose every field fits the downsized image.
 
     Args:
@@ -119,6 +114,7 @@ def map_seg_sample(sample: SegDataSample, resize_map: ResizeMap, training: bool)
         resize_map: The resize of its image.
         training: Whether to map the annotations (``gt_sem_seg``, ``gt_edge_map``, ``gt_depth_map``). Otherwise only the metainfo
             is: metrics read annotations in original px.
+        keep_labels: Leave the annotations at their own size.
 
     Returns:
         A new sample. A ``pad_shape`` of the pipeline is dropped: mmseg would resize its logits to it.
@@ -131,10 +127,32 @@ def map_seg_sample(sample: SegDataSample, resize_map: ResizeMap, training: bool)
     if 'pad_shape' in mapped.metainfo_keys():
         del mapped.pad_shape
     if training:
-        for name, value in sample.items():
-            if isinstance(value, PixelData) and name.startswith('gt_'):
-                setattr(mapped, name, resize_pixel_data(value, resize_map))
+        own = ResizeMap(resize_map.src_hw, resize_map.src_hw)
+        for name, labels in _labels(sample).items():
+            setattr(mapped, name, resize_pixel_data(labels, own if keep_labels else resize_map))
     return mapped
+
+
+def _labels(sample: SegDataSample) -> dict[str, PixelData]:
+    """Return a sample's label maps by their names."""
+    return {name: value for name, value in sample.items() if isinstance(value, PixelData) and name.startswith('gt_')}
+
+
+def _take_labels(sample: SegDataSample) -> dict[str, PixelData]:
+    """Take a sample's label maps out of it, and return them."""
+    labels = _labels(sample)
+    for name in labels:
+        delattr(sample, name)
+    return labels
+
+
+def _pad_labels(labels: PixelData, hw: Sequence[int], value: float) -> PixelData:
+    """Return label maps that are padded at the bottom and on the right, to the size (h, w)."""
+    padding = (0, hw[1] - labels.shape[-1], 0, hw[0] - labels.shape[-2])
+    return PixelData(
+        metainfo=dict(labels.metainfo_items()),
+        **{name: F.pad(maps, padding, value=value) for name, maps in labels.items()},
+    )
 
 
 def prediction_samples(maps: Sequence[ResizeMap]) -> list[SegDataSample]:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 
+from mmdownsize.registry import MODELS
 from tests.preprocessors.batches import (
     DST_HW,
     SCALE_X,
@@ -145,3 +147,64 @@ def test_label_maps_lie_on_the_image_that_they_were_drawn_on():
     drawn = data['inputs'][0, :1]
     assert torch.equal(data['data_samples'][0].gt_sem_seg.data.float(), drawn)
     assert torch.equal(drawn, F.interpolate(labels[None].float(), DST_HW, mode='nearest-exact')[0])
+
+
+@pytest.mark.parametrize('name', MAPS)
+def test_kept_labels_stay_at_full_size_in_training(name):
+    sample = seg_sample()
+    given = sample.get(name).data.clone()
+    kept = processed(sample, training=True, keep_labels=True, size=SRC_HW)
+    assert torch.equal(kept.get(name).data, given)
+    assert tuple(kept.img_shape) == DST_HW
+    assert tuple(kept.pad_shape) == DST_HW
+    assert torch.equal(sample.get(name).data, given)  # the batch that was given is left as it was
+
+
+def test_kept_labels_are_padded_as_their_image_is():
+    sample = seg_sample((40, 80))
+    given = sample.gt_sem_seg.data.clone()
+    preprocessor = seg_preprocessor(size=(64, 96), scale_factor=0.5, keep_labels=True)
+    data = preprocessor(dict(inputs=[random_image((40, 80))], data_samples=[sample]), True)
+    assert data['inputs'].shape[-2:] == (32, 48)
+    labels = data['data_samples'][0].gt_sem_seg.data
+    assert labels.shape == (1, 64, 96)
+    assert torch.equal(labels[:, :40, :80], given)
+    assert (labels[:, 40:] == 255).all()
+    assert (labels[:, :, 80:] == 255).all()
+
+
+def test_kept_labels_are_padded_to_a_divisor_at_the_same_ratio():
+    preprocessor = seg_preprocessor(scale_factor=0.5, size_divisor=32, keep_labels=True)
+    sample = seg_sample((40, 80))
+    data = preprocessor(dict(inputs=[random_image((40, 80))], data_samples=[sample]), True)
+    assert data['inputs'].shape[-2:] == (32, 64)
+    assert data['data_samples'][0].gt_sem_seg.data.shape == (1, 64, 128)
+
+
+def test_kept_labels_of_a_batch_need_one_size():
+    preprocessor = seg_preprocessor(scale_factor=0.5, size_divisor=1, keep_labels=True)
+    sizes = [(40, 80), (41, 80)]
+    batch = dict(inputs=[random_image(hw) for hw in sizes], data_samples=[seg_sample(hw) for hw in sizes])
+    with pytest.raises(ValueError, match=r'label maps of one size in a batch, got .*\(40, 80\), \(41, 80\)'):
+        preprocessor(batch, True)
+
+
+def test_kept_labels_are_what_a_head_compares_its_enlarged_logits_with():
+    data = seg_preprocessor(size=SRC_HW, keep_labels=True)(
+        dict(inputs=[random_image()], data_samples=[seg_sample()]), True
+    )
+    init_default_scope('mmseg')
+    head = MODELS.build(
+        dict(type='mmseg.FCNHead', in_channels=3, channels=4, num_convs=1, num_classes=200, input_transform=None)
+    )
+    logits = torch.randn(1, 200, *DST_HW)
+    labels = data['data_samples'][0].gt_sem_seg.data.long()
+    found = head.loss_by_feat(logits, data['data_samples'])['loss_ce']
+    enlarged = F.interpolate(logits, SRC_HW, mode='bilinear', align_corners=head.align_corners)
+    counted = F.cross_entropy(enlarged, labels, ignore_index=255, reduction='sum') / labels.numel()
+    assert found.item() == pytest.approx(counted.item(), rel=1e-5)
+
+
+def test_labels_are_not_kept_with_batch_augments():
+    with pytest.raises(ValueError, match='keep_labels=True does not go with batch_augments'):
+        seg_preprocessor(keep_labels=True, batch_augments=lambda inputs, samples: (inputs, samples))
