@@ -1,0 +1,19 @@
+# Blood cells at a quarter of the image's size; platelets are then about ten pixels wide. docs/inspection.md
+_base_ = [
+    '../_base_/runtimes/mmdet_iters.py',
+    '../_base_/datasets/bccd.py',
+    '../_base_/models/atss_efficientnet-lite0.py',
+    '../_base_/schedules/inspection.py',
+    '../_base_/downsize/downsizenet_6x6_signed.py',
+]
+model = dict(data_preprocessor=dict(downsizer=_base_.downsizer, scale_factor=0.25), bbox_head=dict(num_classes=3))
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            'backbone': dict(lr_mult=0.3),
+            'data_preprocessor.downsizer.score': dict(lr_mult=8.0),  # of ImportanceResizer
+            **_base_.downsizer_rates,
+        }
+    ),
+    clip_grad=dict(max_norm=10.0),
+)
