@@ -12,7 +12,9 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from mmdownsize.resizers import DownsizeNet, FixedResizer
+from mmdownsize.ops import get_kernel
+from mmdownsize.ops.separable import axis_of, resample
+from mmdownsize.resizers import DownsizeNet, FixedResizer, ImportanceResizer
 
 PANEL_INCHES, DPI = 3.0, 110
 
@@ -27,6 +29,10 @@ def panels(
     - Of a :class:`DownsizeNet` alone: the number of neighbours that count, ``(sum |a|)^2 / sum a^2`` of the coefficients ``a``.
     - Of a :class:`DownsizeNet` alone: the displacement of the coefficients' centre of mass from the output pixel's centre. Its
       direction is the hue (right is red, down is green), its length the brightness.
+    - Of an :class:`ImportanceResizer` alone: the importance of every source pixel, dark is low, on a logarithmic scale. With
+      ``per_channel`` the mean of the channels' logarithms.
+    - Of an :class:`ImportanceResizer` alone: the share of the source pixels below an output pixel that counts, from 0 to 1:
+      ``R(w)^2 / R(w^2)`` of the importances ``w`` and the kernel ``R``.
 
     Args:
         resizer: Any resizer.
@@ -36,7 +42,7 @@ def panels(
         bgr: Whether the colours of ``image`` are blue, green, red, as OpenMMLab's loaders give them; otherwise RGB.
 
     Returns:
-        Arrays (h, w, 3), uint8, RGB; the source is (H, W, 3).
+        Arrays (h, w, 3), uint8, RGB; the source and the importance are (H, W, 3).
     """
     device = next(resizer.parameters(), torch.empty(0)).device
     source = image[None].to(device).float()
@@ -58,6 +64,15 @@ def panels(
             dy, dx = resizer.displacement(source, dst_hw)[0].cpu().numpy()
             longest = max(float(np.hypot(dy, dx).max()), 1e-6)
             found[f'displacement, up to {longest:.2f} px'] = _directions(dy, dx, max(longest, 0.05))
+        if isinstance(resizer, ImportanceResizer):
+            weights = resizer.importance(source).log().mean(1, keepdim=True).exp()
+            low, high = float(weights.min()), float(weights.max())
+            spread = np.log(high / low)
+            shades = (weights[0, 0] / low).log() / spread if spread > 1e-3 else torch.full_like(weights[0, 0], 0.5)
+            found[f'importance, {low:.2g} to {high:.2g}, log scale'] = _mapped(shades)
+            axes = [axis_of(get_kernel(resizer.kernel), s, d, weights) for s, d in zip(source.shape[2:], dst_hw)]
+            share = resample(weights, *axes).square() / resample(weights.square(), *axes)
+            found['share of source pixels that counts, 0 to 1'] = _mapped(share[0, 0])
     return found
 
 

@@ -8,7 +8,7 @@ import torch
 from matplotlib import colormaps
 
 from mmdownsize.drawing import draw, panels
-from mmdownsize.resizers import DownsizeNet, FixedResizer
+from mmdownsize.resizers import DownsizeNet, FixedResizer, ImportanceResizer
 
 
 def photograph() -> torch.Tensor:
@@ -75,13 +75,48 @@ def test_displacement_has_its_direction_as_hue(tap, dy, dx):
     assert np.abs(shown.astype(float) - 255 * np.array(expected)).max() <= 1
 
 
+def test_importance_is_a_map_of_the_source_on_a_logarithmic_scale():
+    # Black, grey and white columns: scores of -4 tanh(1), 0 and 4 tanh(1).
+    image = torch.tensor([0.0, 127.5, 255.0]).repeat_interleave(10).expand(3, 20, 30)
+    shown = panels(ImportanceResizer(start='brightest'), image, (5, 6))
+    ((caption, found),) = ((key, value) for key, value in shown.items() if key.startswith('importance'))
+    assert caption == f'importance, {np.exp(-4 * np.tanh(1)):.2g} to {np.exp(4 * np.tanh(1)):.2g}, log scale'
+    assert found.shape == (20, 30, 3)
+    for column, share in ((3, 0.0), (14, 0.5), (25, 1.0)):
+        expected = (255 * np.array(colormaps['viridis'](share)[:3])).round()
+        assert np.abs(found[:, column] - expected).max() <= 1
+
+
+def test_the_share_of_source_pixels_that_counts():
+    image = torch.zeros(3, 20, 30)
+    image[:, ::4, ::5] = 255.0  # one of the 4 x 5 pixels below each output pixel
+    net = ImportanceResizer(start='brightest')
+    shown = panels(net, image, (5, 6))['share of source pixels that counts, 0 to 1']
+    weight = np.exp(8 * np.tanh(1))  # of a white pixel, in those of black ones
+    share = ((weight + 19) / 20) ** 2 / ((weight**2 + 19) / 20)
+    assert 0.05 < share < 0.06
+    expected = (255 * np.array(colormaps['viridis'](share)[:3])).round()
+    assert np.abs(shown - expected).max() <= 1
+
+
+@pytest.mark.parametrize('per_channel', [True, False])
+def test_before_training_all_counts_alike(per_channel):
+    shown = panels(ImportanceResizer(per_channel=per_channel), photograph(), (5, 7))
+    expected = [(255 * np.array(colormaps['viridis'](shade)[:3])).round() for shade in (0.5, 1.0)]
+    for caption, colour in zip(
+        ('importance, 1 to 1, log scale', 'share of source pixels that counts, 0 to 1'), expected
+    ):
+        assert np.abs(shown[caption] - colour).max() <= 1
+
+
 def test_a_resizer_without_coefficients_has_four_panels():
     assert len(panels(FixedResizer(kernel='area'), photograph(), (5, 7), 'area')) == 4
 
 
 def test_the_picture_holds_all_panels():
     small = draw(FixedResizer(), photograph(), (10, 15))
-    large = draw(DownsizeNet(), photograph(), (10, 15))
+    large, with_map = (draw(net, photograph(), (10, 15)) for net in (DownsizeNet(), ImportanceResizer()))
+    assert with_map.shape == large.shape
     assert small.dtype == np.uint8 and small.shape[2] == 3
     assert large.shape[0] == small.shape[0] and large.shape[1] == pytest.approx(1.5 * small.shape[1], abs=2)
     assert len(np.unique(large.reshape(-1, 3), axis=0)) > 100

@@ -20,8 +20,9 @@ class DownsizeVisualizationHook(Hook):
     """Write pictures of what the downsizer does to the config's visualization backends, every ``interval`` iterations.
 
     Each shows a training image as it comes from the pipeline, a fixed resizer's result, the downsizer's and their difference;
-    for a DownsizeNet also how many neighbours count at every pixel and where their centre of mass has moved. See
-    :func:`mmdownsize.drawing.panels`. Images are named ``downsizer/0`` and so on.
+    for a DownsizeNet also how many neighbours count at every pixel and where their centre of mass has moved, for an
+    ImportanceResizer the importance of every source pixel. See :func:`mmdownsize.drawing.panels`. Images are named
+    ``downsizer/0`` and so on.
 
     Args:
         interval: Iterations between two pictures; the first is drawn after the first iteration.
