@@ -76,6 +76,47 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
             size, divisor = (self.test_cfg or {}).get('size'), (self.test_cfg or {}).get('size_divisor')
         if training and size is None and divisor is None:
             raise Refusal('mmseg pads every training batch, got size=None and size_divisor=None: say size_divisor=1')
+        different = sorted({resize_map.dst_hw for resize_map in maps})
+        too_large = [hw for hw in different if size is not None and (hw[0] > size[0] or hw[1] > size[1])]
+        # At test time mmseg asks for one size, whatever the padding.
+        if len(different) > 1 and (not training or too_large):
+            room = f', which do not fit into size={size}' if too_large else ''
+            raise Refusal(
+                f'images of a batch must have one size, got {different} (h, w) once downsized{room}: crop or resize in the '
+                'pipeline, or take batch_size=1'
+            )
+
+    def map_samples(
+        self, samples: Sequence[SegDataSample] | None, maps: Sequence[ResizeMap], training: bool
+    ) -> Sequence[SegDataSample]:
+        """Return new samples that fit the downsized images, also for images that come without."""
+        # Without samples mmseg predicts at the size it is fed: the caller would silently get small maps.
+        return prediction_samples(maps) if samples is None else super().map_samples(samples, maps, training)
+
+    def map_sample(self, sample: SegDataSample, resize_map: ResizeMap, training: bool) -> SegDataSample:
+        """Return a new sample whose every field fits the downsized image."""
+        return map_seg_sample(sample, resize_map, training, self.keep_labels)
+
+    def hand_on(self, data: dict[str, Any], target: TargetSize, training: bool) -> dict[str, Any]:
+        """Return what mmseg makes of a batch that was downsized to ``target``, padded to the size of that target."""
+        if not (training and self.keep_labels):
+            return self._padded(data, target, training)
+        labels = [_take_labels(sample) for sample in data['data_samples']]  # mmseg would pad them as it does the image
+        different = sorted({tuple(pixels.shape[-2:]) for maps in labels for pixels in maps.values()})
+        if self._source_size is None and len(different) > 1:
+            raise Refusal(
+                f'keep_labels=True needs label maps of one size in a batch, got {different} (h, w): crop in the pipeline, or '
+                'say size=(h, w) to pad to'
+            )
+        small = [tuple(image.shape[-2:]) for image in data['inputs']]
+        data = self._padded(data, target, training)
+        padded_hw = data['inputs'].shape[-2:]
+        for sample, maps, image_hw in zip(data['data_samples'], labels, small):
+            for name, pixels in maps.items():
+                src_hw = pixels.shape[-2:]
+                fitting = tuple(round(src * p / s) for src, p, s in zip(src_hw, padded_hw, image_hw))
+                setattr(sample, name, _pad_labels(pixels, self._source_size or fitting, self.seg_pad_val))
+            sample.set_metainfo(dict(pad_shape=tuple(padded_hw)))
         return data
 
     def _padded(self, data: dict[str, Any], target: TargetSize, training: bool) -> dict[str, Any]:
