@@ -66,6 +66,7 @@ _ON_DEMAND = {
     'SPHead': ('mmdownsize.models.spnet', 'mmseg'),
     'EarthMoversLoss': ('mmdownsize.models.image_quality', 'mmpretrain'),
     'QualityHead': ('mmdownsize.models.image_quality', 'mmpretrain'),
+    'ImportanceDownsample': ('mmdownsize.layers.downsample', 'mmengine'),
     'TextureUpsample': ('mmdownsize.layers.upsample', 'mmengine'),
     'TextureInterpConv': ('mmdownsize.layers.unet', 'mmseg'),
     'TextureRoIExtractor': ('mmdownsize.layers.roi_extractor', 'mmdet'),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from numbers import Real
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mmdownsize.layers.sealed import Sealed
+from mmdownsize.layers.target import Target
 from mmdownsize.ops import downsize, learned_coefficients, neighbor_indices
 from mmdownsize.ops.gather import interpolate_lean
 from mmdownsize.ops.recording import is_tracing
@@ -22,13 +21,6 @@ from mmdownsize.resizers import DownsizeNet
 from mmdownsize.resizers.phases import Phases
 
 BACKENDS = ('auto', 'dense')  # the other backends of mmdownsize.ops are for images only
-
-
-def _pair(name: str, value: float | Sequence[float]) -> tuple[float, float]:
-    pair = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
-    if len(pair) != 2 or not all(isinstance(side, Real) and 0 < side < math.inf for side in pair):
-        raise Refusal(f'{name} must be a number above 0 or a pair (h, w) of them, got {value!r}')
-    return pair
 
 
 @lru_cache(maxsize=64)
@@ -113,10 +105,7 @@ class TextureUpsample(Sealed, DownsizeNet):
             backend=backend,
             value_range=(-1.0, 1.0),  # maps are not normalised
         )
-        if scale_factor is not None and size is not None:
-            raise Refusal(f'give scale_factor or size, not both: got {scale_factor!r} and {size!r}')
-        self.scale_factor = None if scale_factor is None else _pair('scale_factor', scale_factor)
-        self.size = None if size is None else _pair('size', size)
+        self.target = Target(scale_factor, size)
 
     def forward(self, maps: Tensor, dst_hw: Sequence[int] | None = None) -> Tensor:
         """Resize a batch of maps.
@@ -131,14 +120,7 @@ class TextureUpsample(Sealed, DownsizeNet):
         Raises:
             ValueError: If there is no target size, it has no pixels, or the maps have another shape.
         """
-        if dst_hw is None:
-            dst_hw = self.size or self._scaled(maps)
-        return super().forward(maps, dst_hw)
-
-    def _scaled(self, maps: Tensor) -> tuple[int, int]:
-        if self.scale_factor is None:
-            raise Refusal('no target size: call the layer as layer(maps, (h, w)), or set scale_factor or size')
-        return tuple(math.floor(side * factor) for side, factor in zip(maps.shape[-2:], self.scale_factor))
+        return super().forward(maps, self.target.of(maps) if dst_hw is None else dst_hw)
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Resize maps whose shape has been checked: see :meth:`forward`."""
@@ -162,4 +144,4 @@ class TextureUpsample(Sealed, DownsizeNet):
 
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""
-        return f'in_channels={self.in_channels}, scale_factor={self.scale_factor}, {super().extra_repr()}'
+        return f'in_channels={self.in_channels}, scale_factor={self.target.scale_factor}, {super().extra_repr()}'

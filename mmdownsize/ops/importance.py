@@ -170,7 +170,7 @@ class _Banded(torch.autograd.Function):
 
 def _bands(score: Score, rows: Axis, images: Tensor, parameters: Sequence[Tensor]) -> Iterator[tuple[Band, slice]]:
     """Yield each band, and which of its source rows output rows are made of. The others only the convolutions see."""
-    channels = max(len(p) for p in parameters)
+    channels = max(images.shape[1], *(len(p) for p in parameters))
     row_bytes = images.shape[3] * channels * score.dtype.itemsize
     for band in cut(images, rows.indices[0], rows.indices[-1], sum(score.dilations), row_bytes):
         span = rows.span(band.target)
