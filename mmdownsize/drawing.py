@@ -12,8 +12,6 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from mmdownsize.ops import get_kernel
-from mmdownsize.ops.separable import axis_of, resample
 from mmdownsize.resizers import DownsizeNet, FixedResizer, ImportanceResizer
 
 PANEL_INCHES, DPI = 3.0, 110
@@ -32,7 +30,7 @@ def panels(
     - Of an :class:`ImportanceResizer` alone: the importance of every source pixel, dark is low, on a logarithmic scale. With
       ``per_channel`` the mean of the channels' logarithms.
     - Of an :class:`ImportanceResizer` alone: the share of the source pixels below an output pixel that counts, from 0 to 1:
-      ``R(w)^2 / R(w^2)`` of the importances ``w`` and the kernel ``R``.
+      see :meth:`ImportanceResizer.counting`.
 
     Args:
         resizer: Any resizer.
@@ -70,9 +68,8 @@ def panels(
             spread = np.log(high / low)
             shades = (weights[0, 0] / low).log() / spread if spread > 1e-3 else torch.full_like(weights[0, 0], 0.5)
             found[f'importance, {low:.2g} to {high:.2g}, log scale'] = _mapped(shades)
-            axes = [axis_of(get_kernel(resizer.kernel), s, d, weights) for s, d in zip(source.shape[2:], dst_hw)]
-            share = resample(weights, *axes).square() / resample(weights.square(), *axes)
-            found['share of source pixels that counts, 0 to 1'] = _mapped(share[0, 0])
+            share = resizer.counting(source, dst_hw)[0].mean(0)
+            found['share of source pixels that counts, 0 to 1'] = _mapped(share)
     return found
 
 

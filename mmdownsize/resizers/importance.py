@@ -12,6 +12,7 @@ from mmdownsize import arguments
 from mmdownsize.ops import KERNELS, get_kernel
 from mmdownsize.ops.importance import BACKENDS, Score, importance_resize
 from mmdownsize.ops.kernels import preferred_name
+from mmdownsize.ops.separable import axis_of, resample
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.trainable import TrainableResizer
 
@@ -157,6 +158,21 @@ class ImportanceResizer(TrainableResizer):
         score = self._score(images)
         with torch.autocast(images.device.type, enabled=False):
             return score.of(images.to(torch.promote_types(images.dtype, torch.float32)), self._tensors()).exp()
+
+    def counting(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
+        """Return the share of its source pixels that counts in every output pixel, ``R(w)^2 / R(w^2)``.
+
+        Args:
+            images: (N, C, H, W), floating point, in ``value_range``.
+            dst_hw: Target size (h, w) in px.
+
+        Returns:
+            (N, 1, h, w), or (N, C, h, w) with ``per_channel``: 1 where all count as the kernel has it, towards 0 where one
+            pixel of many decides.
+        """
+        weights = self.importance(images)
+        axes = [axis_of(get_kernel(self.kernel), src, dst, weights) for src, dst in zip(images.shape[2:], dst_hw)]
+        return resample(weights, *axes).square() / resample(weights.square(), *axes)
 
     def _check_channels(self, images: Tensor) -> None:
         if images.shape[1] != self.in_channels:

@@ -289,6 +289,27 @@ def test_bytes_are_the_numbers_they_stand_for():
     assert torch.equal(net.importance(whole), net.importance(whole.float()))
 
 
+@settings(max_examples=40)
+@given(nets(size=0.3), sizes, sizes)
+def test_the_share_that_counts_is_from_above_0_to_1(net, src_hw, dst_hw):
+    source = images(src_hw)
+    with torch.no_grad():
+        share = net.counting(source, dst_hw)
+    assert share.shape == (2, 3 if net.per_channel else 1, *dst_hw)
+    assert share.min() > 0 and share.max() <= 1 + 1e-4
+    plain = ImportanceResizer(kernel=net.kernel).counting(source, dst_hw)
+    torch.testing.assert_close(plain, torch.ones_like(plain), rtol=1e-5, atol=0)
+
+
+def test_golden_share_that_counts():
+    net = ImportanceResizer(start='brightest')
+    source = torch.zeros(1, 3, 1, 4)
+    source[..., 1] = 255.0
+    weight = float(np.exp(8 * np.tanh(1)))  # of the white pixel, in those of the black ones
+    expected = ((weight + 3) / 4) ** 2 / ((weight**2 + 3) / 4)
+    assert net.counting(source, (1, 1)).item() == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_one_map_serves_many_scales(backend):
     """The importance belongs to the source pixel: it does not depend on the target."""
