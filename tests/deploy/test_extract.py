@@ -1,10 +1,12 @@
 """The settings of a downsizer in the config that a checkpoint holds, which is not run."""
 
 import pytest
+import torch
 from mmengine.config import Config
 
-from mmdownsize.deploy.extract import settings_in, settings_of
+from mmdownsize.deploy.extract import extract, settings_in, settings_of
 from mmdownsize.refusal import Refusal
+from mmdownsize.resizers import ImportanceResizer
 
 SETTINGS = dict(type='DownsizeNet', neighbors=4, shift=(1, -2), init_cfg=[dict(type='Normal', std=0.1)], frozen=None)
 
@@ -29,3 +31,16 @@ def test_a_config_without_settings_is_refused(text, tmp_path):
     (tmp_path / 'config.py').write_text(text)
     with pytest.raises(Refusal, match=r'model.data_preprocessor.downsizer=None: a config is needed'):
         settings_in(tmp_path / 'config.py')
+
+
+def test_an_importance_is_taken_out_of_a_checkpoint():
+    settings = dict(num_convs=2, dilation=2, start='darkest')
+    trained = ImportanceResizer(**settings)
+    torch.nn.init.normal_(trained.score.weight)
+    state = {f'data_preprocessor.downsizer.{name}': value for name, value in trained.state_dict().items()}
+    found = extract(dict(state_dict=state), dict(type='ImportanceResizer', frozen=True, **settings))
+    assert found.arguments() == trained.arguments()
+    images = 255 * torch.rand(1, 3, 20, 30)
+    assert torch.equal(found(images, (5, 7)), trained(images, (5, 7)))
+    with pytest.raises(Refusal, match=r'texture\.1\.bias'):
+        extract(dict(state_dict=state), dict(type='ImportanceResizer'))
