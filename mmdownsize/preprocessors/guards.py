@@ -146,5 +146,5 @@ def check_gradient(downsizer: nn.Module, images: Tensor | Sequence[Tensor]) -> N
         raise Refusal(
             'the downsizer is trainable and its output carries no gradient. activation_checkpointing of data_preprocessor does '
             'that: it needs an input with a gradient, which an image does not have. Leave data_preprocessor out of it: '
-            'DownsizeNet keeps no feature maps anyway'
+            'DownsizeNet and ImportanceResizer keep no feature maps anyway'
         )
