@@ -199,6 +199,8 @@ struct Scratch {
     float *narrow, *mixed;             // (C + S, .): one output row; (C + S, line) all that a source row is part of
     float* features;                   // (padded, .): a row of the last level, backward only
     std::vector<int64_t> expanded;     // the output row that is in each place of `accumulated`
+    std::vector<int32_t> target;       // (most, column): the targets of each column, counted from the tile's first; backward only
+    std::vector<float> target_weight;  // 0 where there are fewer
 
     static int64_t aligned(int64_t count) { return (count + 2 * MOST_LANES - 1) / MOST_LANES * MOST_LANES; }
 
@@ -223,6 +225,7 @@ struct Scratch {
         narrow = mixed + maps * line;
         accumulated = sums_.zeros(q.together * maps * line);
         expanded.assign(q.together, -1);
+        if (backward) find_targets(q, tile);
         for (int64_t i = 1; backward && i <= q.depth; ++i) {
             const int64_t margin = 2 * q.step(i);
             grad_stride[i] = aligned(columns + 2 * q.reach[i] + 2 * margin);
@@ -234,6 +237,18 @@ struct Scratch {
         std::fill(made, made + MAX_DEPTH + 1, origin);
         std::fill(begun, begun + MAX_DEPTH + 1, origin);
         std::fill(done, done + MAX_DEPTH + 1, origin);
+    }
+    void find_targets(const Work& q, const Tile& tile) {
+        const int64_t columns = tile.x1 - tile.x0, *begin = q.by_col.begin.data() + tile.x0;
+        int64_t most = 1;
+        for (int64_t x = 0; x < columns; ++x) most = std::max(most, begin[x + 1] - begin[x]);
+        target.assign(most * columns, 0);
+        target_weight.assign(most * columns, 0);
+        for (int64_t x = 0; x < columns; ++x)
+            for (int64_t k = 0; k < begin[x + 1] - begin[x]; ++k) {
+                target[k * columns + x] = q.by_col.at[begin[x] + k] - tile.j0;
+                target_weight[k * columns + x] = q.by_col.weight[begin[x] + k];
+            }
     }
     int64_t grad_kept(const Work& q, int64_t i) const { return 2 * q.step(i + 1) + 1; }
     float* row(const Work& q, int64_t i, int64_t y, int64_t channel = 0) const {
