@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from mmdownsize.arguments import positive
 from mmdownsize.configs import read_config, read_fragment, type_of
 from mmdownsize.refusal import Refusal, in_words
 
 RATES = 'optim_wrapper.paramwise_cfg.custom_keys'
+SCALE = 'model.data_preprocessor.scale_factor'
 ENTRIES = ('downsizer', 'options', 'equal_cost_to', 'train')  # of an arm in a file of arms
 
 
@@ -95,6 +97,40 @@ def only(arms: Sequence[Arm], names: Sequence[str] | None) -> list[Arm]:
     if unknown:
         raise Refusal(f'--only: no arm {", ".join(sorted(unknown))} among {", ".join(arm.name for arm in arms)}')
     return [arm for arm in arms if names is None or arm.name in names]
+
+
+def at_scales(arms: Sequence[Arm], cfg: Config, scales: Sequence[float] | None) -> list[Arm]:
+    """Return every arm at every scale, by the name of :func:`name_at`; None: the arms as they are.
+
+    Args:
+        arms: Arms without ``equal_cost_to``, which is a scale of its own.
+        cfg: The config that they share.
+        scales: Scale factors from the source's side to the target's.
+
+    Raises:
+        Refusal: If the config's target is not a ``scale_factor``, a scale is not above 0, or an arm has a size of its own.
+    """
+    if scales is None:
+        return list(arms)
+    if cfg.model.data_preprocessor.get('scale_factor') is None:
+        raise Refusal('--scales: the preprocessor has a scale in px, and a scale_factor is needed')
+    for scale in scales:
+        positive('--scales', scale)
+    for arm in arms:
+        if arm.equal_cost_to is not None or SCALE in arm.options:
+            raise Refusal(
+                f'--scales: arm {arm.name!r} has a size of its own (equal_cost_to, or {SCALE} in its options)'
+            )
+    return [
+        replace(arm, name=name_at(arm.name, scale), options={**arm.options, SCALE: scale})
+        for scale in scales
+        for arm in arms
+    ]
+
+
+def name_at(name: str, scale: float) -> str:
+    """Return the name of an arm at a scale, ``area@0.25``."""
+    return f'{name}@{scale:g}'
 
 
 def check_replaceable(cfg: Config, path: Path) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from rich.console import Console
 
-from mmdownsize.comparing.arms import Arm, check_replaceable, config_of, load_arms, only
+from mmdownsize.comparing.arms import Arm, at_scales, check_replaceable, config_of, load_arms, name_at, only
 from mmdownsize.comparing.costs import resolve_costs
 from mmdownsize.comparing.log import read_log
 from mmdownsize.comparing.report import plot, print_report
@@ -47,6 +47,7 @@ class Options:
         log: File of finished runs, a line each; None: ``runs.jsonl`` in the folder.
         plot: Where to draw the runs.
         subset: Train on the first so many samples only.
+        scales: Run every arm at each of these scale factors, as ``NAME@SCALE``; None: at the config's own.
         workers: Worker processes of the training loader, in place of the config's.
         report_only: Train nothing.
         cfg_options: Settings by dotted key that replace the config's, for all arms.
@@ -64,6 +65,7 @@ class Options:
     log: Path | None = None
     plot: Path | None = None
     subset: int | None = None
+    scales: Sequence[float] | None = None
     workers: int | None = None
     report_only: bool = False
     cfg_options: Mapping[str, Any] | None = None
@@ -107,6 +109,7 @@ def compare(options: Options, console: Console) -> None:
     only(arms, options.only)
     cfg = read_config(options.config, options.cfg_options)
     check_replaceable(cfg, options.config)
+    options, arms = _at_scales(options, arms, cfg)
     _set_loader(cfg, options)
     if not options.report_only:
         arms = resolve_costs(cfg, arms, options.seeds[0], options.folder / 'equal_cost.json')
@@ -122,6 +125,17 @@ def compare(options: Options, console: Console) -> None:
     print_report(console, runs, metric, options.baseline)
     if options.plot:
         plot(runs, metric, options.plot)
+
+
+def _at_scales(options: Options, arms: Sequence[Arm], cfg: Config) -> tuple[Options, list[Arm]]:
+    """Return the options and the arms by their names at every scale."""
+    if options.scales is None:
+        return options, list(arms)
+    names = [arm.name for arm in only(arms, options.only)]
+    wanted = [arm for arm in arms if arm.name in (options.baseline, *names)]
+    chosen = [name_at(name, scale) for scale in options.scales for name in names]
+    options = replace(options, baseline=name_at(options.baseline, options.scales[0]), only=chosen)
+    return options, at_scales(wanted, cfg, options.scales)
 
 
 def _set_loader(cfg: Config, options: Options) -> None:

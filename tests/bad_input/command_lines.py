@@ -21,7 +21,7 @@ from mmdownsize.storage import append_line
 from tests.bad_input.case import Accepted, Case
 from tests.bad_input.checkpoints import PREFIX, Bomb, cut, not_a_number
 from tests.tools.small_training import ROOT, write_config, write_data
-from tools import check_env, compare, compare_report, demo, extract_downsizer, swap_resizer, test, train
+from tools import check_env, compare, compare_report, compare_speed, demo, extract_downsizer, swap_resizer, test, train
 from tools import visualize_downsizer as visualize
 
 
@@ -127,6 +127,11 @@ def hostile(folder):
 def with_report(folder):
     run = dict(config='small', arm='bilinear', seed=0, metric='mIoU', metrics=dict(mIoU=1.0), seconds=1, downsizer={})
     (folder / 'runs.jsonl').write_text(json.dumps(run) + '\n')
+
+
+def with_report_and_config(folder):
+    small(folder)
+    with_report(folder)
 
 
 def with_picture(folder):
@@ -420,6 +425,15 @@ CASES = [
         f'old.png: ({FULL})',
         with_file('a plot', 'old.png', with_report),
         room=2000,
+    ),
+    # tools/compare_speed.py
+    case(
+        compare_speed,
+        'a log without scales',
+        [CONFIG, '{folder}/runs.jsonl', '--times', '{folder}/times.json', '--plot', '{folder}/new.png'],
+        'runs.jsonl',
+        'run tools/compare.py with --scales',
+        with_report_and_config,
     ),
     # tools/extract_downsizer.py
     case(
