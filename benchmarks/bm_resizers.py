@@ -10,8 +10,9 @@ full maps, gathers.
 large matrix product, or for reading the images and writing the result once at the rate of a copy, whichever is more.
 ``--sweep`` measures over sizes and scales instead, and ``--plot`` draws that.
 
-``--device cuda`` measures on a GPU, and ``--backend`` selects what computes DownsizeNet; a resizer that the back end cannot
-take is left out. PyTorch's convolutions use TF32 on a GPU that has it, their default; DownsizeNet's kernels do not.
+``--device cuda`` measures on a GPU, and ``--backend`` selects what computes DownsizeNet, and ImportanceResizer where it has
+that back end; a resizer that the back end cannot take is left out. PyTorch's convolutions use TF32 on a GPU that has it, their
+default; DownsizeNet's kernels do not.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from mmdownsize.ops import BACKENDS, neighbor_indices, project
-from mmdownsize.resizers import DownsizeNet, FixedResizer, LearnedResizer, MullerResizer, cost
+from mmdownsize.ops.importance import BACKENDS as IMPORTANCE_BACKENDS
+from mmdownsize.resizers import DownsizeNet, FixedResizer, ImportanceResizer, LearnedResizer, MullerResizer, cost
 
 SETTINGS = {
+    '160x160 -> 40x40': ((160, 160), (40, 40)),
     '300x300 -> 160x160': ((300, 300), (160, 160)),
     '300x300 -> 100x100': ((300, 300), (100, 100)),
     '360x480 -> 108x144': ((360, 480), (108, 144)),
@@ -112,8 +115,9 @@ class Interpolate(nn.Module):
 
 
 def candidates(backend: str = 'auto') -> dict[str, nn.Module]:
-    """Return what is compared, in the order of the table, DownsizeNet on this back end."""
+    """Return what is compared, in the order of the table, DownsizeNet and ImportanceResizer on this back end."""
     area = dict(start='area', distance='area', backend=backend)
+    importance = backend if backend in IMPORTANCE_BACKENDS else 'auto'
     return {
         'F.interpolate bilinear': Interpolate(False),
         'F.interpolate antialias': Interpolate(True),
@@ -130,15 +134,19 @@ def candidates(backend: str = 'auto') -> dict[str, nn.Module]:
         ),
         'DownsizeNet paper (sigmoid, random)': DownsizeNet(start='random', normalize='sigmoid', backend=backend),
         'DownsizeNet 2x2, PyTorch operators in bands': DownsizeNet(backend='banded'),
+        'ImportanceResizer 1 conv of 8': ImportanceResizer(channels=8, backend=importance),
+        'ImportanceResizer 1 conv of 16': ImportanceResizer(channels=16, backend=importance),
+        'ImportanceResizer 2 convs of 16': ImportanceResizer(num_convs=2, backend=importance),
+        'ImportanceResizer 1 conv of 16, PyTorch operators in bands': ImportanceResizer(backend='banded'),
         TALEBI: LearnedResizer(),
         'MULLER': MullerResizer(),
     }
 
 
 def refusal(module: nn.Module, images: Tensor, dst_hw: tuple[int, int]) -> str | None:
-    """Return why a DownsizeNet's back end does not take this, or None."""
+    """Return why the back end of a DownsizeNet or ImportanceResizer does not take this, or None."""
     try:
-        if isinstance(module, DownsizeNet):
+        if isinstance(module, DownsizeNet | ImportanceResizer):
             forward(module, images, dst_hw)
     except ValueError as error:
         return str(error)
