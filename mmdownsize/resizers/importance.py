@@ -18,6 +18,7 @@ from mmdownsize.resizers.trainable import TrainableResizer
 
 NON_NEGATIVE = tuple(name for name, kernel in KERNELS.items() if kernel.non_negative)
 LARGEST_LIMIT = 40.0  # float32 reaches exp(88), and gradients have squares of importances
+STRENGTH = 4.0  # the default
 TONES = {None: 0.0, 'darkest': -1.0, 'brightest': 1.0}
 
 
@@ -46,7 +47,8 @@ class ImportanceResizer(TrainableResizer):
             range of its source pixels, channel by channel, but a grey image does not stay grey.
         start: ``None``: the kernel R. ``'darkest'`` or ``'brightest'``: the tone starts at ∓``strength``, and dark or bright
             pixels count more from the first step on. Brightness is the mean of the channels, mapped to -1..1.
-        strength: Where the tone starts; without ``start`` it starts at 0.
+        strength: Where the tone starts, above 0; with ``start`` only. For images of 0..255 a strength of 8 is about the weights
+            of ``FixedResizer(kernel='darkest', softness=16)``, where scores are far from the limit.
         frozen: Do not train: no parameter requires a gradient.
         in_channels: Channels C of the images.
         value_range: (lowest, highest) value of the images; the CNN sees it mapped to -1..1.
@@ -85,7 +87,7 @@ class ImportanceResizer(TrainableResizer):
         limit: float = 4.0,
         per_channel: bool = False,
         start: str | None = None,
-        strength: float = 4.0,
+        strength: float = STRENGTH,
         frozen: bool = False,
         in_channels: int = 3,
         value_range: tuple[float, float] = (0.0, 255.0),
@@ -111,6 +113,10 @@ class ImportanceResizer(TrainableResizer):
         self.per_channel = arguments.flag('per_channel', per_channel)
         self.start = start if start is None else arguments.choice('start', start, [name for name in TONES if name])
         self.strength = arguments.positive('strength', strength)
+        if start is None and strength != STRENGTH:
+            raise Refusal(
+                f"strength={strength!r} is for start='darkest' or 'brightest': say start as well, or leave it out"
+            )
         self.in_channels = arguments.integer('in_channels', in_channels, 1)
         self.value_range = arguments.value_range(value_range)
         self.backend = arguments.choice('backend', backend, BACKENDS)

@@ -113,6 +113,7 @@ def test_repr_states_the_settings():
         ({'per_channel': 1}, 'per_channel must be True or False, got 1'),
         ({'start': 'dark'}, "unknown start 'dark', choose one of darkest, brightest"),
         ({'start': 0}, 'unknown start 0, choose one of darkest, brightest'),
+        ({'strength': 3.0}, "strength=3.0 is for start='darkest' or 'brightest'"),
         ({'strength': -1}, 'strength must be a number above 0, and finite, got -1'),
         ({'frozen': 'no'}, "frozen must be True or False, got 'no'"),
         ({'value_range': (255, 0)}, r'value_range must be .* got \(255, 0\)'),
