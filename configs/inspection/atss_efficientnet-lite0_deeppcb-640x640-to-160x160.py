@@ -11,7 +11,6 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={
             'backbone': dict(lr_mult=0.3),
-            'data_preprocessor.downsizer.score': dict(lr_mult=8.0),  # of ImportanceResizer
             **_base_.downsizer_rates,
         }
     ),

@@ -1,2 +1,10 @@
 _base_ = './atss_efficientnet-lite0_deeppcb-640x640-to-160x160.py'
 model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, type='ImportanceResizer')))
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            'data_preprocessor.downsizer.score': dict(lr_mult=8.0),
+            'data_preprocessor.downsizer.tone': dict(lr_mult=8.0),
+        }
+    )
+)

@@ -35,7 +35,6 @@ optim_wrapper = dict(
         custom_keys={
             'backbone': dict(lr_mult=0.6),
             'decode_head': dict(lr_mult=3.0),  # at the common rate it finds few defects in so few steps
-            'data_preprocessor.downsizer.score': dict(lr_mult=8.0),  # of ImportanceResizer
             **_base_.downsizer_rates,
         }
     )

@@ -1,0 +1,4 @@
+_base_ = './unet_crackforest-320x480-to-80x120.py'
+model = dict(
+    data_preprocessor=dict(downsizer=dict(_delete_=True, type='FixedResizer', kernel='darkest', softness=16.0))
+)

@@ -1,0 +1,10 @@
+_base_ = './unet_crackforest-320x480-to-80x120.py'
+model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, type='ImportanceResizer')))
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            'data_preprocessor.downsizer.score': dict(lr_mult=8.0),
+            'data_preprocessor.downsizer.tone': dict(lr_mult=8.0),
+        }
+    )
+)
