@@ -69,7 +69,10 @@ class DownsizeMixin:
         train_scale_factor: tuple[float, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        check_keywords(type(self).__name__, kwargs, DownsizeMixin.__init__, super().__init__)
+        ours = [
+            cls.__init__ for cls in type(self).__mro__ if issubclass(cls, DownsizeMixin) and '__init__' in vars(cls)
+        ]
+        check_keywords(type(self).__name__, kwargs, *ours, super().__init__)
         if train_scale_factor is not None and not is_range(train_scale_factor):
             raise Refusal(f'train_scale_factor must be (lowest, highest), above 0, got {train_scale_factor!r}')
         target = TargetSize(scale_factor, scale, keep_ratio)

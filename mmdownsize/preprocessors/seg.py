@@ -36,7 +36,8 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
 
     Raises:
         ValueError: Also if both ``size`` and ``size_divisor`` ask for padding, or if mmseg cannot pad as asked. With
-            ``keep_labels``: if there are ``batch_augments``, or label maps of a batch differ in size.
+            ``keep_labels``: if there are ``batch_augments``, or label maps of a batch differ in size without a ``size``, or
+            padding to ``size`` would move them off their images, as a ``scale`` does to images that are smaller than ``size``.
     """
 
     def __init__(self, *args: Any, keep_labels: bool = False, **kwargs: Any) -> None:
@@ -44,7 +45,7 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
         self.keep_labels = flag('keep_labels', keep_labels)
         if self.keep_labels and self.batch_augments is not None:
             raise Refusal(
-                'keep_labels=True does not go with batch_augments, which change images and labels of one size'
+                'keep_labels=True does not go with batch_augments, which change images and labels of one size: leave one out'
             )
         if self.batch_augments is not None and not callable(self.batch_augments):
             raise Refusal(
@@ -113,11 +114,25 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
         padded_hw = data['inputs'].shape[-2:]
         for sample, maps, image_hw in zip(data['data_samples'], labels, small):
             for name, pixels in maps.items():
-                src_hw = pixels.shape[-2:]
-                fitting = tuple(round(src * p / s) for src, p, s in zip(src_hw, padded_hw, image_hw))
-                setattr(sample, name, _pad_labels(pixels, self._source_size or fitting, self.seg_pad_val))
+                hw = self._kept_hw(pixels.shape[-2:], image_hw, padded_hw)
+                setattr(sample, name, _pad_labels(pixels, hw, self.seg_pad_val))
             sample.set_metainfo(dict(pad_shape=tuple(padded_hw)))
         return data
+
+    def _kept_hw(self, src_hw: Sequence[int], dst_hw: Sequence[int], padded_hw: Sequence[int]) -> tuple[int, int]:
+        """Return the size (h, w) that label maps of full resolution are padded to, when their image is from dst to padded."""
+        if self._source_size is None:
+            h, w = (round(src * padded / dst) for src, padded, dst in zip(src_hw, padded_hw, dst_hw))
+            return h, w
+        # Sizes are whole px, so the edges of image and labels may be up to one px of the small image apart.
+        sides = zip(src_hw, dst_hw, padded_hw, self._source_size)
+        if any(abs(src * padded / size - dst) > 1 for src, dst, padded, size in sides):
+            raise Refusal(
+                f'keep_labels=True: label maps of {tuple(src_hw)} (h, w) padded to size={self._source_size} are not where their '
+                f'image is, {tuple(dst_hw)} padded to {tuple(padded_hw)}: crop to that size in the pipeline, or say scale_factor '
+                'in place of scale, or size_divisor=1 in place of size'
+            )
+        return self._source_size
 
     def _padded(self, data: dict[str, Any], target: TargetSize, training: bool) -> dict[str, Any]:
         if not training or target == self.target:
@@ -136,13 +151,18 @@ class SegPairDownsizePreprocessor(PairMixin, SegDownsizePreprocessor):
     images only. Those at full resolution are as the pipeline delivers them, and the model leaves out what was padded.
 
     Raises:
-        ValueError: If there is a ``test_cfg``: it would pad at test time what is not padded in training.
+        ValueError: If there is a ``test_cfg``, which would pad at test time what is not padded in training; or with
+            ``keep_labels``, which would have no effect.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.test_cfg:
             raise Refusal('SegPairDownsizePreprocessor does not take test_cfg: images are not padded at test time')
+        if self.keep_labels:
+            raise Refusal(
+                'SegPairDownsizePreprocessor does not take keep_labels: its model reads no labels, leave it out'
+            )
 
 
 def map_seg_sample(

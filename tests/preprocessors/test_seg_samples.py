@@ -189,6 +189,26 @@ def test_kept_labels_of_a_batch_need_one_size():
         preprocessor(batch, True)
 
 
+def test_kept_labels_of_images_of_many_sizes_are_padded_to_one_size():
+    preprocessor = seg_preprocessor(size=(64, 96), scale_factor=0.25, keep_labels=True)
+    sizes = [(64, 96), (41, 80), (10, 11)]
+    batch = dict(inputs=[random_image(hw) for hw in sizes], data_samples=[seg_sample(hw) for hw in sizes])
+    data = preprocessor(batch, True)
+    assert data['inputs'].shape[-2:] == (16, 24)
+    assert {sample.gt_sem_seg.data.shape for sample in data['data_samples']} == {torch.Size([1, 64, 96])}
+
+
+@pytest.mark.parametrize('src_hw', [(40, 80), (80, 96)], ids=['smaller', 'larger'])
+def test_kept_labels_are_not_padded_off_their_image(src_hw):
+    # Any image becomes 16 x 24, without padding: labels that are padded, or cut, to `size` would be elsewhere.
+    preprocessor = seg_preprocessor(size=(64, 96), scale=(24, 16), keep_labels=True)
+    batch = dict(inputs=[random_image(src_hw)], data_samples=[seg_sample(src_hw)])
+    with pytest.raises(ValueError, match=r'padded to size=\(64, 96\) are not where their image is.*or size_divisor=1'):
+        preprocessor(batch, True)
+    preprocessor = seg_preprocessor(size_divisor=1, scale=(24, 16), keep_labels=True)
+    assert preprocessor(batch, True)['data_samples'][0].gt_sem_seg.data.shape == (1, *src_hw)
+
+
 def test_kept_labels_are_what_a_head_compares_its_enlarged_logits_with():
     data = seg_preprocessor(size=SRC_HW, keep_labels=True)(
         dict(inputs=[random_image()], data_samples=[seg_sample()]), True
@@ -208,3 +228,14 @@ def test_kept_labels_are_what_a_head_compares_its_enlarged_logits_with():
 def test_labels_are_not_kept_with_batch_augments():
     with pytest.raises(ValueError, match='keep_labels=True does not go with batch_augments'):
         seg_preprocessor(keep_labels=True, batch_augments=lambda inputs, samples: (inputs, samples))
+
+
+def test_labels_are_not_kept_where_nobody_reads_them():
+    config = dict(type='mmdownsize.SegPairDownsizePreprocessor', downsizer=dict(type='FixedResizer'), scale_factor=0.5)
+    with pytest.raises(ValueError, match='does not take keep_labels'):
+        MODELS.build(dict(config, size_divisor=1, keep_labels=True))
+
+
+def test_a_misspelt_setting_of_segmentation_alone_is_named():
+    with pytest.raises(TypeError, match="did you mean 'keep_labels'"):
+        seg_preprocessor(keep_label=True)
