@@ -108,18 +108,22 @@ def at_scales(arms: Sequence[Arm], cfg: Config, scales: Sequence[float] | None) 
         scales: Scale factors from the source's side to the target's.
 
     Raises:
-        Refusal: If the config's target is not a ``scale_factor``, a scale is not above 0, or an arm has a size of its own.
+        Refusal: If the config's target is not a ``scale_factor``, a scale is not above 0 or named twice, or an arm has a size
+            of its own.
     """
     if scales is None:
         return list(arms)
     if cfg.model.data_preprocessor.get('scale_factor') is None:
-        raise Refusal('--scales: the preprocessor has a scale in px, and a scale_factor is needed')
+        raise Refusal("--scales: the config's preprocessor has a scale in px, say scale_factor in its place")
     for scale in scales:
         positive('--scales', scale)
+    if len({name_at('', scale) for scale in scales}) != len(scales):
+        raise Refusal(f'--scales: a scale is named twice, to 6 digits: {", ".join(map(str, scales))}')
     for arm in arms:
         if arm.equal_cost_to is not None or SCALE in arm.options:
             raise Refusal(
-                f'--scales: arm {arm.name!r} has a size of its own (equal_cost_to, or {SCALE} in its options)'
+                f'--scales: arm {arm.name!r} has a size of its own (equal_cost_to, or {SCALE} in its options): take that out, or '
+                'leave out the arm with --only'
             )
     return [
         replace(arm, name=name_at(arm.name, scale), options={**arm.options, SCALE: scale})

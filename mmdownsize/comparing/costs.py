@@ -57,10 +57,10 @@ def inference_seconds(cfg: Config, repeats: int = 7) -> float:
     """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     if cfg.get('val_dataloader') is None:
-        raise Refusal('equal_cost_to: the config has no val_dataloader, whose images are used to measure the time')
+        raise Refusal('the config has no val_dataloader, and its first image is used to measure the time: set it')
     with building():
         loader = Runner.build_dataloader(
-            dict(copy.deepcopy(cfg.val_dataloader), num_workers=0, persistent_workers=False), seed=0
+            dict(copy.deepcopy(cfg.val_dataloader), batch_size=1, num_workers=0, persistent_workers=False), seed=0
         )
         model = MODELS.build(cfg.model).eval()
     times = []

@@ -12,6 +12,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Options:
     Attributes:
         config: The config that was compared.
         logs: Logs of tools/compare.py with arms at several scales.
-        times: File of the times, by arm. What is in it is not measured again.
+        times: File of the times in milliseconds, by config and arm. What is in it is not measured again.
         plot: The picture.
         metric: Key of the metric; None: the runs' own.
         measure: Measure what ``times`` lacks. Otherwise arms without a time are left out.
@@ -78,23 +79,43 @@ def picture(options: Options) -> str:
     """Measure what is missing, draw the picture, and return the table in Markdown.
 
     Raises:
-        Refusal: If a log, the config or the picture's format cannot be used, or no arm has a scale.
+        Refusal: If a log, the config, the times or the picture's format cannot be used, or no arm has a scale, or a time.
         OSError: If a file cannot be read or written.
     """
     cfg = read_config(options.config)
     check_replaceable(cfg, options.config)
-    runs = [run for run in read_log(options.logs) if run['config'] == options.config.stem and '@' in run['arm']]
+    logged = [run for run in read_log(options.logs) if run['config'] == options.config.stem]
+    runs = [run for run in logged if '@' in run['arm'] and SCALE in run['options']]
     if not runs:
         raise Refusal(f'no run of {options.config.stem} at a scale in {", ".join(map(str, options.logs))}: '
                       'run tools/compare.py with --scales')  # fmt: skip
-    times = json.loads(options.times.read_text()) if options.times.is_file() else {}
+    known = read_times(options.times)
+    times = known.setdefault(options.config.stem, {})
     if options.measure:
         measure(cfg, runs, times)
-        write_whole(options.times, json.dumps(times, indent=1))
+        write_whole(options.times, json.dumps(known, indent=1))
     metric = options.metric or runs[0]['metric']
     curves = curves_of(runs, times, metric)
+    if not curves:
+        raise Refusal(f'{options.times} has no time of an arm of {options.config.stem}: leave out --no-measure')
     write_whole(options.plot, draw(curves, metric, options.config.stem, options.plot))
     return markdown(*rows_of(curves, metric))
+
+
+def read_times(path: Path) -> dict[str, dict[str, float]]:
+    """Return the measured milliseconds by config and arm; none where there is no file.
+
+    Raises:
+        Refusal: If the file holds something else.
+    """
+    try:
+        known = json.loads(path.read_text()) if path.is_file() else {}
+        right = all(isinstance(time, Real) for times in known.values() for time in times.values())
+    except (ValueError, AttributeError):  # no JSON, or no dictionaries
+        right = False
+    if not right:
+        raise Refusal(f'{path} is not a file of times by config and arm: name another file, which need not exist')
+    return known
 
 
 def measure(cfg: Config, runs: Sequence[Mapping[str, Any]], times: dict[str, float]) -> None:
@@ -116,7 +137,7 @@ def curves_of(runs: Sequence[Mapping[str, Any]], times: Mapping[str, float], met
             run = kinds[arm]
             fixed = run['downsizer'].get('type') == 'FixedResizer'
             point = Point(run['options'][SCALE], times[arm], values, fixed)
-            curves.setdefault(arm.split('@')[0], []).append(point)
+            curves.setdefault(arm.rpartition('@')[0], []).append(point)
     return {name: sorted(points, key=lambda point: point.milliseconds) for name, points in curves.items()}
 
 

@@ -43,6 +43,12 @@ def test_equal_cost_is_found_on_the_line_through_two_sizes(tmp_path, data, monke
         monkeypatch.setattr(costs, 'inference_seconds', None)
 
 
-def test_inference_is_timed_on_the_configs_own_images(tmp_path, data):
+def test_inference_is_timed_on_one_of_the_configs_own_images(tmp_path, data, monkeypatch):
     cfg = Config.fromfile(write_config(tmp_path / 'c.py', data, by_epoch=True, seed=0, workers=0))
+    cfg.val_dataloader.batch_size = 2
+    built, build = [], costs.Runner.build_dataloader
+    monkeypatch.setattr(
+        costs.Runner, 'build_dataloader', lambda *args, **kwargs: built.append(build(*args, **kwargs)) or built[0]
+    )
     assert 0 < costs.inference_seconds(cfg, repeats=1) < 60
+    assert built[0].batch_size == 1

@@ -42,8 +42,10 @@ def test_scales_need_a_scale_factor_and_arms_without_a_size_of_their_own(cfg):
         at_scales([Arm('net', {}, {}, equal_cost_to='area')], cfg, [0.5])
     with pytest.raises(Refusal, match='--scales must be a number above 0, and finite, got -1'):
         at_scales([AREA], cfg, [-1])
+    with pytest.raises(Refusal, match=r'a scale is named twice, to 6 digits: 0\.5, 0\.25, 0\.5'):
+        at_scales([AREA], cfg, [0.5, 0.25, 0.5])
     cfg.model.data_preprocessor.scale_factor = None
-    with pytest.raises(Refusal, match='a scale_factor is needed'):
+    with pytest.raises(Refusal, match='has a scale in px, say scale_factor'):
         at_scales([AREA], cfg, [0.5])
 
 
@@ -94,7 +96,7 @@ def test_arms_that_were_not_timed_are_left_out():
 def test_measured_once_drawn_and_written(cfg, tmp_path, monkeypatch):
     log, times, plot = tmp_path / 'runs.jsonl', tmp_path / 'times.json', tmp_path / 'curve.png'
     log.write_text('\n'.join(json.dumps(one) for one in RUNS))
-    times.write_text(json.dumps({'net@0.25': 20.0}))
+    times.write_text(json.dumps({'c': {'net@0.25': 20.0}, 'of_another_config': {'area@0.5': 1.0}}))
     asked = []
 
     def seconds(own):
@@ -107,7 +109,8 @@ def test_measured_once_drawn_and_written(cfg, tmp_path, monkeypatch):
     table = curves.picture(options)
     assert len(asked) == 4 * curves.ROUNDS
     assert plot.read_bytes().startswith(b'\x89PNG')
-    known = json.loads(times.read_text())
+    known, other = json.loads(times.read_text()).values()
+    assert other == {'area@0.5': 1.0}
     assert known['net@0.25'] == 20.0
     assert known['area@0.5'] == pytest.approx(40 * (1 + 1 / 10))
     assert math.isclose(known['area@0.25'], 10 * (1 + 1 / 9))
@@ -116,6 +119,31 @@ def test_measured_once_drawn_and_written(cfg, tmp_path, monkeypatch):
     assert table.count('\n') == 6
     curves.picture(options)
     assert len(asked) == 4 * curves.ROUNDS  # nothing is measured twice
+
+
+def test_the_name_of_an_arm_may_have_the_sign_that_is_before_its_scale():
+    runs = [run('net@v2', 0.25, 0, 40.0, 'DownsizeNet')]
+    assert list(curves.curves_of(runs, {'net@v2@0.25': 10.0}, 'mIoU')) == ['net@v2']
+
+
+def test_an_arm_without_a_scale_is_left_out_whatever_its_name(cfg, tmp_path):
+    log, times, plot = tmp_path / 'runs.jsonl', tmp_path / 'times.json', tmp_path / 'curve.png'
+    other = {**run('net@v', 2, 0, 1.0, 'DownsizeNet'), 'options': {}}
+    log.write_text('\n'.join(json.dumps(one) for one in [*RUNS, other]))
+    times.write_text(json.dumps({'c': {**TIMES, other['arm']: 1.0}}))
+    assert 'net@v' not in curves.picture(curves.Options(tmp_path / 'c.py', [log], times, plot, measure=False))
+
+
+def test_times_that_cannot_be_used_raise_an_error(cfg, tmp_path):
+    log, times = tmp_path / 'runs.jsonl', tmp_path / 'times.json'
+    log.write_text('\n'.join(json.dumps(one) for one in RUNS))
+    options = curves.Options(tmp_path / 'c.py', [log], times, tmp_path / 'p.png', measure=False)
+    with pytest.raises(Refusal, match='has no time of an arm of c: leave out --no-measure'):
+        curves.picture(options)
+    for content in ('no JSON', '[1]', '{"area@0.5": 1.0}', '{"c": {"area@0.5": "1"}}'):
+        times.write_text(content)
+        with pytest.raises(Refusal, match='is not a file of times by config and arm'):
+            curves.picture(options)
 
 
 def test_errors_say_what_to_do(cfg, tmp_path):
