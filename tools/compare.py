@@ -55,7 +55,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add('--log', type=Path, help='log of finished runs, a line each; default: WORK_DIR/runs.jsonl')
     add('--plot', type=Path, help='draw the runs there')
     add('--subset', type=int, metavar='N', help='train on the first N samples only')
-    add('--scales', type=float, nargs='+', metavar='FACTOR', help='run every arm at each of these scale factors')
+    add(
+        '--scales',
+        type=float,
+        nargs='+',
+        metavar='FACTOR',
+        help='run every arm at each of these scale factors; the baseline is at the first',
+    )
     add('--workers', type=int, help="the training loader's worker processes, instead of the config's")
     add('--report-only', action='store_true', help='train nothing')
     add('--cfg-options', nargs='+', action=Settings, metavar='KEY=VALUE', help='for all arms')

@@ -23,11 +23,11 @@ from rich.progress import track
 from mmdownsize.comparing.arms import SCALE, Arm, check_replaceable, config_of
 from mmdownsize.comparing.costs import inference_seconds
 from mmdownsize.comparing.log import by_arm, read_log
-from mmdownsize.comparing.report import markdown
+from mmdownsize.comparing.report import format_of, markdown
 from mmdownsize.comparing.statistics import Difference, half_width, paired_difference
 from mmdownsize.configs import read_config
 from mmdownsize.refusal import Refusal
-from mmdownsize.storage import write_whole
+from mmdownsize.storage import check_writable, write_whole
 
 ROUNDS = 3  # every arm is timed this often, in turn: what slows the machine for a while slows all arms
 
@@ -82,6 +82,7 @@ def picture(options: Options) -> str:
         Refusal: If a log, the config, the times or the picture's format cannot be used, or no arm has a scale, or a time.
         OSError: If a file cannot be read or written.
     """
+    kind = format_of(options.plot)
     cfg = read_config(options.config)
     check_replaceable(cfg, options.config)
     logged = [run for run in read_log(options.logs) if run['config'] == options.config.stem]
@@ -92,13 +93,14 @@ def picture(options: Options) -> str:
     known = read_times(options.times)
     times = known.setdefault(options.config.stem, {})
     if options.measure:
+        check_writable(options.times)  # now, not after minutes of measuring
         measure(cfg, runs, times)
         write_whole(options.times, json.dumps(known, indent=1))
     metric = options.metric or runs[0]['metric']
     curves = curves_of(runs, times, metric)
     if not curves:
         raise Refusal(f'{options.times} has no time of an arm of {options.config.stem}: leave out --no-measure')
-    write_whole(options.plot, draw(curves, metric, options.config.stem, options.plot))
+    write_whole(options.plot, draw(curves, metric, options.config.stem, kind))
     return markdown(*rows_of(curves, metric))
 
 
@@ -188,25 +190,18 @@ def rows_of(curves: Mapping[str, Sequence[Point]], metric: str) -> tuple[list[st
     return head, rows
 
 
-def draw(curves: Mapping[str, Sequence[Point]], metric: str, title: str, path: Path) -> bytes:
+def draw(curves: Mapping[str, Sequence[Point]], metric: str, title: str, kind: str) -> bytes:
     """Draw the curves, with 95 % intervals over seeds.
 
     Args:
         curves: Points by resizer.
         metric: What the values are.
         title: Of the picture.
-        path: Its suffix says the format.
-
-    Raises:
-        Refusal: If there is no such format.
+        kind: Its format, see :func:`mmdownsize.comparing.report.format_of`.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 4.8), layout='constrained')
-    formats = figure.canvas.get_supported_filetypes()
-    kind = path.suffix.lstrip('.').lower() or 'png'
-    if kind not in formats:
-        raise Refusal(f'{path}: no format {kind!r}, choose one of {", ".join(sorted(formats))}')
     axes = figure.subplots()
     for name, points in curves.items():
         times, means = [point.milliseconds for point in points], [point.mean for point in points]

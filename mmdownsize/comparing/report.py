@@ -133,6 +133,21 @@ def print_report(console: Console, runs: Sequence[dict[str, Any]], metric: str, 
     console.print(table)
 
 
+def format_of(path: Path) -> str:
+    """Return the format of a picture, by its suffix.
+
+    Raises:
+        Refusal: If there is no such format.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    formats = FigureCanvasBase.get_supported_filetypes()
+    kind = path.suffix.lstrip('.').lower() or 'png'
+    if kind not in formats:
+        raise Refusal(f'--plot {path}: no format {kind!r}, choose one of {", ".join(sorted(formats))}')
+    return kind
+
+
 def plot(runs: Sequence[dict[str, Any]], metric: str, path: Path) -> None:
     """Draw every run as a point, an arm a column, a seed a line, and the arms' means.
 
@@ -147,12 +162,9 @@ def plot(runs: Sequence[dict[str, Any]], metric: str, path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
+    kind = format_of(path)
     table = by_arm(runs, metric)
     figure = Figure(figsize=(1.5 + 1.3 * len(table), 4), layout='constrained')
-    formats = figure.canvas.get_supported_filetypes()
-    kind = path.suffix.lstrip('.').lower() or 'png'
-    if kind not in formats:
-        raise Refusal(f'--plot {path}: no format {kind!r}, choose one of {", ".join(sorted(formats))}')
     axes = figure.subplots()
     for seed in sorted({seed for own in table.values() for seed in own}):
         points = [(x, own[seed]) for x, own in enumerate(table.values()) if seed in own]

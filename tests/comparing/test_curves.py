@@ -151,6 +151,14 @@ def test_errors_say_what_to_do(cfg, tmp_path):
     log.write_text(json.dumps({**RUNS[0], 'arm': 'area'}))
     with pytest.raises(Refusal, match=r'run tools/compare\.py with --scales'):
         curves.picture(curves.Options(tmp_path / 'c.py', [log], tmp_path / 't.json', tmp_path / 'p.png'))
-    found = curves.curves_of(RUNS, TIMES, 'mIoU')
-    with pytest.raises(Refusal, match="no format 'xyz'"):
-        curves.draw(found, 'mIoU', 'c', tmp_path / 'p.xyz')
+
+
+def test_files_that_cannot_be_written_are_told_before_anything_is_measured(cfg, tmp_path, monkeypatch):
+    log, times = tmp_path / 'runs.jsonl', tmp_path / 'times.json'
+    log.write_text('\n'.join(json.dumps(one) for one in RUNS))
+    monkeypatch.setattr(curves, 'inference_seconds', None)
+    with pytest.raises(Refusal, match=r"p\.xyz: no format 'xyz', choose one of .*png"):
+        curves.picture(curves.Options(tmp_path / 'c.py', [log], times, tmp_path / 'p.xyz'))
+    times.mkdir()
+    with pytest.raises(IsADirectoryError, match=r'times\.json: it is a folder'):
+        curves.picture(curves.Options(tmp_path / 'c.py', [log], times, tmp_path / 'p.png'))
