@@ -198,4 +198,5 @@ class ImportanceResizer(TrainableResizer):
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""
         names = ('num_convs', 'channels', 'dilation', 'kernel', 'limit', 'per_channel', 'start', 'frozen')
-        return ', '.join(f'{name}={getattr(self, name)!r}' for name in names)
+        strength = '' if self.start is None else f', strength={self.strength!r}'
+        return ', '.join(f'{name}={getattr(self, name)!r}' for name in names) + strength

@@ -89,6 +89,8 @@ def test_repr_states_the_settings():
     text = repr(ImportanceResizer(num_convs=3, dilation=2, kernel='triangle', start='darkest', frozen=True))
     for part in ('num_convs=3', 'dilation=2', "kernel='triangle'", "start='darkest'", 'frozen=True', 'limit=4.0'):
         assert part in text
+    assert 'strength=2.0' in repr(ImportanceResizer(start='brightest', strength=2))
+    assert 'strength' not in repr(ImportanceResizer())
 
 
 @pytest.mark.parametrize(
