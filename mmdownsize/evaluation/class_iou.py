@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -21,7 +20,9 @@ class ClassIoU(IoUMetric):
     - ``IoU/NAME``: of the class of that name, over the pixels of all images; left out for a class that no image has.
     - ``image_IoU/NAME``: the mean over the images whose label has the class. An image with a large object counts no more than
       one with a small object. For a class that no image has it is left out.
-    - ``image_IoU/mean``: the mean of these over the classes but the first (the background), in percent as all of them.
+    - ``image_IoU/mean``: the mean of these over all classes but the first, which has to be the background.
+
+    All are in percent.
 
     Args:
         args: Arguments of ``IoUMetric``.
@@ -48,7 +49,7 @@ class ClassIoU(IoUMetric):
             by_image += [own[f'image_IoU/{name}']] if index else []
         if by_image:
             own['image_IoU/mean'] = round(math.fsum(by_image) / len(by_image), 4)
-        return OrderedDict(own)
+        return own
 
 
 def _percent(share: torch.Tensor) -> float:

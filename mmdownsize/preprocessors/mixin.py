@@ -69,9 +69,8 @@ class DownsizeMixin:
         train_scale_factor: tuple[float, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        ours = [
-            cls.__init__ for cls in type(self).__mro__ if issubclass(cls, DownsizeMixin) and '__init__' in vars(cls)
-        ]
+        classes = [cls for cls in type(self).__mro__ if issubclass(cls, DownsizeMixin) and '__init__' in vars(cls)]
+        ours = [vars(cls)['__init__'] for cls in classes]
         check_keywords(type(self).__name__, kwargs, *ours, super().__init__)
         if train_scale_factor is not None and not is_range(train_scale_factor):
             raise Refusal(f'train_scale_factor must be (lowest, highest), above 0, got {train_scale_factor!r}')
