@@ -115,6 +115,8 @@ def at_scales(arms: Sequence[Arm], cfg: Config, scales: Sequence[float] | None) 
         return list(arms)
     if cfg.model.data_preprocessor.get('scale_factor') is None:
         raise Refusal("--scales: the config's preprocessor has a scale in px, say scale_factor in its place")
+    if cfg.model.data_preprocessor.get('train_scale_factor') is not None:
+        raise Refusal('--scales: the preprocessor has a train_scale_factor, which trains every arm at the same scales')
     for scale in scales:
         positive('--scales', scale)
     if len({name_at('', scale) for scale in scales}) != len(scales):

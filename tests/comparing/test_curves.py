@@ -44,6 +44,9 @@ def test_scales_need_a_scale_factor_and_arms_without_a_size_of_their_own(cfg):
         at_scales([AREA], cfg, [-1])
     with pytest.raises(Refusal, match=r'a scale is named twice, to 6 digits: 0\.5, 0\.25, 0\.5'):
         at_scales([AREA], cfg, [0.5, 0.25, 0.5])
+    cfg.model.data_preprocessor.train_scale_factor = (0.2, 0.5)
+    with pytest.raises(Refusal, match='has a train_scale_factor, which trains every arm at the same scales'):
+        at_scales([AREA], cfg, [0.5])
     cfg.model.data_preprocessor.scale_factor = None
     with pytest.raises(Refusal, match='has a scale in px, say scale_factor'):
         at_scales([AREA], cfg, [0.5])
