@@ -1,0 +1,77 @@
+"""The tables of study/pages/joint.md: everything trained together, from the runs in study/results.
+
+python -m study.joint
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+from mmdownsize.comparing.log import by_arm, read_log
+from mmdownsize.comparing.report import difference_of, markdown
+from study.figure import STUDY, written
+
+STANDARD = 'lanczos_antialiased'  # with bicubic the best standard kernel on cracks
+RANK = 'darkest_soft_16'  # the best fixed resizer of this package there
+TITLES = {
+    'bilinear': 'bilinear',
+    'area': 'area',
+    'sharp_area': 'sharp area',
+    'bicubic_antialiased': 'antialiased bicubic',
+    STANDARD: 'antialiased Lanczos',
+    'darkest': 'darkest pixel',
+    RANK: 'darkest, softness 16',
+    'importance': 'ImportanceResizer',
+    'importance_2': 'ImportanceResizer, 2 convolutions',
+    'importance_colours': 'ImportanceResizer, `per_channel`',
+    'downsizenet_6x6_signed': 'DownsizeNet 6x6 signed',
+    'downsizenet_8x8_signed': 'DownsizeNet 8x8 signed',
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One schedule.
+
+    Attributes:
+        log: Name of the log in study/results.
+        steps: Steps of the training.
+        metric: What is compared.
+    """
+
+    log: str
+    steps: int
+    metric: str = 'IoU/crack'
+
+
+SETTINGS = [Setting('cracks_500', 500), Setting('cracks_2000', 2000)]
+
+
+def table(setting: Setting) -> str:
+    """Return a table of all resizers in a log, with paired differences over seeds."""
+    runs: list[dict[str, Any]] = read_log([STUDY / 'results' / f'{setting.log}.jsonl'])
+    values = by_arm(runs, setting.metric)
+    lines = []
+    for arm, title in TITLES.items():
+        if arm not in values:
+            continue
+        row = [title, str(len(values[arm])), f'{statistics.fmean(values[arm].values()):.2f}']
+        for rival in (STANDARD, RANK):
+            found = difference_of(values, arm, rival) if rival in values and rival != arm else None
+            single = None if found is None or found.count > 1 else f'{found.mean:+.2f} (one seed)'
+            row.append('' if found is None else single or written(found))
+        lines.append(row)
+    head = ['before the model', 'seeds', setting.metric, f'minus {TITLES[STANDARD]}', f'minus {TITLES[RANK]}']
+    return markdown(head, lines)
+
+
+def main() -> None:
+    """Print the tables."""
+    for setting in SETTINGS:
+        print(f'{setting.steps} steps\n\n{table(setting)}\n')
+
+
+if __name__ == '__main__':
+    main()
