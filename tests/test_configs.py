@@ -18,7 +18,7 @@ def test_every_fragment_is_read_with_its_rates() -> None:
         f'data_preprocessor.downsizer.{part}' for part in ('fusion', 'texture')
     }
     for name in ('importance', 'importance_2-convs'):
-        assert set(found[name][1]) == {f'data_preprocessor.downsizer.{part}' for part in ('score', 'texture')}
+        assert set(found[name][1]) == {f'data_preprocessor.downsizer.{part}' for part in ('score', 'tone', 'texture')}
 
 
 def test_a_config_of_a_package_is_named_as_base_names_it() -> None:

@@ -14,7 +14,12 @@ from mmengine.runner import Runner
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get('MMDOWNSIZE_DATA', ROOT.parent / 'shared' / 'data')).resolve()
-FOLDERS = {'camvid': 'camvid', 'voc2012': 'voc2012/VOCdevkit/VOC2012', 'coco-mini': 'coco_mini'}
+FOLDERS = {
+    'camvid': 'camvid',
+    'voc2012': 'voc2012/VOCdevkit/VOC2012',
+    'coco-mini': 'coco_mini',
+    'cracks': 'crackforest',  # of study/configs
+}
 CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/[!_]*.py'))
 LABEL_FREE = [path for path in CONFIGS if path.parent.name == 'label_free']
 REAL = [path for path in CONFIGS if any(name in path.stem for name in FOLDERS) and path not in LABEL_FREE]
