@@ -130,11 +130,11 @@ def measure(cfg: Config, runs: Sequence[Mapping[str, Any]], times: dict[str, flo
     times.update({name: min(values) for name, values in found.items()})
 
 
-def curves_of(runs: Sequence[Mapping[str, Any]], times: Mapping[str, float], metric: str) -> dict[str, list[Point]]:
+def curves_of(runs: Sequence[dict[str, Any]], times: Mapping[str, float], metric: str) -> dict[str, list[Point]]:
     """Return every resizer's points by its name, from the fastest to the slowest."""
     kinds = {run['arm']: run for run in runs}
     curves: dict[str, list[Point]] = {}
-    for arm, values in by_arm([dict(run) for run in runs], metric).items():
+    for arm, values in by_arm(runs, metric).items():
         if arm in times:
             run = kinds[arm]
             fixed = run['downsizer'].get('type') == 'FixedResizer'

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmdownsize.ops.kernels import get_kernel
 from mmdownsize.ops.lengths import Length, are_known
-from mmdownsize.ops.separable import Axis, axis_of
+from mmdownsize.ops.separable import Axis, axis_of, by_neighbor
 
 
 def brightness(images: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def _highest(level: Tensor, pixels: Tensor, dim: int, axis: Axis) -> tuple[Tenso
     shape[dim] = -1
     apart = _apart(axis, pixels.shape[dim])
     if not are_known(axis.weights.shape[0]):  # recorded for any number of neighbours: all of them at once
-        levels, by_tap = (_by_neighbor(t, dim, axis) for t in (level, pixels))
+        levels, by_tap = (by_neighbor(t, dim, axis) for t in (level, pixels))
         levels = levels.masked_fill(apart.view(*apart.shape, *[1] * (pixels.ndim - dim - 1)), -torch.inf)
         best = levels.argmax(dim, keepdim=True).expand(*by_tap.shape[:dim], 1, *by_tap.shape[dim + 1 :])
         return levels.amax(dim), by_tap.gather(dim, best).select(dim, 0)
@@ -72,19 +72,13 @@ def soft_extreme(images: Tensor, dst_hw: tuple[int, int], *, brightest: bool, so
     for dim, dst in zip((2, 3), dst_hw):
         axis = axis_of(get_kernel('area'), images.shape[dim], dst, images)
         shape = (*axis.weights.shape, *[1] * (images.ndim - dim - 1))
-        levels = _by_neighbor(level, dim, axis).masked_fill(_apart(axis, images.shape[dim]).view(shape), -torch.inf)
+        levels = by_neighbor(level, dim, axis).masked_fill(_apart(axis, images.shape[dim]).view(shape), -torch.inf)
         level = levels.detach().amax(dim)  # the result does not depend on it
         weights = ((levels - level.unsqueeze(dim)) / softness).exp() * axis.weights.view(shape)
-        sums, total = ((weights * _by_neighbor(t, dim, axis)).sum(dim) for t in (sums, total))
+        sums, total = ((weights * by_neighbor(t, dim, axis)).sum(dim) for t in (sums, total))
     return sums / total
 
 
 def _apart(axis: Axis, src: Length) -> Tensor:
     """Return (K, dst), whether an output pixel does not overlap a neighbour. By area it does by a multiple of ``1 / src``."""
     return axis.weights * src < 0.5
-
-
-def _by_neighbor(values: Tensor, dim: int, axis: Axis) -> Tensor:
-    """Return the values of every output pixel's neighbours along one axis: ``dim`` becomes (K, dst)."""
-    sides = (*values.shape[:dim], *axis.weights.shape, *values.shape[dim + 1 :])
-    return values.index_select(dim, axis.indices.flatten()).view(sides)

@@ -83,12 +83,16 @@ def resample_axis(images: Tensor, dim: int, axis: Axis) -> Tensor:
     """Resize images along one axis: :func:`resample`."""
     weights, indices = axis.weights, axis.indices
     if not are_known(weights.shape[0]):  # recorded for any number of neighbours: all of them at once
-        sides = (*images.shape[:dim], *weights.shape, *images.shape[dim + 1 :])  # dim becomes (K, dst)
-        by_tap = images.index_select(dim, indices.flatten()).view(sides)
-        return (by_tap * weights.view(*weights.shape, *[1] * (images.ndim - dim - 1))).sum(dim)
+        return (by_neighbor(images, dim, axis) * weights.view(*weights.shape, *[1] * (images.ndim - dim - 1))).sum(dim)
     shape = [1] * images.ndim
     shape[dim] = -1
     out = images.index_select(dim, indices[0]) * weights[0].view(shape)
     for index, weight in zip(indices[1:], weights[1:]):
         out = torch.addcmul(out, images.index_select(dim, index), weight.view(shape))
     return out
+
+
+def by_neighbor(values: Tensor, dim: int, axis: Axis) -> Tensor:
+    """Return the values of every output pixel's neighbours along one axis: ``dim`` becomes (K, dst)."""
+    sides = (*values.shape[:dim], *axis.weights.shape, *values.shape[dim + 1 :])
+    return values.index_select(dim, axis.indices.flatten()).view(sides)

@@ -22,7 +22,7 @@ def importance(**settings):
 
 def fixed(**settings):
     """Return an arm with a fixed resizer."""
-    return dict(downsizer=dict(type='FixedResizer', **settings), options={RATES: {}})
+    return dict(downsizer=dict(type='FixedResizer', **settings))
 
 
 arms = dict(
