@@ -269,3 +269,20 @@ def test_check_env_runs_and_names_torch_where_torch_is_missing(tmp_path: Path) -
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     said = run(sys.executable, str(ROOT / 'tools' / 'check_env.py'), code=1, PYTHONPATH=path)
     assert f'pip install torch=={pinned("torch")["torch"]}' in said and 'Traceback' not in said
+
+
+@pytest.mark.parametrize(
+    ('module', 'work'),
+    [
+        ('ops.backends.native', 'no compiled back end: it is gone'),
+        ('ops.backends.native_importance', 'no compiled back end for ImportanceResizer: it is gone'),
+        ('geometry.selection', 'no compiled back end for instance masks: it is gone'),
+    ],
+)
+def test_check_env_names_each_compiled_library_that_is_missing(
+    module: str, work: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(check_env, 'import_module', lambda name: None)
+    monkeypatch.setattr(f'mmdownsize.{module}.unavailable', lambda: 'it is gone')
+    assert check_env.main([]) == 0  # slower, and not broken
+    assert work in capsys.readouterr().err

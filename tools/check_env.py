@@ -59,9 +59,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'    pip install {needed[module]}', file=sys.stderr)
     if 'torch' not in broken:
         from mmdownsize.geometry import selection
-        from mmdownsize.ops.backends import native
+        from mmdownsize.ops.backends import native, native_importance
 
-        for work, reason in (('', native.unavailable()), (' for instance masks', selection.unavailable())):
+        compiled = {
+            '': native,
+            ' for ImportanceResizer': native_importance,
+            ' for instance masks': selection,
+        }
+        for work, library in compiled.items():
+            reason = library.unavailable()
             if reason is not None:
                 print(f'note: slower than it could be: no compiled back end{work}: {reason}', file=sys.stderr)
     return 1 if broken else 0
