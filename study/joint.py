@@ -13,17 +13,17 @@ from mmdownsize.comparing.log import by_arm, read_log
 from mmdownsize.comparing.report import difference_of, markdown
 from study.figure import STUDY, written
 
-STANDARD = 'lanczos_antialiased'  # with bicubic the best standard kernel on cracks
-RANK = 'darkest_soft_16'  # the best fixed resizer of this package there
+RANK = 'darkest_soft_16'  # the best fixed resizer of this package on cracks
 TITLES = {
     'bilinear': 'bilinear',
     'area': 'area',
     'sharp_area': 'sharp area',
     'bicubic_antialiased': 'antialiased bicubic',
-    STANDARD: 'antialiased Lanczos',
+    'lanczos_antialiased': 'antialiased Lanczos',
     'darkest': 'darkest pixel',
     RANK: 'darkest, softness 16',
     'importance': 'ImportanceResizer',
+    'importance_8': 'ImportanceResizer, 8 channels',
     'importance_2': 'ImportanceResizer, 2 convolutions',
     'importance_colours': 'ImportanceResizer, `per_channel`',
     'downsizenet_6x6_signed': 'DownsizeNet 6x6 signed',
@@ -33,20 +33,27 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Setting:
-    """One schedule.
+    """One data set, model and schedule.
 
     Attributes:
+        title: What it is.
         log: Name of the log in study/results.
-        steps: Steps of the training.
         metric: What is compared.
+        standard: The best standard kernel there.
+        rank: The best rank filter there.
     """
 
+    title: str
     log: str
-    steps: int
     metric: str = 'IoU/crack'
+    standard: str = 'lanczos_antialiased'
+    rank: str = RANK
 
 
-SETTINGS = [Setting('cracks_500', 500), Setting('cracks_2000', 2000)]
+SETTINGS = [
+    Setting('Cracks, 500 steps', 'cracks_500'),
+    Setting('Cracks, 2000 steps', 'cracks_2000'),
+]
 
 
 def table(setting: Setting) -> str:
@@ -58,19 +65,25 @@ def table(setting: Setting) -> str:
         if arm not in values:
             continue
         row = [title, str(len(values[arm])), f'{statistics.fmean(values[arm].values()):.2f}']
-        for rival in (STANDARD, RANK):
+        for rival in (setting.standard, setting.rank):
             found = difference_of(values, arm, rival) if rival in values and rival != arm else None
             single = None if found is None or found.count > 1 else f'{found.mean:+.2f} (one seed)'
             row.append('' if found is None else single or written(found))
         lines.append(row)
-    head = ['before the model', 'seeds', setting.metric, f'minus {TITLES[STANDARD]}', f'minus {TITLES[RANK]}']
+    head = [
+        'before the model',
+        'seeds',
+        setting.metric,
+        f'minus {TITLES[setting.standard]}',
+        f'minus {TITLES[setting.rank]}',
+    ]
     return markdown(head, lines)
 
 
 def main() -> None:
     """Print the tables."""
     for setting in SETTINGS:
-        print(f'{setting.steps} steps\n\n{table(setting)}\n')
+        print(f'{setting.title}\n\n{table(setting)}\n')
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 """Accuracy against time: which resizer, and which scale, is best for a given time an image.
 
-The runs are those of ``tools/compare.py --scales``, whose arms are named ``RESIZER@SCALE``. Every one is timed, and every resizer
-is a curve over its scales.
+The runs are those of ``tools/compare.py --scales``, whose arms are named ``RESIZER@SCALE``; runs without
+the option are at the config's own scale. Every one is timed, and every resizer is a curve over its scales.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from mmengine.config import Config
 from rich.progress import track
 
-from mmdownsize.comparing.arms import SCALE, Arm, check_replaceable, config_of
+from mmdownsize.comparing.arms import SCALE, Arm, check_replaceable, config_of, name_at
 from mmdownsize.comparing.costs import inference_seconds
 from mmdownsize.comparing.log import by_arm, read_log
 from mmdownsize.comparing.report import format_of, markdown
@@ -86,7 +86,8 @@ def picture(options: Options) -> str:
     cfg = read_config(options.config)
     check_replaceable(cfg, options.config)
     logged = [run for run in read_log(options.logs) if run['config'] == options.config.stem]
-    runs = [run for run in logged if '@' in run['arm'] and SCALE in run['options']]
+    own = cfg.model.data_preprocessor.get('scale_factor')
+    runs = [at_a_scale(run, own) for run in logged if own is not None or SCALE in run['options']]
     if not runs:
         raise Refusal(f'no run of {options.config.stem} at a scale in {", ".join(map(str, options.logs))}: '
                       'run tools/compare.py with --scales')  # fmt: skip
@@ -102,6 +103,14 @@ def picture(options: Options) -> str:
         raise Refusal(f'{options.times} has no time of an arm of {options.config.stem}: leave out --no-measure')
     write_whole(options.plot, draw(curves, metric, options.config.stem, kind))
     return markdown(*rows_of(curves, metric))
+
+
+def at_a_scale(run: dict[str, Any], own: float | None) -> dict[str, Any]:
+    """Return a run as ``tools/compare.py --scales`` logs it: one without a scale of its own has the config's, ``own``."""
+    if SCALE in run['options']:
+        return run
+    assert own is not None
+    return {**run, 'arm': name_at(run['arm'], own), 'options': {**run['options'], SCALE: own}}
 
 
 def read_times(path: Path) -> dict[str, dict[str, float]]:

@@ -129,12 +129,20 @@ def test_the_name_of_an_arm_may_have_the_sign_that_is_before_its_scale():
     assert list(curves.curves_of(runs, {'net@v2@0.25': 10.0}, 'mIoU')) == ['net@v2']
 
 
-def test_an_arm_without_a_scale_is_left_out_whatever_its_name(cfg, tmp_path):
+def test_an_arm_without_a_scale_has_that_of_the_config(cfg, tmp_path):
     log, times, plot = tmp_path / 'runs.jsonl', tmp_path / 'times.json', tmp_path / 'curve.png'
-    other = {**run('net@v', 2, 0, 1.0, 'DownsizeNet'), 'options': {}}
+    config = tmp_path / 'c.py'
+    own = cfg.model.data_preprocessor.scale_factor
+    other = {**run('net', 1, 0, 1.0, 'DownsizeNet'), 'arm': 'net', 'options': {'optim_wrapper.optimizer.lr': 0.5}}
     log.write_text('\n'.join(json.dumps(one) for one in [*RUNS, other]))
-    times.write_text(json.dumps({'c': {**TIMES, other['arm']: 1.0}}))
-    assert 'net@v' not in curves.picture(curves.Options(tmp_path / 'c.py', [log], times, plot, measure=False))
+    times.write_text(json.dumps({'c': {**TIMES, f'net@{own:g}': 30.0}}))
+    table = curves.picture(curves.Options(config, [log], times, plot, measure=False))
+    assert f'| net | {own:.3g} | 30.0 | 1 | 1.00 |' in table
+    assert '| net | 0.25 | 20.0 | 2 | 47.50 |' in table
+
+    cfg.model.data_preprocessor.update(scale_factor=None, scale=(8, 8))
+    cfg.dump(config)
+    assert '30.0' not in curves.picture(curves.Options(config, [log], times, plot, measure=False))
 
 
 def test_times_that_cannot_be_used_raise_an_error(cfg, tmp_path):
@@ -151,7 +159,7 @@ def test_times_that_cannot_be_used_raise_an_error(cfg, tmp_path):
 
 def test_errors_say_what_to_do(cfg, tmp_path):
     log = tmp_path / 'runs.jsonl'
-    log.write_text(json.dumps({**RUNS[0], 'arm': 'area'}))
+    log.write_text(json.dumps({**RUNS[0], 'config': 'another'}))
     with pytest.raises(Refusal, match=r'run tools/compare\.py with --scales'):
         curves.picture(curves.Options(tmp_path / 'c.py', [log], tmp_path / 't.json', tmp_path / 'p.png'))
 
