@@ -13,6 +13,7 @@ from mmdownsize.comparing.log import by_arm, read_log
 from mmdownsize.comparing.report import difference_of, markdown
 from study.figure import STUDY, written
 
+SEEDS = 5  # of every number, unless said otherwise
 RANK = 'darkest_soft_16'  # the best fixed resizer of this package on cracks
 TITLES = {
     'bilinear': 'bilinear',
@@ -80,10 +81,38 @@ def table(setting: Setting) -> str:
     return markdown(head, lines)
 
 
+SUMMARY = {
+    'bilinear': 'bilinear',
+    'area': 'area',
+    'lanczos_antialiased': 'antialiased Lanczos',
+    'darkest_soft_16': "`FixedResizer(kernel='darkest', softness=16)`",
+    'importance': 'ImportanceResizer',
+    'downsizenet_6x6_signed': 'DownsizeNet 6x6 signed',
+}
+
+
+def summary() -> str:
+    """Return the table of README.md: both schedules of the cracks side by side."""
+    lines = []
+    runs = [by_arm(read_log([STUDY / 'results' / f'{one.log}.jsonl']), one.metric) for one in SETTINGS[:2]]
+    for arm, title in SUMMARY.items():
+        row = [title]
+        for values, setting in zip(runs, SETTINGS):
+            if arm not in values:
+                row += ['', '']
+                continue
+            found = difference_of(values, arm, setting.standard) if arm != setting.standard else None
+            few = '' if len(values[arm]) == SEEDS else f' ({len(values[arm])} seeds)'
+            row += [f'{statistics.fmean(values[arm].values()):.2f}{few}', '' if found is None else written(found)]
+        lines.append(row)
+    return markdown(['before the model', '500 steps', 'minus Lanczos', '2000 steps', 'minus Lanczos'], lines)
+
+
 def main() -> None:
     """Print the tables."""
     for setting in SETTINGS:
         print(f'{setting.title}\n\n{table(setting)}\n')
+    print(f'README.md\n\n{summary()}')
 
 
 if __name__ == '__main__':
