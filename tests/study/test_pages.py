@@ -66,7 +66,7 @@ def test_a_run_that_is_kept_can_be_made_again(log: Path) -> None:
     for run in map(json.loads, log.read_text().splitlines()):
         name = f'{run["config"]}.py'
         assert (STUDY / 'configs' / name).is_file() or (ROOT / 'configs/inspection' / name).is_file(), name
-        assert run['arm'] in arms, run['arm']
+        assert run['arm'].partition('@')[0] in arms, run['arm']  # NAME@SCALE with --scales
 
 
 def test_every_log_is_named_by_a_page() -> None:
