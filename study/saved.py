@@ -151,7 +151,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     figure = draw(first, second, args.names, most_different(first, second, args.gained, args.lost))
     whole = io.BytesIO()
     figure.savefig(whole)
-    Image.open(whole).convert('RGB').quantize(256, Image.Quantize.FASTOCTREE).save(args.out, optimize=True)  # a quarter of the bytes
+    Image.open(whole).convert('RGB').quantize(256, Image.Quantize.FASTOCTREE).save(
+        args.out, optimize=True
+    )  # a quarter of the bytes
 
 
 if __name__ == '__main__':

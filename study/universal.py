@@ -1,9 +1,10 @@
 """Trains one resizer with several models at once, each on its own data and at its own scale, and writes its weights.
 
-python -m study.universal CONFIG [CONFIG ...] --steps 2000 --out work_dirs/universal/importance_0.safetensors [--seed 0] [--resizer importance]
+python -m study.universal CONFIG [CONFIG ...] --out FILE.safetensors [--resizer ARM] [--steps N] [--seed N]
 
-Every config's own model, data, optimizer and schedule are used; the models take turns, a step each. The resizer is that of an arm of
-`study/configs/_arms_inspection.py`. Afterwards an arm with `pretrained=FILE, frozen=True` tests it on a task it has not seen.
+Every config's own model, data, optimizer and schedule are used; the models take turns, a step each. The resizer is that of an
+arm of `study/configs/_arms_inspection.py`. Afterwards an arm with `pretrained=FILE, frozen=True` tests it on a task it has not
+seen.
 """
 
 from __future__ import annotations
