@@ -53,7 +53,7 @@ class Task:
         logged = self.model.train_step(next(self.batches), self.runner.optim_wrapper)
         for scheduler in self.runner.param_schedulers:
             scheduler.step()
-        return float(logged['loss'])
+        return float(logged['loss'].detach())
 
     @property
     def downsizer(self) -> Any:
@@ -85,7 +85,8 @@ def config_for(path: Path, resizer: str, seed: int, steps: int, folder: Path) ->
     (arm,) = only(load_arms([], STUDY / 'configs' / '_arms_inspection.py', None), [resizer])
     cfg = config_of(read_config(path), arm, seed)
     cfg.train_cfg.update(max_iters=steps, val_interval=steps)
-    cfg.param_scheduler[-1].end = steps
+    schedule = cfg.param_scheduler if isinstance(cfg.param_scheduler, list) else [cfg.param_scheduler]
+    schedule[-1].end = steps
     cfg.update(work_dir=str(folder / path.stem), randomness=dict(seed=seed), log_level='ERROR', default_hooks=None)
     return cfg
 
