@@ -6,6 +6,7 @@ python -m study.joint
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,8 @@ TITLES = {
     'importance_colours': 'ImportanceResizer, `per_channel`',
     'downsizenet_6x6_signed': 'DownsizeNet 6x6 signed',
     'downsizenet_8x8_signed': 'DownsizeNet 8x8 signed',
+    'both_6x6_signed': 'DownsizeNet 6x6 signed and an importance',
+    'importance_colours_around_lanczos': '`per_channel` importance around Lanczos',
 }
 
 
@@ -54,6 +57,7 @@ class Setting:
 SETTINGS = [
     Setting('Cracks, 500 steps', 'cracks_500'),
     Setting('Cracks, 2000 steps', 'cracks_2000'),
+    Setting('Tiles, 2000 steps', 'tiles', 'image_IoU/mean'),
 ]
 
 
@@ -81,6 +85,7 @@ def table(setting: Setting) -> str:
     return markdown(head, lines)
 
 
+TILE_KINDS = ['image_IoU/blowhole', 'image_IoU/crack', 'image_IoU/break']
 SUMMARY = {
     'bilinear': 'bilinear',
     'area': 'area',
@@ -92,9 +97,9 @@ SUMMARY = {
 
 
 def summary() -> str:
-    """Return the table of README.md: both schedules of the cracks side by side."""
+    """Return the table of README.md: every setting side by side."""
     lines = []
-    runs = [by_arm(read_log([STUDY / 'results' / f'{one.log}.jsonl']), one.metric) for one in SETTINGS[:2]]
+    runs = [by_arm(read_log([STUDY / 'results' / f'{one.log}.jsonl']), one.metric) for one in SETTINGS]
     for arm, title in SUMMARY.items():
         row = [title]
         for values, setting in zip(runs, SETTINGS):
@@ -105,13 +110,27 @@ def summary() -> str:
             few = '' if len(values[arm]) == SEEDS else f' ({len(values[arm])} seeds)'
             row += [f'{statistics.fmean(values[arm].values()):.2f}{few}', '' if found is None else written(found)]
         lines.append(row)
-    return markdown(['before the model', '500 steps', 'minus Lanczos', '2000 steps', 'minus Lanczos'], lines)
+    head = [part for one in SETTINGS for part in (one.title, f'minus {TITLES[one.standard].split()[-1]}')]
+    return markdown(['before the model', *head], lines)
+
+
+def kinds(log: str, metrics: Sequence[str]) -> str:
+    """Return a table of the means of several metrics of a log: what of the whole each resizer is good at."""
+    runs = read_log([STUDY / 'results' / f'{log}.jsonl'])
+    values = [by_arm(runs, metric) for metric in metrics]
+    lines = [
+        [title, *(f'{statistics.fmean(one[arm].values()):.2f}' for one in values)]
+        for arm, title in TITLES.items()
+        if arm in values[0]
+    ]
+    return markdown(['before the model', *metrics], lines)
 
 
 def main() -> None:
     """Print the tables."""
     for setting in SETTINGS:
         print(f'{setting.title}\n\n{table(setting)}\n')
+    print(f'Tiles by kind\n\n{kinds("tiles", TILE_KINDS)}\n')
     print(f'README.md\n\n{summary()}')
 
 

@@ -88,7 +88,9 @@ def seen_in(model: nn.Module, item: dict, label: int) -> Seen:
     truth = item['data_samples'].gt_sem_seg.data[0].numpy()
     preprocessor = model.data_preprocessor
     with torch.no_grad():
-        small = preprocessor(pseudo_collate([item]))['inputs'][0] * preprocessor.std + preprocessor.mean
+        data = preprocessor(pseudo_collate([item]))
+        height, width = data['data_samples'][0].img_shape  # without what is padded for the strides
+        small = data['inputs'][0][:, :height, :width] * preprocessor.std + preprocessor.mean
         predicted = model.test_step(pseudo_collate([item]))[0].pred_sem_seg.data[0].numpy()
 
     def chosen(classes: np.ndarray) -> np.ndarray:

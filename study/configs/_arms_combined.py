@@ -5,20 +5,21 @@ ONE = dict(kernel='area')
 COLOURS = dict(ONE, per_channel=True)
 LANCZOS = dict(kernel='lanczos', antialias=True)
 HERE = 'data_preprocessor.downsizer.'
-RATES = {
+OPTIONS = {
+    'custom_imports': custom_imports,  # a run is a process of its own
     'optim_wrapper.paramwise_cfg.custom_keys': {
         HERE + 'importance.score': dict(lr_mult=8.0),
         HERE + 'importance.tone': dict(lr_mult=8.0),
         HERE + 'importance.texture': dict(lr_mult=1.0),
         HERE + 'net.fusion': dict(lr_mult=8.0),
         HERE + 'net.texture': dict(lr_mult=1.0),
-    }
+    },
 }
 
 
 def arm(kind, **settings):
     """Return an arm of one of the study's forms."""
-    return dict(downsizer=dict(type=f'mmdownsize.{kind}', **settings), options=RATES)
+    return dict(downsizer=dict(type=f'mmdownsize.{kind}', **settings), options=OPTIONS)
 
 
 arms = dict(

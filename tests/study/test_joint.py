@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
-from study.joint import SETTINGS, TITLES, Setting, summary, table
+from study.joint import SETTINGS, TILE_KINDS, TITLES, Setting, kinds, summary, table
 from tests.study.test_pages import STUDY, arms_of
 
 PAGE = (STUDY / 'pages' / 'joint.md').read_text()
@@ -17,7 +17,12 @@ def test_the_page_has_the_table_of_the_runs(setting: Setting) -> None:
 
 
 def test_titles_are_those_of_arms() -> None:
-    assert TITLES.keys() <= arms_of(STUDY / 'configs' / '_arms_inspection.py')
+    files = ('_arms_inspection.py', '_arms_combined.py')
+    assert TITLES.keys() <= set().union(*(arms_of(STUDY / 'configs' / name) for name in files))
+
+
+def test_the_page_has_the_table_of_the_kinds_of_defects() -> None:
+    assert kinds('tiles', TILE_KINDS) in PAGE
 
 
 @pytest.mark.parametrize('page', ['README.md', 'docs/evidence/results.md'])
