@@ -85,6 +85,14 @@ def table(setting: Setting) -> str:
     return markdown(head, lines)
 
 
+# Differences that the tables do not have: log, metric, resizer, rival.
+PAIRS = [
+    ('cracks_500', 'IoU/crack', 'both_6x6_signed', 'downsizenet_6x6_signed'),
+    ('cracks_500', 'IoU/crack', 'importance_colours_around_lanczos', 'importance_colours'),
+    ('cracks_500', 'IoU/crack', 'importance_colours_around_lanczos', 'downsizenet_6x6_signed'),
+    ('tiles', 'image_IoU/mean', 'importance', 'area'),
+    ('tiles', 'image_IoU/mean', 'importance_colours_around_lanczos', 'importance'),
+]
 TILE_KINDS = ['image_IoU/blowhole', 'image_IoU/crack', 'image_IoU/break']
 SUMMARY = {
     'bilinear': 'bilinear',
@@ -114,6 +122,15 @@ def summary() -> str:
     return markdown(['before the model', *head], lines)
 
 
+def pairs() -> str:
+    """Return a table of the differences in PAIRS."""
+    lines = []
+    for log, metric, arm, rival in PAIRS:
+        found = difference_of(by_arm(read_log([STUDY / 'results' / f'{log}.jsonl']), metric), arm, rival)
+        lines.append([log, TITLES[arm], TITLES[rival], str(found.count), written(found)])
+    return markdown(['runs', 'before the model', 'rival', 'seeds', 'difference'], lines)
+
+
 def kinds(log: str, metrics: Sequence[str]) -> str:
     """Return a table of the means of several metrics of a log: what of the whole each resizer is good at."""
     runs = read_log([STUDY / 'results' / f'{log}.jsonl'])
@@ -131,6 +148,7 @@ def main() -> None:
     for setting in SETTINGS:
         print(f'{setting.title}\n\n{table(setting)}\n')
     print(f'Tiles by kind\n\n{kinds("tiles", TILE_KINDS)}\n')
+    print(f'Pairs\n\n{pairs()}\n')
     print(f'README.md\n\n{summary()}')
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from rich.progress import track
 
@@ -35,7 +34,6 @@ class Task:
 
     def __init__(self, cfg: Config, name: str) -> None:
         self.runner = Runner.from_cfg(cfg)
-        self.scope = DefaultScope.get_current_instance()
         self.name = name
         self.model = self.runner.model
 

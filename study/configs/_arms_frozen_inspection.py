@@ -1,13 +1,13 @@
 # Before a finished model of configs/inspection: fixed resizers are only tested, learned ones are fitted to it, with its labels or
 # without.
-NET = dict(type='DownsizeNet', num_convs=2, channels=16, neighbors=6, distance='area', normalize='signed', start='area')
+_base_ = '../../configs/_base_/downsize/downsizenet_6x6_signed.py'
+NET = _base_.downsizer
 MAP = dict(type='ImportanceResizer')
 RATES = {
     'optim_wrapper.paramwise_cfg.custom_keys': {
-        'data_preprocessor.downsizer.fusion': dict(lr_mult=8.0),
+        **_base_.downsizer_rates,
         'data_preprocessor.downsizer.score': dict(lr_mult=8.0),
         'data_preprocessor.downsizer.tone': dict(lr_mult=8.0),
-        'data_preprocessor.downsizer.texture': dict(lr_mult=1.0),
     }
 }
 UNLABELLED = {

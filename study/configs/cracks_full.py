@@ -4,12 +4,12 @@ model = dict(
     data_preprocessor=dict(
         _delete_=True,
         type='SegDataPreProcessor',
-        mean=[127.5, 127.5, 127.5],
-        std=[64.0, 64.0, 64.0],
-        bgr_to_rgb=True,
-        pad_val=0,
-        seg_pad_val=255,
-        size=(160, 160),
+        mean=_base_.model.data_preprocessor.mean,
+        std=_base_.model.data_preprocessor.std,
+        bgr_to_rgb=_base_.model.data_preprocessor.bgr_to_rgb,
+        pad_val=_base_.model.data_preprocessor.pad_val,
+        seg_pad_val=_base_.model.data_preprocessor.seg_pad_val,
+        size=_base_.model.data_preprocessor.size,
     ),
 )
 optim_wrapper = dict(paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0))

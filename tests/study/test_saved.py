@@ -1,9 +1,19 @@
 """The picture of what a resizer saves: what counts as found, missed and wrong, and which images are drawn."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
-from study.saved import FOUND, MISSED, WRONG, Seen, draw, most_different
+pytest.importorskip('mmseg')
+
+from mmseg.registry import DATASETS
+
+from mmdownsize.registry import MODELS
+from study.saved import FOUND, MISSED, WRONG, Seen, draw, most_different, seen_in
+from tests.tools.small_training import write_training
 
 
 def seen(label, predicted, void=()):
@@ -35,3 +45,23 @@ def test_images_that_gain_and_lose_most_are_drawn():
     titles = [axes.get_title() for axes in figure.axes]
     assert titles[3::6] == ['area: IoU 0.0', 'area: IoU 50.0', 'area: IoU 100.0']
     assert titles[5::6] == ['learned: IoU 100.0', 'learned: IoU 100.0', 'learned: IoU 50.0']
+
+
+@pytest.mark.parametrize('swaps', [False, True])
+def test_a_model_s_own_view_has_no_padding_and_the_file_s_colours(swaps: bool, tmp_path: Path) -> None:
+    cfg = Config.fromfile(write_training(tmp_path)[0])
+    init_default_scope('mmseg')
+    preprocessor = cfg.model.data_preprocessor
+    preprocessor.pop('downsizer')  # an update would merge
+    preprocessor.downsizer = dict(type='FixedResizer', kernel='area')
+    preprocessor.update(bgr_to_rgb=swaps, test_cfg=dict(size_divisor=16))
+    model = MODELS.build(cfg.model).eval()
+    item = DATASETS.build(cfg.val_dataloader.dataset)[0]
+    item['inputs'][0] //= 4  # so that the first and the last channel differ
+    view = seen_in(model, item, 1)
+    rgb = item['inputs'].flip(0)
+    expected = rgb.float().unfold(1, 2, 2).unfold(2, 2, 2).mean((3, 4))  # 24 x 32 become 12 x 16, padded to 16 x 16
+    assert np.array_equal(view.image, rgb.permute(1, 2, 0).numpy())
+    np.testing.assert_allclose(view.small, expected.permute(1, 2, 0).numpy(), atol=1)
+    assert np.array_equal(view.label, item['data_samples'].gt_sem_seg.data[0].numpy() == 1)
+    assert view.predicted.shape == view.label.shape == (24, 32)
