@@ -13,6 +13,8 @@ from mmdownsize.refusal import Refusal
 def read_log(paths: Sequence[Path]) -> list[dict[str, Any]]:
     """Return the finished runs of some logs; of several of the same config, arm and seed the last one.
 
+    The first versions wrote no options: a run without has none.
+
     Raises:
         Refusal: If a line is not that of a run: names the file and the line.
         OSError: If there is no such file.
@@ -22,7 +24,7 @@ def read_log(paths: Sequence[Path]) -> list[dict[str, Any]]:
         for number, line in enumerate(path.read_text().splitlines(), 1):
             try:
                 run = json.loads(line)
-                runs[run['config'], run['arm'], run['seed']] = run
+                runs[run['config'], run['arm'], run['seed']] = {'options': {}, **run}
             except (json.JSONDecodeError, KeyError, TypeError) as error:
                 raise Refusal(f'{path}:{number} is not a line of tools/compare.py: {error!r}') from error
     return list(runs.values())

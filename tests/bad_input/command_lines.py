@@ -129,9 +129,14 @@ def with_report(folder):
     (folder / 'runs.jsonl').write_text(json.dumps(run) + '\n')
 
 
-def with_report_and_config(folder):
+def with_report_of_one_size(folder):
+    """A report of a config that resizes to one size: its runs are at no scale."""
     small(folder)
     with_report(folder)
+    preprocessor = 'dict(scale_factor=None, scale=(32, 24))'
+    (folder / 'one_size.py').write_text(f"_base_ = 'small.py'\nmodel = dict(data_preprocessor={preprocessor})\n")
+    run = json.loads((folder / 'runs.jsonl').read_text())
+    (folder / 'runs.jsonl').write_text(json.dumps({**run, 'config': 'one_size'}) + '\n')
 
 
 def with_picture(folder):
@@ -430,10 +435,10 @@ CASES = [
     case(
         compare_speed,
         'a log without scales',
-        [CONFIG, '{folder}/runs.jsonl', '--times', '{folder}/times.json', '--plot', '{folder}/new.png'],
+        ['{folder}/one_size.py', '{folder}/runs.jsonl', '--times', '{folder}/times.json', '--plot', '{folder}/new.png'],
         'runs.jsonl',
         'run tools/compare.py with --scales',
-        with_report_and_config,
+        with_report_of_one_size,
     ),
     # tools/extract_downsizer.py
     case(

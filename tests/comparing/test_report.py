@@ -71,6 +71,7 @@ def test_a_log_may_have_several_configs_and_repeated_runs(tmp_path, capsys):
     lines = [run_line('bilinear', 0, 1.0), run_line('bilinear', 0, 2.0), run_line('bilinear', 0, 7.0, config='d')]
     log.write_text(''.join(json.dumps(line) + '\n' for line in lines))
     assert [run['metrics']['mIoU'] for run in read_log([log])] == [2.0, 7.0]
+    assert [run['options'] for run in read_log([log])] == [{}, {}]  # as the first versions wrote it, without options
     compare_report.main([str(log), '--markdown', '--plot', str(tmp_path / 'runs.png')])
     assert capsys.readouterr().out.count('| bilinear |') == 2
     assert (tmp_path / 'runs.png').stat().st_size > 5_000
