@@ -4,6 +4,7 @@
     s   = to_score(f) + tone * brightness                 one number a source pixel, or one for each of its channels
     w   = exp(limit * tanh(s / limit))                    above 0
     out = R(w * image) / R(w)                             R: any fixed kernel without negative weights
+    out = K(image) + R(w * image) / R(w) - R(image)       around another kernel K, which may have some
 
 Normalised convolution (Knutsson and Westin 1993) with a learned certainty; LIP (Gao et al. 2019) is the same inside a network.
 Back ends, which agree up to rounding:
@@ -32,7 +33,7 @@ from mmdownsize.ops.bands import Band, cut
 from mmdownsize.ops.kernels import get_kernel
 from mmdownsize.ops.rank import brightness
 from mmdownsize.ops.recording import is_tracing
-from mmdownsize.ops.separable import Axis, axis_of, weighted_mean
+from mmdownsize.ops.separable import Axis, axis_of, resample, weighted_mean
 from mmdownsize.refusal import Refusal
 
 BACKENDS = ('auto', 'native', 'banded', 'dense')
@@ -88,6 +89,7 @@ def importance_resize(
     dst_hw: tuple[int, int],
     *,
     kernel: str = 'area',
+    around: str | None = None,
     backend: str = 'auto',
 ) -> Tensor:
     """Resize images with a fixed kernel whose source pixels are weighed by their importance.
@@ -97,13 +99,14 @@ def importance_resize(
         score: How a pixel's score is computed.
         parameters: Its tensors, see :meth:`Score.of`.
         dst_hw: Target size (h, w) in px.
-        kernel: Name of a kernel without negative weights.
+        kernel: Name of a kernel R without negative weights.
+        around: Name of any kernel K, and the result is ``K(image)`` and what the importance adds to ``R(image)``. None: R.
         backend: ``'native'``, ``'banded'``, ``'dense'``, or ``'auto'``: native where it can, else banded. While a graph is
             recorded, banded becomes dense.
 
     Returns:
-        (N, C, h, w) in the dtype of ``images``, float32 for uint8: inside the range of each output pixel's neighbours, for any
-        parameters. Differentiable in the parameters and, with ``'banded'`` and ``'dense'``, in the images; twice with
+        (N, C, h, w) in the dtype of ``images``, float32 for uint8. Without ``around``: inside the range of each output pixel's
+        neighbours, for any parameters. Differentiable in the parameters and, with ``'banded'`` and ``'dense'``, in the images; twice with
         ``'dense'`` only.
 
     Raises:
@@ -113,6 +116,15 @@ def importance_resize(
         raise Refusal(f'unknown backend {backend!r}, choose one of {", ".join(BACKENDS)}')
     exact = images.new_empty(0, dtype=torch.float64 if images.dtype == torch.float64 else torch.float32)
     axes = [axis_of(get_kernel(kernel), src, dst, exact) for src, dst in zip(images.shape[2:], dst_hw)]
+    out = _weighted(images, score, parameters, axes, backend)
+    if around is not None:
+        base = [axis_of(get_kernel(around), src, dst, exact) for src, dst in zip(images.shape[2:], dst_hw)]
+        out = out + (resample(images, *base) - resample(images, *axes))
+    return out.to(torch.float32 if images.dtype == torch.uint8 else images.dtype)
+
+
+def _weighted(images: Tensor, score: Score, parameters: Sequence[Tensor], axes: list[Axis], backend: str) -> Tensor:
+    """Return ``R(w * images) / R(w)``, in the dtype of the axes."""
     if backend in ('auto', 'native'):
         reason = native_importance.refusal(images, score, parameters)
         if reason is None:
@@ -121,10 +133,9 @@ def importance_resize(
             raise Refusal(f"backend='native' cannot be used here: {reason}; backend='auto' takes another one")
     if backend != 'dense' and not is_tracing():  # bands are cut for one size
         out: Tensor = _Banded.apply(score, axes, images, *parameters)  # type: ignore[no-untyped-call]
-    else:
-        pixels = images.to(exact.dtype)
-        out = weighted_mean(pixels, score.of(pixels, parameters).exp(), *axes)
-    return out.to(torch.float32 if images.dtype == torch.uint8 else images.dtype)
+        return out
+    pixels = images.to(axes[0].weights.dtype)
+    return weighted_mean(pixels, score.of(pixels, parameters).exp(), *axes)
 
 
 class _Banded(torch.autograd.Function):

@@ -51,14 +51,14 @@ def resample(images: Tensor, rows: Axis, cols: Axis) -> Tensor:
     """Resize images: first their rows, then their columns.
 
     Args:
-        images: (N, C, H, W), floating point.
+        images: (N, C, H, W), of any dtype.
         rows: The axis of length H.
         cols: The axis of length W.
 
     Returns:
-        (N, C, h, w), dtype of ``images``. Differentiable in ``images``.
+        (N, C, h, w), dtype of the axes. Differentiable in ``images``.
     """
-    if rows.block and cols.block and not torch.onnx.is_in_onnx_export():
+    if rows.block and cols.block and images.dtype == rows.weights.dtype and not torch.onnx.is_in_onnx_export():
         return F.avg_pool2d(images, (rows.block, cols.block))
     return resample_axis(resample_axis(images, 2, rows), 3, cols)
 
@@ -88,7 +88,7 @@ def resample_axis(images: Tensor, dim: int, axis: Axis) -> Tensor:
     shape[dim] = -1
     out = images.index_select(dim, indices[0]) * weights[0].view(shape)
     for index, weight in zip(indices[1:], weights[1:]):
-        out = torch.addcmul(out, images.index_select(dim, index), weight.view(shape))
+        out = torch.addcmul(out, images.index_select(dim, index).to(out.dtype), weight.view(shape))
     return out
 
 

@@ -24,7 +24,7 @@ def multiply_adds(resizer: nn.Module, channels: int, src_hw: tuple[int, int], ds
     coefficients does not count, nor does what depends on the sizes alone, since it is kept from image to image.
 
     For ImportanceResizer they are the convolutions and the score at every source pixel, the products of pixels and
-    importances, and the kernel on both of them. A rank filter compares; it multiplies only for the mean of the channels.
+    importances, and the kernel on both of them; with ``around`` both kernels on the pixels. A rank filter compares; it multiplies only for the mean of the channels.
 
     Args:
         resizer: Any resizer. For classes that are not named here PyTorch's own counter counts convolutions and matrix
@@ -74,7 +74,9 @@ def _of_importance(net: ImportanceResizer, channels: int, src_hw: tuple[int, int
     scores = channels if net.per_channel else 1
     by_convolutions = sum(9 * i * o for i, o in pairwise([channels] + [net.channels] * net.num_convs))
     by_pixel = by_convolutions + scores * net.channels + channels
-    return by_pixel * src_hw[0] * src_hw[1] + _of_sums(net.kernel, channels + scores, src_hw, dst_hw)
+    kernels = [] if net.around is None else [net.kernel, net.around]  # what is added: K(image) - R(image)
+    by_kernels = sum(_of_sums(kernel, channels, src_hw, dst_hw) for kernel in kernels)
+    return by_pixel * src_hw[0] * src_hw[1] + _of_sums(net.kernel, channels + scores, src_hw, dst_hw) + by_kernels
 
 
 def _of_sums(kernel: str, channels: int, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> int:

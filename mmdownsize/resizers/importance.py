@@ -37,14 +37,23 @@ class ImportanceResizer(TrainableResizer):
     a model trained with that kernel runs unchanged. The importance belongs to the source pixel, so one trained module serves
     many scales, and the cost does not grow with the scale.
 
+    R has no negative weights, so it cannot be Lanczos or bicubic, which are sharper. ``around`` names such a kernel K::
+
+        out = K(image) + (R(w * image) / R(w) - R(image))     the kernel, and what the importance adds
+
+    This is K before training. A constant image stays constant, and normalising before or after gives the same, but an output
+    pixel may leave the range of its source pixels.
+
     Args:
         num_convs: Number of 3x3 convolutions, 1 to 3.
         channels: Channels of each convolution.
         dilation: Distance in px between the taps of each convolution after the first, at least 1: a longer view at the same cost.
         kernel: The kernel R: ``'area'``, ``'triangle'`` (bilinear with antialiasing), ``'bilinear'`` or ``'nearest'``.
+        around: The kernel K: any of :data:`mmdownsize.ops.KERNELS`, such as ``'lanczos_antialias'``, ``'bicubic_antialias'`` or
+            ``'sharp_area'``. None: the result is the weighted mean alone.
         limit: Scores end at ±limit, at most 40. So two pixels' importances differ at most by a factor of ``exp(2 * limit)``.
         per_channel: Give each colour channel its own importance, rather than one to the pixel. The output is still inside the
-            range of its source pixels, channel by channel, but a grey image does not stay grey.
+            range of its source pixels (without ``around``), channel by channel, but a grey image does not stay grey.
         start: ``None``: the kernel R. ``'darkest'`` or ``'brightest'``: the tone starts at ∓``strength``, and dark or bright
             pixels count more from the first step on. Brightness is the mean of the channels, mapped to -1..1.
         strength: Where the tone starts, above 0; with ``start`` only. For images of 0..255 a strength of 8 is about the weights
@@ -68,6 +77,7 @@ class ImportanceResizer(TrainableResizer):
         'channels',
         'dilation',
         'kernel',
+        'around',
         'limit',
         'per_channel',
         'start',
@@ -84,6 +94,7 @@ class ImportanceResizer(TrainableResizer):
         channels: int = 16,
         dilation: int = 1,
         kernel: str = 'area',
+        around: str | None = None,
         limit: float = 4.0,
         per_channel: bool = False,
         start: str | None = None,
@@ -104,9 +115,13 @@ class ImportanceResizer(TrainableResizer):
         if isinstance(kernel, str) and kernel in KERNELS and not get_kernel(kernel).non_negative:
             raise Refusal(
                 f'kernel={kernel!r} has negative weights, and an importance needs one without: '
-                f'choose one of {", ".join(NON_NEGATIVE)}'
+                f'choose one of {", ".join(NON_NEGATIVE)}, and say around={kernel!r} for a result that starts there'
             )
         self.kernel = arguments.choice('kernel', kernel, NON_NEGATIVE)
+        around = preferred_name(around, note=True) if isinstance(around, str) else around
+        self.around = around if around is None else arguments.choice('around', around, list(KERNELS))
+        if self.around == self.kernel:
+            raise Refusal(f'around={around!r} is the kernel: leave it out')
         self.limit = arguments.positive('limit', limit)
         if self.limit > LARGEST_LIMIT:
             raise Refusal(f'limit must be at most {LARGEST_LIMIT:g}, got {limit!r}: larger importances would overflow')
@@ -148,7 +163,9 @@ class ImportanceResizer(TrainableResizer):
             return images.new_empty((0, images.shape[1], *dst_hw), dtype=dtype)
         score = self._score(images)
         with torch.autocast(images.device.type, enabled=False):  # of which only the convolutions take part
-            return importance_resize(images, score, self._tensors(), dst_hw, kernel=self.kernel, backend=self.backend)
+            return importance_resize(
+                images, score, self._tensors(), dst_hw, kernel=self.kernel, around=self.around, backend=self.backend
+            )
 
     def importance(self, images: Tensor) -> Tensor:
         """Return how much every source pixel counts.
@@ -197,6 +214,6 @@ class ImportanceResizer(TrainableResizer):
 
     def extra_repr(self) -> str:
         """Return the settings for ``repr``."""
-        names = ('num_convs', 'channels', 'dilation', 'kernel', 'limit', 'per_channel', 'start', 'frozen')
-        strength = '' if self.start is None else f', strength={self.strength!r}'
-        return ', '.join(f'{name}={getattr(self, name)!r}' for name in names) + strength
+        names = ['num_convs', 'channels', 'dilation', 'kernel', 'limit', 'per_channel', 'start', 'frozen']
+        names += ['around'] * (self.around is not None) + ['strength'] * (self.start is not None)
+        return ', '.join(f'{name}={getattr(self, name)!r}' for name in names)

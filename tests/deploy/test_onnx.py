@@ -76,6 +76,7 @@ IMPORTANCES = {
     'triangle, dilated': dict(kernel='triangle', num_convs=3, dilation=2, channels=8),
     'bilinear, per channel': dict(kernel='bilinear', per_channel=True, num_convs=2),
     'nearest, darkest': dict(kernel='nearest', start='darkest', limit=2),
+    'around Lanczos': dict(around='lanczos_antialias', per_channel=True),
 }
 TARGETS = {
     'factor': dict(scale_factor=0.37),

@@ -35,6 +35,7 @@ IMPORTANCES = {
     'importance triangle': dict(kernel='triangle', num_convs=2, start='darkest'),
     'importance bilinear': dict(kernel='bilinear', num_convs=3, dilation=2, channels=5),
     'importance nearest': dict(kernel='nearest', per_channel=True),
+    'importance around Lanczos': dict(around='lanczos_antialias', per_channel=True),
 }
 TARGETS = {
     'factor': TargetSize(scale_factor=0.37),

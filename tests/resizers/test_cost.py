@@ -43,6 +43,10 @@ def test_an_importance_costs_the_same_at_every_source_pixel():
     assert multiply_adds(two, 3, (30, 40), (6, 10)) == 30 * 40 * (9 * 3 * 8 + 9 * 8 * 8 + 8 + 3) + sums
     apart = ImportanceResizer(per_channel=True)
     assert multiply_adds(apart, 3, (30, 40), (6, 10)) == 30 * 40 * (432 + 3 * 16 + 3) + 6 * 6 * (5 * 40 + 4 * 10)
+    # Around antialiased bicubic, which has 20 rows and 16 columns: it and the area kernel on the colours besides.
+    around = ImportanceResizer(around='bicubic_antialias')
+    besides = 3 * 6 * (20 * 40 + 16 * 10) + 3 * 6 * (5 * 40 + 4 * 10)
+    assert multiply_adds(around, 3, (30, 40), (6, 10)) == 30 * 40 * 451 + sums + besides
     # At 30 to 7 rows the area kernel reaches over 6 of them.
     assert multiply_adds(ImportanceResizer(), 3, (30, 40), (7, 10)) == 30 * 40 * 451 + 4 * 7 * (6 * 40 + 4 * 10)
 

@@ -43,6 +43,7 @@ def test_defaults_are_the_documented_ones():
         'channels': 16,
         'dilation': 1,
         'kernel': 'area',
+        'around': None,
         'limit': 4.0,
         'per_channel': False,
         'start': None,
@@ -78,6 +79,7 @@ def test_antialiased_is_another_name_of_triangle_and_a_note_says_so_once():
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         assert ImportanceResizer(kernel='antialiased').arguments()['kernel'] == 'triangle'
+        assert ImportanceResizer(around='antialiased').around == 'triangle'
 
 
 def test_names_avoid_what_openmmlab_matches_by_substring():
@@ -90,7 +92,8 @@ def test_repr_states_the_settings():
     for part in ('num_convs=3', 'dilation=2', "kernel='triangle'", "start='darkest'", 'frozen=True', 'limit=4.0'):
         assert part in text
     assert 'strength=2.0' in repr(ImportanceResizer(start='brightest', strength=2))
-    assert 'strength' not in repr(ImportanceResizer())
+    assert "around='sharp_area'" in repr(ImportanceResizer(around='sharp_area'))
+    assert 'strength' not in repr(ImportanceResizer()) and 'around' not in repr(ImportanceResizer())
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,11 @@ def test_repr_states_the_settings():
         ({'num_convs': 2, 'dilation': 0}, 'dilation must be .* at least 1, got 0'),
         ({'dilation': 2}, 'dilation=2 is for the convolutions after the first: say num_convs=2 or 3 as well'),
         ({'kernel': 'sharp_area'}, "kernel='sharp_area' has negative weights.*nearest, bilinear, triangle, area"),
-        ({'kernel': 'lanczos_antialias'}, "kernel='lanczos_antialias' has negative weights"),
+        ({'kernel': 'lanczos_antialias'}, "kernel='lanczos_antialias' has negative.*say around='lanczos_antialias'"),
+        ({'around': 'lanczos3'}, "unknown around 'lanczos3', choose one of nearest.*lanczos_antialias"),
+        ({'around': True}, 'unknown around True'),
+        ({'around': 'area'}, "around='area' is the kernel: leave it out"),
+        ({'kernel': 'triangle', 'around': 'antialiased'}, "around='triangle' is the kernel"),
         ({'kernel': 'mean'}, "unknown kernel 'mean', choose one of nearest, bilinear, triangle, area"),
         ({'kernel': None}, 'unknown kernel None'),
         ({'kernel': ['area']}, r"unknown kernel \['area'\]"),

@@ -15,6 +15,7 @@ CASES = {
     'per channel': ((5, 6), (3, 2), {'per_channel': True, 'start': 'darkest', 'strength': 0.5}),
     'upsizing': ((3, 3), (4, 5), {'kernel': 'bilinear'}),
     'nearest': ((5, 5), (3, 3), {'kernel': 'nearest'}),
+    'around Lanczos': ((6, 6), (3, 2), {'around': 'lanczos_antialias', 'per_channel': True}),
 }
 
 
@@ -43,7 +44,7 @@ def test_gradcheck_of_parameters_and_images(case, backend, monkeypatch):
     assert gradcheck(lambda images: call(images, *detached), (source.requires_grad_(),), atol=1e-6)
 
 
-@pytest.mark.parametrize('case', ['area', 'per channel', 'nearest'])
+@pytest.mark.parametrize('case', ['area', 'per channel', 'nearest', 'around Lanczos'])
 def test_gradients_of_gradients_with_plain_operators(case):
     src_hw, dst_hw, arguments = CASES[case]
     net, source = net_and_images(src_hw, backend='dense', **arguments)

@@ -1,6 +1,7 @@
 """What holds for ImportanceResizer whatever its weights are."""
 
 import copy
+import itertools
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmdownsize.ops import bands
 from mmdownsize.ops.kernels import KERNELS
-from mmdownsize.ops.separable import axis_of, weighted_mean
+from mmdownsize.ops.separable import axis_of, resample, weighted_mean
 from mmdownsize.resizers import ImportanceResizer
 from tests.references.resampling import matrix
 
 lengths = st.integers(1, 25) | st.sampled_from([1, 2, 3])
 sizes = st.tuples(lengths, lengths)
 KERNEL_NAMES = ('nearest', 'bilinear', 'triangle', 'area')
+AROUND = (None, 'sharp_area', 'bicubic', 'lanczos_antialias')
 BACKENDS = ('auto', 'banded', 'dense')
 BF16 = 2.0**-8
 
@@ -42,6 +44,7 @@ def nets(draw, size=None, **arguments):
         channels=4,
         dilation=draw(st.integers(1, 2)) if num_convs > 1 else 1,
         kernel=draw(st.sampled_from(KERNEL_NAMES)),
+        around=draw(st.sampled_from(AROUND)),
         limit=draw(st.sampled_from([0.1, 4.0, 40.0])),
         per_channel=draw(st.booleans()),
         start=draw(st.sampled_from([None, 'darkest', 'brightest'])),
@@ -63,7 +66,7 @@ def range_of_the_neighbors(source, dst_hw, kernel):
 
 
 @settings(max_examples=80)
-@given(nets(), sizes, sizes)
+@given(nets(around=None), sizes, sizes)
 def test_output_is_in_the_range_of_its_neighbors_for_any_weights(net, src_hw, dst_hw):
     source = images(src_hw)
     with torch.no_grad():
@@ -74,6 +77,21 @@ def test_output_is_in_the_range_of_its_neighbors_for_any_weights(net, src_hw, ds
     low, high = range_of_the_neighbors(source, dst_hw, net.kernel)
     assert (out >= low - 0.01).all()
     assert (out <= high + 0.01).all()
+
+
+@settings(max_examples=80)
+@given(nets(), sizes, sizes, st.sampled_from(AROUND[1:]))
+def test_around_a_kernel_it_adds_what_the_importance_adds_to_its_own(net, src_hw, dst_hw, around):
+    source = images(src_hw)
+    plain = ImportanceResizer(**{**net.arguments(), 'around': None})
+    joined = ImportanceResizer(**{**net.arguments(), 'around': around})
+    plain.load_state_dict(net.state_dict())
+    joined.load_state_dict(net.state_dict())
+    axes = {name: [axis_of(KERNELS[name], s, d, source) for s, d in zip(src_hw, dst_hw)] for name in (around, net.kernel)}
+    with torch.no_grad():
+        added = plain(source, dst_hw) - resample(source, *axes[net.kernel])
+        wanted = resample(source, *axes[around]) + added
+        torch.testing.assert_close(joined(source, dst_hw), wanted, rtol=0, atol=1e-3)
 
 
 @settings(max_examples=40)
@@ -108,7 +126,7 @@ def test_normalizing_commutes_with_resizing(net, src_hw, dst_hw, mean, std):
 
 
 @settings(max_examples=40)
-@given(nets(size=0.3), sizes, sizes)
+@given(nets(size=0.3, around=None), sizes, sizes)
 def test_normalizing_each_channel_commutes_with_resizing(net, src_hw, dst_hw):
     source = images(src_hw)
     mean = torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)
@@ -123,7 +141,7 @@ def test_normalizing_each_channel_commutes_with_resizing(net, src_hw, dst_hw):
 @settings(max_examples=40)
 @given(nets(size=0.3), sizes, sizes)
 def test_flips_commute_if_the_filters_are_flipped_too(net, src_hw, dst_hw):
-    assume(net.kernel != 'nearest')  # which takes the right one of two that are equally near, flipped or not
+    assume('nearest' not in (net.kernel, net.around))  # which takes the right one of two that are equally near, flipped or not
     source, net = images(src_hw).double(), net.double()
     twin = copy.deepcopy(net)
     for axes in ([-1], [-2], [-2, -1]):
@@ -218,12 +236,13 @@ def kept_for_backward(net, source):
     return sum(kept.values()), largest.numel
 
 
+@pytest.mark.parametrize('around', [None, 'lanczos_antialias'])
 @pytest.mark.parametrize('num_convs', [1, 2])
-def test_no_map_of_full_resolution_is_made_or_kept(num_convs, monkeypatch):
+def test_no_map_of_full_resolution_is_made_or_kept(num_convs, around, monkeypatch):
     monkeypatch.setattr(bands, 'BAND_BYTES', 2**16)
     source = images((256, 240))
     feature_map = 2 * 16 * 256 * 240  # elements
-    kept, largest = kept_for_backward(ImportanceResizer(num_convs=num_convs, backend='banded'), source)
+    kept, largest = kept_for_backward(ImportanceResizer(num_convs=num_convs, around=around, backend='banded'), source)
     assert kept < 4 * 3000  # the parameters
     assert largest <= source.numel()
     # what is measured would show it
@@ -283,9 +302,10 @@ def test_importance_is_at_least_float32_whatever_the_images_are(dtype, backend):
 
 def test_bytes_are_the_numbers_they_stand_for():
     whole = images((37, 41)).to(torch.uint8)
-    for backend in BACKENDS:
-        net = disturbed(ImportanceResizer(backend=backend))
-        assert torch.equal(net(whole, (10, 12)), net(whole.float(), (10, 12)))
+    for backend, around in itertools.product(BACKENDS, AROUND):
+        net = disturbed(ImportanceResizer(backend=backend, around=around))
+        for dst_hw in ((10, 12), (37, 41)):
+            assert torch.equal(net(whole, dst_hw), net(whole.float(), dst_hw))
     assert torch.equal(net.importance(whole), net.importance(whole.float()))
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from mmdownsize.resizers import FixedResizer, ImportanceResizer
 from tests.references import importance as reference
@@ -15,6 +16,7 @@ lengths = st.integers(1, 9)
 sizes = st.tuples(lengths, lengths)
 far = st.integers(1, 40) | st.sampled_from([1, 2, 3])
 KERNELS = ('nearest', 'bilinear', 'triangle', 'area')
+SIGNED = ('sharp_area', 'bicubic', 'bicubic_antialias', 'lanczos', 'lanczos_antialias')
 BACKENDS = ('auto', 'banded', 'dense')
 
 
@@ -48,6 +50,7 @@ def nets(draw):
         channels=draw(st.sampled_from([1, 3])),
         dilation=draw(st.integers(1, 3)) if num_convs > 1 else 1,
         kernel=draw(st.sampled_from(KERNELS)),
+        around=draw(st.sampled_from([None, *SIGNED])),
         limit=draw(st.sampled_from([0.5, 4.0, 30.0])),
         per_channel=draw(st.booleans()),
         in_channels=draw(st.sampled_from([1, 2, 3])),
@@ -69,6 +72,9 @@ def test_any_net_equals_the_reference(net, src_hw, dst_hw, seed):
         weights = importance_of(net, images[n])
         np.testing.assert_allclose(found[n], weights, rtol=1e-9)
         expected = reference.weighted_resize(images[n].numpy(), weights, dst_hw, net.kernel)
+        if net.around is not None:
+            of_around, of_kernel = (resampling.resize(images[n].numpy(), dst_hw, k) for k in (net.around, net.kernel))
+            expected = of_around + expected - of_kernel
         np.testing.assert_allclose(out[n], expected, rtol=0, atol=1e-9 * (high - low))
 
 
@@ -83,6 +89,30 @@ def test_before_training_it_is_the_kernel_up_and_down(src_hw, dst_hw, kernel, pe
     np.testing.assert_allclose(net.double()(source, dst_hw).detach(), expected, rtol=0, atol=1e-9)
     single = net.float()(source.float(), dst_hw).detach()
     np.testing.assert_allclose(single, expected, rtol=0, atol=1e-3)
+
+
+@settings(max_examples=60)
+@given(st.tuples(far, far), st.tuples(far, far), st.sampled_from(KERNELS + SIGNED), st.sampled_from(KERNELS), st.booleans())
+def test_before_training_it_is_the_kernel_around_which_it_adds(src_hw, dst_hw, around, kernel, per_channel):
+    assume(around != kernel)
+    generator = torch.Generator().manual_seed(1000 * src_hw[0] + src_hw[1])
+    source = 255 * torch.rand(1, 3, *src_hw, dtype=torch.float64, generator=generator)
+    expected = resampling.resize(source.numpy(), dst_hw, around)
+    for backend in BACKENDS:
+        net = ImportanceResizer(kernel=kernel, around=around, per_channel=per_channel, backend=backend)
+        np.testing.assert_allclose(net.double()(source, dst_hw).detach(), expected, rtol=0, atol=1e-9)
+        single = net.float()(source.float(), dst_hw).detach()
+        np.testing.assert_allclose(single, expected, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_around_antialiased_lanczos_starts_as_pil_resizes(backend):
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    source = torch.from_numpy(image).permute(2, 0, 1)[None]
+    net = ImportanceResizer(around='lanczos_antialias', backend=backend)
+    expected = np.asarray(Image.fromarray(image).resize((15, 10), Image.Resampling.LANCZOS))
+    out = net(source, (10, 15))[0].detach().permute(1, 2, 0).round().clamp(0, 255)
+    assert np.abs(out.numpy() - expected).max() <= 1  # PIL rounds after each axis
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
