@@ -1,4 +1,4 @@
-"""Forms that join an importance with learned coefficients or with a signed kernel: is one of them worth having?
+"""Forms that join an importance with learned coefficients: is one of them worth having?
 
 They are written with the product's own modules, not for speed. `study/configs/_arms_combined.py` compares them.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmdownsize.ops import interpolate
 from mmdownsize.registry import MODELS
@@ -21,19 +21,18 @@ class Joined(BaseResizer):
 
     Args:
         importance: Settings of the :class:`~mmdownsize.resizers.ImportanceResizer`.
-        net: Settings of the :class:`~mmdownsize.resizers.DownsizeNet`, or None for none.
+        net: Settings of the :class:`~mmdownsize.resizers.DownsizeNet`.
     """
 
-    def __init__(self, importance: dict[str, Any], net: dict[str, Any] | None = None) -> None:
+    def __init__(self, importance: dict[str, Any], net: dict[str, Any]) -> None:
         super().__init__()
         self.importance = ImportanceResizer(**importance)
-        self.net = None if net is None else DownsizeNet(**net)
+        self.net = DownsizeNet(**net)
 
     def reset_parameters(self) -> None:
         """Set all parameters to their state before training."""
-        for part in self.children():
-            if isinstance(part, BaseResizer):
-                part.reset_parameters()
+        self.importance.reset_parameters()
+        self.net.reset_parameters()
 
 
 @MODELS.register_module()
@@ -54,24 +53,19 @@ class ImportantNeighbors(Joined):
 
 @MODELS.register_module()
 class ImportancePlus(Joined):
-    """What an importance adds to area, added to another resizer, whose weights may be negative.
+    """What an importance adds to area, added to a DownsizeNet, whose coefficients may be negative.
 
-    ``out = base + (A(w x) / A(w) - A(x))``, with A the area kernel. The sum of an output pixel's coefficients stays 1.
+    ``out = net + (A(w x) / A(w) - A(x))``, with A the area kernel. The sum of an output pixel's coefficients stays 1.
 
     Args:
         importance: Settings of the :class:`~mmdownsize.resizers.ImportanceResizer`, with the area kernel.
-        net: Settings of the :class:`~mmdownsize.resizers.DownsizeNet` that is the base.
-        base: Settings of the :class:`~mmdownsize.resizers.FixedResizer` that is the base instead.
+        net: Settings of the :class:`~mmdownsize.resizers.DownsizeNet`.
     """
 
-    def __init__(
-        self, importance: dict[str, Any], net: dict[str, Any] | None = None, base: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, importance: dict[str, Any], net: dict[str, Any]) -> None:
         super().__init__(importance, net)
         self.area = FixedResizer(kernel='area')
-        self.fixed = nn.Identity() if base is None else FixedResizer(**base)
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:
         """Resize checked images."""
-        base = self.fixed if self.net is None else self.net
-        return base(images, dst_hw) + self.importance(images, dst_hw) - self.area(images, dst_hw)
+        return self.net(images, dst_hw) + self.importance(images, dst_hw) - self.area(images, dst_hw)

@@ -33,7 +33,7 @@ from mmdownsize.ops.bands import Band, cut
 from mmdownsize.ops.kernels import get_kernel
 from mmdownsize.ops.rank import brightness
 from mmdownsize.ops.recording import is_tracing
-from mmdownsize.ops.separable import Axis, axis_of, resample, weighted_mean
+from mmdownsize.ops.separable import Axis, axis_of, resize, weighted_mean
 from mmdownsize.refusal import Refusal
 
 BACKENDS = ('auto', 'native', 'banded', 'dense')
@@ -106,8 +106,8 @@ def importance_resize(
 
     Returns:
         (N, C, h, w) in the dtype of ``images``, float32 for uint8. Without ``around``: inside the range of each output pixel's
-        neighbours, for any parameters. Differentiable in the parameters and, with ``'banded'`` and ``'dense'``, in the images; twice with
-        ``'dense'`` only.
+        neighbours, for any parameters. Differentiable in the parameters and, with ``'banded'`` and ``'dense'``, in the images;
+        twice with ``'dense'`` only.
 
     Raises:
         ValueError: If ``backend`` is unknown, or ``backend='native'`` cannot be used here: says why.
@@ -118,8 +118,7 @@ def importance_resize(
     axes = [axis_of(get_kernel(kernel), src, dst, exact) for src, dst in zip(images.shape[2:], dst_hw)]
     out = _weighted(images, score, parameters, axes, backend)
     if around is not None:
-        base = [axis_of(get_kernel(around), src, dst, exact) for src, dst in zip(images.shape[2:], dst_hw)]
-        out = out + (resample(images, *base) - resample(images, *axes))
+        out = out + (resize(images, dst_hw, around) - resize(images, dst_hw, kernel))
     return out.to(torch.float32 if images.dtype == torch.uint8 else images.dtype)
 
 

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmdownsize.ops import get_kernel, project
 from mmdownsize.ops.separable import axis_of
 from mmdownsize.resizers.downsize_net import DownsizeNet
-from mmdownsize.resizers.fixed import EXTREMES, FixedResizer
+from mmdownsize.resizers.fixed import EXTREMES, NAMES, FixedResizer
 from mmdownsize.resizers.importance import ImportanceResizer
 from mmdownsize.resizers.phases import auto_neighbors
 
@@ -24,7 +24,8 @@ def multiply_adds(resizer: nn.Module, channels: int, src_hw: tuple[int, int], ds
     coefficients does not count, nor does what depends on the sizes alone, since it is kept from image to image.
 
     For ImportanceResizer they are the convolutions and the score at every source pixel, the products of pixels and
-    importances, and the kernel on both of them; with ``around`` both kernels on the pixels. A rank filter compares; it multiplies only for the mean of the channels.
+    importances, and the kernel on both of them; with ``around`` both kernels on the pixels. A rank filter compares; it
+    multiplies only for the mean of the channels.
 
     Args:
         resizer: Any resizer. For classes that are not named here PyTorch's own counter counts convolutions and matrix
@@ -66,8 +67,7 @@ def _of_fixed(resizer: FixedResizer, channels: int, src_hw: tuple[int, int], dst
     if resizer.kernel in EXTREMES:
         brightness = channels * src_hw[0] * src_hw[1]
         return brightness + (_of_sums('area', channels + 1, src_hw, dst_hw) if resizer.softness else 0)
-    names = {'bilinear': 'triangle', 'bicubic': 'bicubic_antialias', 'lanczos': 'lanczos_antialias'}
-    return _of_sums(names[resizer.kernel] if resizer.antialias else resizer.kernel, channels, src_hw, dst_hw)
+    return _of_sums(NAMES[resizer.kernel, resizer.antialias], channels, src_hw, dst_hw)
 
 
 def _of_importance(net: ImportanceResizer, channels: int, src_hw: tuple[int, int], dst_hw: tuple[int, int]) -> int:

@@ -5,28 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmdownsize import arguments
-from mmdownsize.ops import get_kernel
 from mmdownsize.ops.lengths import are_known
 from mmdownsize.ops.rank import extreme, soft_extreme
-from mmdownsize.ops.separable import axis_of, resample_axis
+from mmdownsize.ops.separable import resize
 from mmdownsize.ops.shift import read_shifted
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.base import BaseResizer
 
-# (kernel, antialias): PyTorch's own mode where it has one, else the name of a kernel in mmdownsize.ops.
-_TORCH = {
-    ('nearest', False): 'nearest-exact',
+# (kernel, antialias): its name in mmdownsize.ops.KERNELS.
+NAMES = {
+    ('nearest', False): 'nearest',
     ('bilinear', False): 'bilinear',
-    ('bilinear', True): 'bilinear',
     ('bicubic', False): 'bicubic',
-    ('bicubic', True): 'bicubic',
-}
-_OURS = {
     ('bilinear', True): 'triangle',
     ('bicubic', True): 'bicubic_antialias',
     ('area', False): 'area',
@@ -80,9 +73,8 @@ class FixedResizer(BaseResizer):
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        modes = {**_TORCH, **_OURS}
-        arguments.choice('kernel', kernel, [*(name for name, stretched in modes if not stretched), *EXTREMES])
-        if (kernel, arguments.flag('antialias', antialias)) not in modes and (antialias or kernel not in EXTREMES):
+        arguments.choice('kernel', kernel, [*(name for name, stretched in NAMES if not stretched), *EXTREMES])
+        if (kernel, arguments.flag('antialias', antialias)) not in NAMES and (antialias or kernel not in EXTREMES):
             raise Refusal(f'antialias=True has no meaning for kernel={kernel!r}: leave it out')
         self.kernel = kernel
         self.antialias = antialias
@@ -96,25 +88,17 @@ class FixedResizer(BaseResizer):
         if any(are_known(side) and abs(by) >= side for by, side in zip(self.read_offset_yx, images.shape[2:])):
             raise Refusal(f'shift={self.read_offset_yx} leaves nothing of images of {tuple(images.shape[2:])}')
         images = read_shifted(images, self.read_offset_yx)
+        if self.kernel not in EXTREMES:
+            return resize(images, dst_hw, NAMES[self.kernel, self.antialias]).to(images.dtype)
         # Half precision holds 0..255 in steps of 1: sums are made in float32.
         source = images.float() if images.element_size() < 4 else images
-        key = (self.kernel, self.antialias)
+        brightest = self.kernel == 'brightest'
         if images.shape[0] == 0:  # not len(), which would fix the batch of a recording
             out = source.new_empty((0, images.shape[1], *dst_hw))
-        elif key in _TORCH and not torch.onnx.is_in_onnx_export() and not (self.antialias and dst_hw[1] == 1):
-            # (PyTorch 2.13 repeats the first row in an antialiased resize to a width of 1. And runtimes differ in what
-            # they make of ONNX's Resize, so that it is not exported as such.)
-            out = F.interpolate(source, size=dst_hw, mode=_TORCH[key], antialias=self.antialias)
-        elif self.kernel in EXTREMES:
-            brightest = self.kernel == 'brightest'
-            if self.softness:
-                out = soft_extreme(source, dst_hw, brightest=brightest, softness=self.softness)
-            else:
-                out = extreme(source, dst_hw, brightest=brightest)
+        elif self.softness:
+            out = soft_extreme(source, dst_hw, brightest=brightest, softness=self.softness)
         else:
-            kernel, out = get_kernel(_OURS.get(key, self.kernel)), source
-            for dim, dst in zip((2, 3), dst_hw):
-                out = resample_axis(out, dim, axis_of(kernel, images.shape[dim], dst, source))
+            out = extreme(source, dst_hw, brightest=brightest)
         return out.to(images.dtype)
 
     def extra_repr(self) -> str:

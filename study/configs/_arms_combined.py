@@ -1,9 +1,8 @@
-# Importance joined with learned coefficients, or around a kernel with negative weights (study/combined.py).
+# Importance joined with learned coefficients, (study/combined.py).
 custom_imports = dict(imports=['study.combined'], allow_failed_imports=False)
 NET = dict(num_convs=2, channels=16, distance='area', start='area')
 ONE = dict(kernel='area')
 COLOURS = dict(ONE, per_channel=True)
-LANCZOS = dict(kernel='lanczos', antialias=True)
 HERE = 'data_preprocessor.downsizer.'
 OPTIONS = {
     'custom_imports': custom_imports,  # a run is a process of its own
@@ -26,6 +25,4 @@ arms = dict(
     both_6x6_softmax=arm('ImportantNeighbors', importance=ONE, net=dict(NET, neighbors=6)),
     both_6x6_signed=arm('ImportancePlus', importance=ONE, net=dict(NET, neighbors=6, normalize='signed')),
     both_6x6_signed_colours=arm('ImportancePlus', importance=COLOURS, net=dict(NET, neighbors=6, normalize='signed')),
-    importance_around_lanczos=arm('ImportancePlus', importance=ONE, base=LANCZOS),
-    importance_colours_around_lanczos=arm('ImportancePlus', importance=COLOURS, base=LANCZOS),
 )

@@ -49,5 +49,7 @@ arms = dict(
     importance_3_dilated=importance(num_convs=3, dilation=2),
     importance_colours=importance(per_channel=True),
     importance_colours_2=importance(per_channel=True, num_convs=2),
+    importance_around_lanczos=importance(around='lanczos_antialias'),
+    importance_colours_around_lanczos=importance(per_channel=True, around='lanczos_antialias'),
     importance_darkest=importance(start='darkest'),
 )

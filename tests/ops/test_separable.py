@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
+from mmdownsize.ops import separable
 from mmdownsize.ops.kernels import KERNELS
 from mmdownsize.ops.separable import Axis, axis_of, resample, resample_axis, weighted_mean
 from tests.references import importance as reference
@@ -45,6 +46,28 @@ def test_resample_equals_the_matrices(kernel, src_hw, dst_hw):
     images = 255 * noise(2, 3, *src_hw)
     out = resample(images, *axes_of(kernel, src_hw, dst_hw))
     np.testing.assert_allclose(out, resampling.resize(images.numpy(), dst_hw, kernel), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize('torch_has_lanczos', [True, False])
+@given(kernel=st.sampled_from(sorted(KERNELS)), src_hw=sizes, dst_hw=sizes)
+def test_resize_equals_the_matrices_whatever_operator_it_takes(torch_has_lanczos, kernel, src_hw, dst_hw):
+    images = 255 * noise(2, 3, *src_hw)
+    with pytest.MonkeyPatch.context() as patch:
+        if not torch_has_lanczos:
+            patch.setattr(separable, '_has_lanczos', lambda: False)
+        out = separable.resize(images, dst_hw, kernel)
+    np.testing.assert_allclose(out, resampling.resize(images.numpy(), dst_hw, kernel), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize('kernel', sorted(KERNELS))
+@pytest.mark.parametrize('dst_hw', [(5, 6), (4, 7), (20, 1)])
+def test_bytes_and_half_precision_are_summed_in_float32(kernel, dst_hw):
+    images = (255 * noise(3, 3, 20, 30)).round()
+    wanted = separable.resize(images.float(), dst_hw, kernel)
+    assert wanted.dtype == torch.float32
+    for dtype in (torch.uint8, torch.bfloat16, torch.float16):
+        assert torch.equal(separable.resize(images.to(dtype), dst_hw, kernel), wanted)
+    assert separable.resize(images[:0].byte(), dst_hw, kernel).shape == (0, 3, *dst_hw)
 
 
 @given(st.sampled_from(sorted(KERNELS)), lengths, lengths, st.data())

@@ -87,7 +87,9 @@ def test_around_a_kernel_it_adds_what_the_importance_adds_to_its_own(net, src_hw
     joined = ImportanceResizer(**{**net.arguments(), 'around': around})
     plain.load_state_dict(net.state_dict())
     joined.load_state_dict(net.state_dict())
-    axes = {name: [axis_of(KERNELS[name], s, d, source) for s, d in zip(src_hw, dst_hw)] for name in (around, net.kernel)}
+    axes = {
+        name: [axis_of(KERNELS[name], s, d, source) for s, d in zip(src_hw, dst_hw)] for name in (around, net.kernel)
+    }
     with torch.no_grad():
         added = plain(source, dst_hw) - resample(source, *axes[net.kernel])
         wanted = resample(source, *axes[around]) + added
@@ -141,7 +143,9 @@ def test_normalizing_each_channel_commutes_with_resizing(net, src_hw, dst_hw):
 @settings(max_examples=40)
 @given(nets(size=0.3), sizes, sizes)
 def test_flips_commute_if_the_filters_are_flipped_too(net, src_hw, dst_hw):
-    assume('nearest' not in (net.kernel, net.around))  # which takes the right one of two that are equally near, flipped or not
+    assume(
+        'nearest' not in (net.kernel, net.around)
+    )  # which takes the right one of two that are equally near, flipped or not
     source, net = images(src_hw).double(), net.double()
     twin = copy.deepcopy(net)
     for axes in ([-1], [-2], [-2, -1]):

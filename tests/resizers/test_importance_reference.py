@@ -92,7 +92,9 @@ def test_before_training_it_is_the_kernel_up_and_down(src_hw, dst_hw, kernel, pe
 
 
 @settings(max_examples=60)
-@given(st.tuples(far, far), st.tuples(far, far), st.sampled_from(KERNELS + SIGNED), st.sampled_from(KERNELS), st.booleans())
+@given(
+    st.tuples(far, far), st.tuples(far, far), st.sampled_from(KERNELS + SIGNED), st.sampled_from(KERNELS), st.booleans()
+)
 def test_before_training_it_is_the_kernel_around_which_it_adds(src_hw, dst_hw, around, kernel, per_channel):
     assume(around != kernel)
     generator = torch.Generator().manual_seed(1000 * src_hw[0] + src_hw[1])
