@@ -17,7 +17,7 @@ def test_every_fragment_is_read_with_its_rates() -> None:
     assert set(found['downsizenet_6x6_signed'][1]) == {
         f'data_preprocessor.downsizer.{part}' for part in ('fusion', 'texture')
     }
-    for name in ('importance', 'importance_2-convs'):
+    for name in ('importance', 'importance_2-convs', 'importance_lanczos'):
         assert set(found[name][1]) == {f'data_preprocessor.downsizer.{part}' for part in ('score', 'tone', 'texture')}
 
 

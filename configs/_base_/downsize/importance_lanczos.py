@@ -1,0 +1,12 @@
+# ImportanceResizer around antialiased Lanczos, an importance for each colour: before training it is antialiased Lanczos.
+# _base_ = [A_CONFIG, '.../_base_/downsize/importance_lanczos.py'], then
+# model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, **_base_.downsizer)))
+# optim_wrapper = dict(paramwise_cfg=dict(custom_keys=_base_.downsizer_rates))
+downsizer = dict(type='ImportanceResizer', per_channel=True, around='lanczos_antialias')
+# Multiples of the model's learning rate. The score and the tone turn features and brightness into importance; they start at 0 and
+# need a high rate.
+downsizer_rates = {
+    'data_preprocessor.downsizer.score': dict(lr_mult=8.0),
+    'data_preprocessor.downsizer.tone': dict(lr_mult=8.0),
+    'data_preprocessor.downsizer.texture': dict(lr_mult=1.0),
+}
