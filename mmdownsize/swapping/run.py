@@ -18,7 +18,7 @@ from mmdownsize.swapping.edits import notes_of, text_of
 from mmdownsize.swapping.fit import check_fit, fit_edits
 from mmdownsize.swapping.swap import swap_edits
 
-DOWNSIZER, FITTED = 'downsizenet_2x2', 'downsizenet_6x6_signed'
+DOWNSIZER, FITTED = 'importance_lanczos', 'downsizenet_6x6_signed'
 
 
 @dataclass(frozen=True)

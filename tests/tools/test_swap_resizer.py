@@ -65,7 +65,7 @@ def test_a_config_is_printed_where_no_file_is_named(tmp_path, capsys):
     assert Config.fromfile(tmp_path / 'again.py').model.data_preprocessor.to_dict() == {
         'type': 'mmdownsize.DetDownsizePreprocessor',
         'mean': [1.0, 2.0, 3.0],
-        'downsizer': read_fragment('downsizenet_2x2')[0],
+        'downsizer': read_fragment('importance_lanczos')[0],
         'scale': (80, 60),
         'keep_ratio': True,
     }
