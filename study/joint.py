@@ -31,7 +31,7 @@ TITLES = {
     'downsizenet_6x6_signed': 'DownsizeNet 6x6 signed',
     'downsizenet_8x8_signed': 'DownsizeNet 8x8 signed',
     'both_6x6_signed': 'DownsizeNet 6x6 signed and an importance',
-    'importance_colours_around_lanczos': '`per_channel` importance around Lanczos',
+    'importance_colours_around_lanczos': 'ImportanceResizer around Lanczos',
 }
 
 
@@ -90,8 +90,11 @@ PAIRS = [
     ('cracks_500', 'IoU/crack', 'both_6x6_signed', 'downsizenet_6x6_signed'),
     ('cracks_500', 'IoU/crack', 'importance_colours_around_lanczos', 'importance_colours'),
     ('cracks_500', 'IoU/crack', 'importance_colours_around_lanczos', 'downsizenet_6x6_signed'),
+    ('cracks_2000', 'IoU/crack', 'importance_colours_around_lanczos', 'importance'),
+    ('cracks_2000', 'IoU/crack', 'importance_colours_around_lanczos', 'downsizenet_6x6_signed'),
     ('tiles', 'image_IoU/mean', 'importance', 'area'),
     ('tiles', 'image_IoU/mean', 'importance_colours_around_lanczos', 'importance'),
+    ('tiles', 'image_IoU/mean', 'importance_colours_around_lanczos', 'area'),
 ]
 TILE_KINDS = ['image_IoU/blowhole', 'image_IoU/crack', 'image_IoU/break']
 SUMMARY = {
@@ -100,6 +103,7 @@ SUMMARY = {
     'lanczos_antialiased': 'antialiased Lanczos',
     'darkest_soft_16': "`FixedResizer(kernel='darkest', softness=16)`",
     'importance': 'ImportanceResizer',
+    'importance_colours_around_lanczos': 'ImportanceResizer around Lanczos',
     'downsizenet_6x6_signed': 'DownsizeNet 6x6 signed',
 }
 

@@ -1,5 +1,9 @@
 _base_ = './atss_efficientnet-lite0_deeppcb-640x640-to-160x160.py'
-model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, type='ImportanceResizer')))
+model = dict(
+    data_preprocessor=dict(
+        downsizer=dict(_delete_=True, type='ImportanceResizer', per_channel=True, around='lanczos_antialias')
+    )
+)
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={

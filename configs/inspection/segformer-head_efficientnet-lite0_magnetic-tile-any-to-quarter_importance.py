@@ -1,5 +1,9 @@
 _base_ = './segformer-head_efficientnet-lite0_magnetic-tile-any-to-quarter.py'
-model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, type='ImportanceResizer')))
+model = dict(
+    data_preprocessor=dict(
+        downsizer=dict(_delete_=True, type='ImportanceResizer', per_channel=True, around='lanczos_antialias')
+    )
+)
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={

@@ -1,5 +1,9 @@
 _base_ = './unet_crackforest-320x480-to-80x120.py'
-model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, type='ImportanceResizer')))
+model = dict(
+    data_preprocessor=dict(
+        downsizer=dict(_delete_=True, type='ImportanceResizer', per_channel=True, around='lanczos_antialias')
+    )
+)
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={
