@@ -8,20 +8,20 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mmdownsize.comparing.log import by_arm, read_log
 from mmdownsize.comparing.report import difference_of, markdown
 from study.figure import STUDY, written
 
 SEEDS = 5  # of every number, unless said otherwise
+LANCZOS = 'lanczos_antialiased'
 RANK = 'darkest_soft_16'  # the best fixed resizer of this package on cracks
 TITLES = {
     'bilinear': 'bilinear',
     'area': 'area',
     'sharp_area': 'sharp area',
     'bicubic_antialiased': 'antialiased bicubic',
-    'lanczos_antialiased': 'antialiased Lanczos',
+    LANCZOS: 'antialiased Lanczos',
     'darkest': 'darkest pixel',
     RANK: 'darkest, softness 16',
     'importance': 'ImportanceResizer',
@@ -43,45 +43,41 @@ class Setting:
         title: What it is.
         log: Name of the log in study/results.
         metric: What is compared.
-        standard: The best standard kernel there.
-        rank: The best rank filter there.
+        rivals: The fixed resizers that the others are compared with, the best standard kernel first.
     """
 
     title: str
     log: str
     metric: str = 'IoU/crack'
-    standard: str = 'lanczos_antialiased'
-    rank: str = RANK
+    rivals: tuple[str, ...] = (LANCZOS, RANK)
+
+    def values(self) -> dict[str, dict[int, float]]:
+        """Return the metric by arm and seed."""
+        return by_arm(read_log([STUDY / 'results' / f'{self.log}.jsonl']), self.metric)
 
 
 SETTINGS = [
     Setting('Cracks, 500 steps', 'cracks_500'),
     Setting('Cracks, 2000 steps', 'cracks_2000'),
     Setting('Tiles, 2000 steps', 'tiles', 'image_IoU/mean'),
+    Setting('Circuit boards, 500 steps', 'boards', 'coco/bbox_mAP', (LANCZOS, 'area')),
 ]
 
 
 def table(setting: Setting) -> str:
     """Return a table of all resizers in a log, with paired differences over seeds."""
-    runs: list[dict[str, Any]] = read_log([STUDY / 'results' / f'{setting.log}.jsonl'])
-    values = by_arm(runs, setting.metric)
+    values = setting.values()
     lines = []
     for arm, title in TITLES.items():
         if arm not in values:
             continue
         row = [title, str(len(values[arm])), f'{statistics.fmean(values[arm].values()):.2f}']
-        for rival in (setting.standard, setting.rank):
-            found = difference_of(values, arm, rival) if rival in values and rival != arm else None
+        for rival in setting.rivals:
+            found = difference_of(values, arm, rival) if rival != arm else None
             single = None if found is None or found.count > 1 else f'{found.mean:+.2f} (one seed)'
             row.append('' if found is None else single or written(found))
         lines.append(row)
-    head = [
-        'before the model',
-        'seeds',
-        setting.metric,
-        f'minus {TITLES[setting.standard]}',
-        f'minus {TITLES[setting.rank]}',
-    ]
+    head = ['before the model', 'seeds', setting.metric, *(f'minus {TITLES[rival]}' for rival in setting.rivals)]
     return markdown(head, lines)
 
 
@@ -100,8 +96,8 @@ TILE_KINDS = ['image_IoU/blowhole', 'image_IoU/crack', 'image_IoU/break']
 SUMMARY = {
     'bilinear': 'bilinear',
     'area': 'area',
-    'lanczos_antialiased': 'antialiased Lanczos',
-    'darkest_soft_16': "`FixedResizer(kernel='darkest', softness=16)`",
+    LANCZOS: 'antialiased Lanczos',
+    RANK: "`FixedResizer(kernel='darkest', softness=16)`",
     'importance': 'ImportanceResizer',
     'importance_colours_around_lanczos': 'ImportanceResizer around Lanczos',
     'downsizenet_6x6_signed': 'DownsizeNet 6x6 signed',
@@ -109,21 +105,21 @@ SUMMARY = {
 
 
 def summary() -> str:
-    """Return the table of README.md: every setting side by side."""
-    lines = []
-    runs = [by_arm(read_log([STUDY / 'results' / f'{one.log}.jsonl']), one.metric) for one in SETTINGS]
-    for arm, title in SUMMARY.items():
-        row = [title]
-        for values, setting in zip(runs, SETTINGS):
-            if arm not in values:
-                row += ['', '']
-                continue
-            found = difference_of(values, arm, setting.standard) if arm != setting.standard else None
-            few = '' if len(values[arm]) == SEEDS else f' ({len(values[arm])} seeds)'
-            row += [f'{statistics.fmean(values[arm].values()):.2f}{few}', '' if found is None else written(found)]
-        lines.append(row)
-    head = [part for one in SETTINGS for part in (one.title, f'minus {TITLES[one.standard].split()[-1]}')]
-    return markdown(['before the model', *head], lines)
+    """Return the table of README.md: every setting side by side, and the difference to antialiased Lanczos."""
+    runs = [setting.values() for setting in SETTINGS]
+    lines = [[title, *(_entry(values, arm) for values in runs)] for arm, title in SUMMARY.items()]
+    return markdown(['before the model', *(setting.title for setting in SETTINGS)], lines)
+
+
+def _entry(values: dict[str, dict[int, float]], arm: str) -> str:
+    """Return an arm's mean, its difference to antialiased Lanczos, and the number of seeds where it is not SEEDS."""
+    if arm not in values:
+        return ''
+    text, count = f'{statistics.fmean(values[arm].values()):.2f}', len(values[arm])
+    found = difference_of(values, arm, LANCZOS) if arm != LANCZOS else None
+    if found is not None:
+        text += f': {written(found)}' if found.count > 1 else f': {found.mean:+.2f}'
+    return text if count == SEEDS else f'{text}, {"one seed" if count == 1 else f"{count} seeds"}'
 
 
 def pairs() -> str:
