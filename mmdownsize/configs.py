@@ -99,8 +99,11 @@ def type_of(cfg: Any) -> str | None:
 
 
 def name_of(cfg: Mapping[str, Any]) -> str:
-    """Return the name of the class that a config builds, without a registry's scope."""
-    return (type_of(cfg) or '').rpartition('.')[2]
+    """Return the name of the class that a config builds, without a registry's scope or a module's path.
+
+    ``'mmcv.Normalize'`` and torchvision's, which mmpretrain calls ``'torchvision/Normalize'``, are both ``'Normalize'``.
+    """
+    return (type_of(cfg) or '').replace('/', '.').rpartition('.')[2]
 
 
 def nodes(node: Any) -> Iterator[dict[str, Any]]:

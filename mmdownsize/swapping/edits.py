@@ -69,6 +69,19 @@ def edited(cfg: Config, edits: Sequence[Edit]) -> Config:
     return cfg
 
 
+def repeated(edits: Iterable[Edit], of: str, at: str, why: str) -> list[Edit]:
+    """Return the edits of a part of a config, for another place that has the same part.
+
+    Args:
+        edits: The edits.
+        of: Dotted path of the part.
+        at: Dotted path of the other place.
+        why: The reason for all of them; see :class:`Edit`.
+    """
+    own = [edit for edit in edits if f'{edit.key}.'.startswith(f'{of}.') and edit.value is not KEPT]
+    return [Edit(f'{at}{edit.key.removeprefix(of)}', edit.value, '' if i else why) for i, edit in enumerate(own)]
+
+
 def text_of(base: str, edits: Sequence[Edit]) -> str:
     """Return the content of a config file: the notes as comments, and the edits over ``base``.
 

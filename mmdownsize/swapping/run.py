@@ -15,7 +15,7 @@ from mmdownsize.refusal import Refusal, in_words
 from mmdownsize.storage import write_whole
 from mmdownsize.swapping.check import check
 from mmdownsize.swapping.edits import notes_of, text_of
-from mmdownsize.swapping.fit import check_fit, fit_edits
+from mmdownsize.swapping.fit import check_fit, fit_edits, fits_whole_images
 from mmdownsize.swapping.swap import swap_edits
 
 DOWNSIZER, FITTED = 'downsizenet_2x2', 'downsizenet_6x6_signed'
@@ -77,7 +77,7 @@ def swap_resizer(options: Options) -> Swapped:
     cfg, base = read_named_config(options.config)
     if options.out and options.out.resolve() == Path(base):
         raise Refusal(f'--out {options.out} is the config itself, which the edited one needs: name another file')
-    edits = swap_edits(cfg, downsizer, target, rates)
+    edits = swap_edits(cfg, downsizer, target, rates, own_images=not (options.fit and fits_whole_images(cfg)))
     if options.fit:
         edits += fit_edits(cfg, edits, options.fit, rates)
     text = text_of(base, edits)
