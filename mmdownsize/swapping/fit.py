@@ -142,5 +142,7 @@ def _steps_of_testing(cfg: Config) -> list[dict[str, Any]]:
     different = [chain for chain in tested if [one.steps for one in chain] != [one.steps for one in tested[0]]]
     if different or len(tested[0]) > 1:
         wheres = ', '.join(one.where for one in (different or tested)[0])
-        raise Refusal(f'--fit: images are tested by several pipelines, {wheres} among them: leave one in val_dataloader')
+        raise Refusal(
+            f'--fit: images are tested by several pipelines, {wheres} among them: leave one in val_dataloader'
+        )
     return [dict(step) for step in tested[0][0].steps if name_of(step) != 'LoadAnnotations']

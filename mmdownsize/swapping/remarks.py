@@ -30,7 +30,9 @@ def scale_windows(cfg: Config, target: Mapping[str, Any]) -> list[Edit]:
     factor = target.get('scale_factor') or factor_of(cfg, target)
     if factor is None or not windows:
         described = ', '.join(f'{key}={test_cfg.get(key)}' for key in ('crop_size', 'stride'))
-        why = f'{TEST_CFG}: slide mode with {described}: these are pixels of the downsized image now, and are not scaled'
+        why = (
+            f'{TEST_CFG}: slide mode with {described}: these are pixels of the downsized image now, and are not scaled'
+        )
         return [Edit(TEST_CFG, KEPT, f'{why}; scale them as scale={target.get("scale")} does the images')]
     scaled = {key: TargetSize(scale_factor=factor).of(hw) for key, hw in windows.items()}
     described = ', '.join(f'{key}={hw} -> {scaled[key]}' for key, hw in windows.items())

@@ -19,16 +19,16 @@ SETTINGS = ('scale', 'scale_factor', 'keep_ratio')
 def take_resize(cfg: Config) -> tuple[dict[str, Any], list[Edit]]:
     """Take the last ``Resize`` out of every pipeline.
 
-    That is every pipeline of a loader, whatever data sets are around it, and of a hook that puts its own in its place. Also those
-    of mmseg's ``inference_model`` and of test-time augmentation, and the copies at the top of the config, where they resize to the
-    same size.
+    That is every pipeline of a loader, whatever data sets are around it, and of a hook that puts its own in its place. Also
+    those of mmseg's ``inference_model`` and of test-time augmentation, and the copies at the top of the config, where they
+    resize to the same size.
 
     Returns:
         The target size that it had, as the preprocessor's settings, and the edits.
 
     Raises:
-        Refusal: If an image's pipelines have no ``Resize``, draw a size at random after it, or have a later step with a size of its
-            own; or if they resize to different sizes.
+        Refusal: If an image's pipelines have no ``Resize``, draw a size at random after it, or have a later step with a size of
+            its own; or if they resize to different sizes.
     """
     found = pipelines(cfg)
     read = [one for one in found if one.reader not in ('', 'tta')]

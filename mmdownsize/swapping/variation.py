@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
@@ -30,10 +30,15 @@ def factor_of(cfg: Config, target: Mapping[str, Any]) -> float | None:
     if tested is None:
         return None
     (w, h), keeps_ratio = tested
-    small_h, small_w = TargetSize(**target).of((h, w))
-    if keeps_ratio and not target.get('keep_ratio'):
+    if not keeps_ratio:
+        small_h, small_w = TargetSize(**target).of((h, w))
+        first, second = small_h / h, small_w / w
+    elif target.get('keep_ratio'):  # an image fits into the smaller box as it does into the larger one
+        box = target['scale'] if isinstance(target['scale'], Sequence) else (target['scale'], target['scale'])
+        first, second = min(box) / min(w, h), max(box) / max(w, h)
+    else:
         return None
-    return round(small_h / h, 4) if abs(small_w / w - small_h / h) <= SAME * small_h / h else None
+    return round(first, 4) if abs(first - second) <= SAME * first else None
 
 
 def keep_drawn_sizes(cfg: Config, target: Mapping[str, Any]) -> list[Edit]:
@@ -54,8 +59,8 @@ def keep_drawn_sizes(cfg: Config, target: Mapping[str, Any]) -> list[Edit]:
     if factor is None:
         raise Refusal(
             f'{pipeline.where} has {step}, which draws the sizes of training images, and scale={target["scale"]} would bring '
-            'them all to one: give --scale-factor, which keeps them apart (with --keep-ratio, a --scale in the proportions of the '
-            "test pipeline's Resize does too)"
+            'them all to one: give --scale-factor, which keeps them apart (so does a --scale in the proportions of the '
+            "test pipeline's Resize, with --keep-ratio)"
         )
     why = (
         f'{pipeline.where}: {step} draws the sizes of training images, and scale={target["scale"]} would bring them all to '

@@ -70,7 +70,7 @@ RANGE = r'must be \(lowest, highest\)'
 CASES = [
     # The target
     *target('no target', dict(scale_factor=ABSENT), 'scale_factor=None and scale=None', 'give exactly one target'),
-    *target('two targets', dict(scale_factor=0.5, scale=(3, 2)), 'scale=(3, 2)', 'give exactly one target'),
+    *target('two targets', dict(scale_factor=0.5, scale=(3, 2)), 'scale=(3, 2)', 'one target.*scale_factor=None'),
     *target('scale_factor 0', dict(scale_factor=0), 'got 0', ABOVE),
     *target('scale_factor negative', dict(scale_factor=-0.5), 'got -0.5', ABOVE),
     *target('scale_factor NaN', dict(scale_factor=nan), 'got nan', ABOVE),
