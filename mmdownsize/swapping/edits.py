@@ -13,6 +13,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmdownsize.refusal import Refusal, in_words
+from mmdownsize.storage import write_whole
 
 
 class Kept(Enum):
@@ -109,10 +110,11 @@ def read_back(text: str, cfg: Config, edits: Sequence[Edit]) -> Config:
 
     Raises:
         Refusal: If it cannot be read, or reads as something else.
+        OSError: If there is no room for a temporary file.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'edited.py'
-        path.write_text(text, encoding='utf-8')
+        write_whole(path, text)
         try:
             found = Config.fromfile(path)
         except Exception as error:  # a config is a program
