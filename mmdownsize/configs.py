@@ -72,6 +72,25 @@ def read_named_config(name: str) -> tuple[Config, str]:
         raise Refusal(f'no config {name}: {in_words(error)}') from error
 
 
+def is_pure_python(cfg: Config) -> bool:
+    """Return whether a config is of mmengine's pure Python style, which imports what it names. It has classes for names."""
+    return bool(cfg._imported_names)
+
+
+def with_names(cfg: Config) -> Config:
+    """Return a pure Python config as one that names classes, each with its module: ``'mmdet.models.RetinaNet'``.
+
+    Raises:
+        Refusal: If it holds something that has no name.
+    """
+    try:
+        return Config.fromstring(cfg.pretty_text, '.py')
+    except Exception as error:  # what is no literal is written as Python prints it, which may be anything
+        raise Refusal(
+            f'{cfg.filename} is a pure Python config with something in it that cannot be written as text: {in_words(error)}'
+        ) from error
+
+
 FRAGMENTS = shipped('_base_/downsize')
 
 
@@ -99,8 +118,11 @@ def type_of(cfg: Any) -> str | None:
 
 
 def name_of(cfg: Mapping[str, Any]) -> str:
-    """Return the name of the class that a config builds, without a registry's scope."""
-    return (type_of(cfg) or '').rpartition('.')[2]
+    """Return the name of the class that a config builds, without a registry's scope or a module's path.
+
+    ``'mmcv.Normalize'`` and torchvision's, which mmpretrain calls ``'torchvision/Normalize'``, are both ``'Normalize'``.
+    """
+    return (type_of(cfg) or '').replace('/', '.').rpartition('.')[2]
 
 
 def nodes(node: Any) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ ROOMS = {
     'pins': set(),
     'registry': set(),
     'configs': set(),
+    'pipelines': {'configs'},
     'checkpoints': {'storage'},
     'made_up': set(),
     'command_line': set(),
@@ -53,9 +54,9 @@ ROOMS = {
         'made_up',
     },
     'fitting': {'registry', 'configs', 'checkpoints', 'storage', 'preprocessors', 'resizers'},
-    'swapping': {'registry', 'configs', 'storage', 'geometry', 'preprocessors', 'fitting', 'made_up'},
+    'swapping': {'registry', 'configs', 'pipelines', 'storage', 'geometry', 'preprocessors', 'fitting', 'made_up'},
     'comparing': {'registry', 'configs', 'checkpoints', 'storage', 'command_line', 'preprocessors', 'resizers'},
-    'launching': {'registry', 'configs', 'checkpoints', 'storage', 'command_line', 'hooks'},
+    'launching': {'registry', 'configs', 'pipelines', 'checkpoints', 'storage', 'command_line', 'hooks'},
     'demo': {'configs', 'checkpoints', 'storage'},
 }
 # The rooms that every other one may import.

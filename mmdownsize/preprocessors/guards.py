@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
+from mmengine.model import BaseTTAModel
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
+from mmdownsize.preprocessors.views import Views
 from mmdownsize.refusal import Refusal
 
 _SHARDED = (
@@ -80,14 +82,20 @@ def _rule_for(kind: type[nn.Module]) -> tuple[str, HolderRule] | None:
 def watch_holders(preprocessors: type) -> None:
     """Have every module in :data:`HOLDERS` raise a ``Refusal`` when it takes hold of such a preprocessor.
 
+    A model of test-time augmentation has it compare the sizes of views: :class:`mmdownsize.preprocessors.views.Views`.
+
     Uses PyTorch's hook on the registration of submodules, which holds for the whole process; a second call adds nothing. A
     class with ``holds_downsizers = True`` is exempt.
 
     Args:
-        preprocessors: The class of the preprocessors. They have a ``downsizer``.
+        preprocessors: The class of the preprocessors. They have a ``downsizer`` and ``views``.
     """
 
     def check(holder: nn.Module, attribute: str, held: nn.Module | None) -> None:
+        if held is not None and isinstance(holder, BaseTTAModel):
+            for module in held.modules():
+                if isinstance(module, preprocessors):
+                    module.views = Views()
         found = _rule_for(type(holder))
         if found is None or held is None:
             return

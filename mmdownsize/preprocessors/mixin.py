@@ -25,6 +25,7 @@ from mmdownsize.preprocessors.checks import (
     check_resized,
     check_samples,
 )
+from mmdownsize.preprocessors.views import Views
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import BaseResizer
 
@@ -58,6 +59,8 @@ class DownsizeMixin:
             :mod:`mmdownsize.preprocessors.guards`.
         TypeError: If there is no setting of that name, or the downsizer cannot be called like one.
     """
+
+    views: Views | None = None  # under test-time augmentation, see mmdownsize.preprocessors.guards
 
     def __init__(
         self,
@@ -128,8 +131,8 @@ class DownsizeMixin:
         Raises:
             TypeError: If ``data``, ``inputs`` or a sample has a wrong type.
             ValueError: If an image, a sample or an annotation is not as described; if a target has no pixels; if the downsizer
-                returns another size than asked for; or if the parent cannot make one batch of the result. NaN and infinite
-                pixels raise it where the result depends on them.
+                returns another size than asked for; if the parent cannot make one batch of the result; or if it makes one size
+                of the sizes of test-time augmentation. NaN and infinite pixels raise it where the result depends on them.
         """
         check_batch(data)
         data = self.cast_data(data)
@@ -139,6 +142,8 @@ class DownsizeMixin:
         target = self.draw_target() if training else self.target
         maps = [ResizeMap(src_hw, target.of(src_hw)) for src_hw in (tuple(image.shape[-2:]) for image in images)]
         self.check_sizes(maps, target, training)
+        if self.views is not None and target.scale is not None and not training:
+            self.views.check(samples, maps, target)
         self._warn_of_identity(maps)
         data['inputs'] = self.downsize(images, maps)
         data['data_samples'] = self.map_samples(samples, maps, training)

@@ -226,7 +226,8 @@ def _padding(where: str, size: Any, divisor: Any) -> tuple[int, int] | None:
     """Check a pair of ``size`` and ``size_divisor`` and return the size (h, w), if there is one."""
     if size is not None and divisor is not None:
         raise Refusal(
-            f'{where}size={size!r} and {where}size_divisor={divisor!r} clash: mmseg pads to one of them, leave one out'
+            f'{where}size={size!r} and {where}size_divisor={divisor!r} clash: mmseg pads to one of them, leave one out '
+            f'(a config that inherits it says {where}size=None, or {where}size_divisor=None)'
         )
     if divisor is not None:
         check_divisor(f'{where}size_divisor', divisor)

@@ -73,7 +73,9 @@ class TrainableResizer(BaseResizer):
         """
         saved = io.load(name_or_path)
         if saved.kind != cls.__name__:
-            raise Refusal(f"{name_or_path} holds a {saved.kind}, not a {cls.__name__}: say type='{saved.kind}'")
+            raise Refusal(
+                f"{name_or_path} holds a {saved.kind}, not a {cls.__name__}: say type='{saved.kind}', or pretrained=None"
+            )
         unknown = saved.arguments.keys() - set(cls.ARGUMENTS)
         if unknown:
             raise Refusal(f'{name_or_path} was written by another version: unknown arguments {sorted(unknown)}')
@@ -88,7 +90,7 @@ class TrainableResizer(BaseResizer):
             if name in trained_with and _plain(value) != trained_with[name]:
                 raise Refusal(
                     f'pretrained={str(name_or_path)!r} was trained with {name}={trained_with[name]!r}, got {value!r}: '
-                    'leave it out'
+                    'leave it out, or say downsizer=dict(_delete_=True, ...) where it is inherited'
                 )
         wrong = io.differences(saved.state, expected.state_dict())
         if wrong:

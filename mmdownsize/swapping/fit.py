@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ from mmengine.config import Config
 
 from mmdownsize.configs import name_of
 from mmdownsize.fitting.recipe import BATCH, recipe, settings_without_labels
+from mmdownsize.pipelines.walk import chains, read_by, with_pipeline
 from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.refusal import Refusal
 from mmdownsize.swapping.edits import KEPT, Edit, edited
-from mmdownsize.swapping.swap import PREPROCESSOR, replace_preprocessor
+from mmdownsize.swapping.swap import COUNTERPARTS, PREPROCESSOR, preprocessor_of, replace_preprocessor, with_copy
 
 SEGMENTORS = 'mmdownsize.SegDownsizePreprocessor'
 PAIRED = 'mmdownsize.SegPairDownsizePreprocessor'
@@ -34,6 +34,11 @@ def check_fit(checkpoint: str, downsizer: Mapping[str, Any]) -> None:
         raise Refusal(f'--fit: no such checkpoint: {checkpoint}')
     if not any(parameter.requires_grad for parameter in build_resizer(downsizer).parameters()):
         raise Refusal(f'--fit: {downsizer["type"]} has nothing to train: name another --downsizer, or leave out --fit')
+
+
+def fits_whole_images(cfg: Config) -> bool:
+    """Return whether a fit takes its images from the pipeline that tests them, as that of a segmentor does."""
+    return COUNTERPARTS.get(name_of(preprocessor_of(cfg))) == SEGMENTORS
 
 
 def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping[str, Any]) -> list[Edit]:
@@ -62,7 +67,7 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
         learning, shown = [Edit('model.type', KEPT, why)], f'{batch_size} image{"s" if batch_size > 1 else ""} a step'
     steps = settings['train_cfg']['max_iters']
     hooks = ', '.join(name_of(hook) for hook in cfg.get('custom_hooks') or [])
-    return [
+    edits = [
         Edit(
             'load_from',
             checkpoint,
@@ -85,6 +90,7 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
         Edit('default_hooks.checkpoint', dict(by_epoch=False, interval=steps, max_keep_ckpts=1)),
         Edit('log_processor', dict(by_epoch=False)),
     ]
+    return with_copy(cfg, edits)
 
 
 def _without_labels(cfg: Config, swapped: Config) -> list[Edit]:
@@ -100,11 +106,12 @@ def _without_labels(cfg: Config, swapped: Config) -> list[Edit]:
             f'--fit: model.data_preprocessor.test_cfg={preprocessor.test_cfg} pads at test time, and a segmentor that learns '
             'from itself compares images that are not padded: say test_cfg=None in the config'
         )
-    if 'pipeline' not in swapped.get('val_dataloader', {}).get('dataset', {}):
-        raise Refusal('--fit: val_dataloader.dataset.pipeline says how images are tested, and the config has none')
-    steps = [dict(step) for step in swapped.val_dataloader.dataset.pipeline if name_of(step) != 'LoadAnnotations']
+    steps = _steps_of_testing(swapped)
     learner, positions = settings_without_labels()
-    dataset = _with_pipeline(swapped.train_dataloader.dataset.to_dict(), steps)
+    try:
+        dataset = with_pipeline(swapped.train_dataloader.dataset.to_dict(), steps)
+    except Refusal as refusal:
+        raise Refusal(f'--fit: {refusal}') from refusal
     shifted = dict(_delete_=True, type='mmdownsize.ShiftedDataset', dataset=dataset, shifts=positions)
     why = (
         f'model.type: EncoderDecoder -> {name_of(learner)}, which reads no labels: the target is the '
@@ -127,13 +134,15 @@ def _without_labels(cfg: Config, swapped: Config) -> list[Edit]:
     ]
 
 
-def _with_pipeline(dataset: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a data set's config with another pipeline, inside its wrappers."""
-    inner = 'dataset' in dataset or 'datasets' in dataset
-    if inner and 'pipeline' in dataset:
-        raise Refusal(f'--fit: {name_of(dataset)} mixes images: put the data set inside it in its place')
-    if 'datasets' in dataset:
-        return dict(dataset, datasets=[_with_pipeline(one, steps) for one in dataset['datasets']])
-    if 'dataset' in dataset:
-        return dict(dataset, dataset=_with_pipeline(dataset['dataset'], steps))
-    return dict(dataset, pipeline=copy.deepcopy(steps))
+def _steps_of_testing(cfg: Config) -> list[dict[str, Any]]:
+    """Return the pipeline by which a config tests images, without their labels."""
+    tested = chains(read_by(cfg, 'val'))
+    if not tested:
+        raise Refusal('--fit: val_dataloader.dataset.pipeline says how images are tested, and the config has none')
+    different = [chain for chain in tested if [one.steps for one in chain] != [one.steps for one in tested[0]]]
+    if different or len(tested[0]) > 1:
+        wheres = ', '.join(one.where for one in (different or tested)[0])
+        raise Refusal(
+            f'--fit: images are tested by several pipelines, {wheres} among them: leave one in val_dataloader'
+        )
+    return [dict(step) for step in tested[0][0].steps if name_of(step) != 'LoadAnnotations']

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 
 from mmdownsize.configs import nodes
-from mmdownsize.swapping.pipelines import pipelines
+from mmdownsize.pipelines.walk import read_by
 
 SURROUNDED = 1.5  # how many times larger original images are than what the pipeline delivers
 
@@ -23,17 +23,18 @@ def kinds_of(cfg: Config) -> dict[str, Any]:
     """Return which annotations the training pipeline loads, and the labels that they may have."""
     kinds: dict[str, Any] = dict(boxes=True, masks=False, polygons=False, semantic=False)
     kinds.update(proposals=False, edges=False, depth=False, border=False, first_stuff=0)
-    for path, steps in pipelines(cfg):
-        names = [s['type'] if isinstance(s['type'], str) else s['type'].__name__ for s in steps]
+    for pipeline in read_by(cfg, 'train', 'val', 'test'):
+        steps = [(step.name, step.settings) for step in pipeline.walk()]
+        names = [name for name, _ in steps]
         kinds['proposals'] |= 'LoadProposals' in names
         kinds['border'] |= 'RandomCenterCropPad' in names
-        if path[0] != 'train_dataloader':
+        if pipeline.reader != 'train':
             continue
         kinds['edges'] |= 'GenerateEdge' in names
         kinds['depth'] |= 'LoadDepthAnnotation' in names
-        for name, settings in zip(names, steps):
-            panoptic = name.endswith('LoadPanopticAnnotations')
-            if panoptic or name.endswith('LoadAnnotations'):
+        for name, settings in steps:
+            panoptic = name == 'LoadPanopticAnnotations'
+            if panoptic or name == 'LoadAnnotations':
                 kinds['boxes'] = settings.get('with_bbox', True)
                 kinds['masks'] = settings.get('with_mask', panoptic)
                 kinds['polygons'] = not panoptic and not settings.get('poly2mask', True)

@@ -183,7 +183,14 @@ COMPARE = (CONFIG, '--arm', 'bilinear', *WORK)
 VISUALIZE = (CONFIG, CHECKPOINT, '{folder}/good.png', '--out', '{folder}/out')
 EMPTY = with_file('')
 BASE = "model = dict(data_preprocessor=dict(type='DetDataPreprocessor'))\n"
+RESIZE = "dict(type='Resize', scale=(40, 30))"
 FULL = 'File too large|No space left'
+
+
+def pipelines(steps):
+    """The line of a config whose training images go through these steps."""
+    return f'train_dataloader = dict(dataset=dict(pipeline={steps}))\n'
+
 
 CASES = [
     # tools/train.py
@@ -620,9 +627,44 @@ CASES = [
         'output on a full disk',
         ['{folder}/x.py', '--out', '{folder}/old.py', '--downsizer', 'area'],
         'cannot write',
-        f'old.py: ({FULL})',
+        f'edited.py: ({FULL})',  # where it is read back, before the old file is replaced
         with_file(BASE, then=with_file('# mine', 'old.py')),
         room=350,
+    ),
+    case(
+        swap_resizer,
+        'a Resize that only some images go through',
+        ['{folder}/x.py', '--take-resize'],
+        'train_dataloader.dataset.pipeline has Resize inside RandomApply',
+        'draws a size: keep it and give --scale-factor',
+        with_file(BASE + pipelines(f"[dict(type='RandomApply', transforms=[{RESIZE}])]")),
+    ),
+    case(
+        swap_resizer,
+        'a Resize of another size inside a data set',
+        ['{folder}/x.py', '--take-resize'],
+        "'train_dataloader.dataset.datasets.1.pipeline': {'scale': (9, 9)}",
+        'different sizes.*give --scale-factor or --scale',
+        with_file(
+            f'{BASE}\ntrain_dataloader = dict(dataset=dict(type="ConcatDataset", datasets=['
+            f'dict(pipeline=[{RESIZE}]), dict(pipeline=[dict(type="Resize", scale=(9, 9))])]))'
+        ),
+    ),
+    case(
+        swap_resizer,
+        'a scale that brings drawn sizes to one',
+        ['{folder}/x.py', '--scale', '9', '9'],
+        'RandomResize, which draws the sizes of training images, and scale=(9, 9)',
+        'give --scale-factor',
+        with_file(BASE + pipelines("[dict(type='RandomResize', scale=(40, 30), ratio_range=(0.5, 2))]")),
+    ),
+    case(
+        swap_resizer,
+        'images that are normalised by a choice',
+        ['{folder}/x.py'],
+        'take Normalize inside RandomChoice out',
+        'normalises images',
+        with_file(BASE + pipelines("[dict(type='RandomChoice', transforms=[[dict(type='mmcv.Normalize')]])]")),
     ),
     case(
         swap_resizer,

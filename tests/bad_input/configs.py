@@ -54,6 +54,15 @@ def resizer(kind, error=ValueError, **settings):
     return case
 
 
+def inherited(id, base, child, value, kind):
+    """A child config that changes the type of the downsizer and inherits the settings of the other one."""
+    way_out = rf'It is one of .*downsizer=dict\(_delete_=True, type={kind!r}'
+    case = Case(
+        f'{id} over {base["type"]}', partial(build, 'det', dict(downsizer={**base, **child})), TypeError, value, way_out
+    )
+    return [case]
+
+
 def initialised(init_cfg):
     def use(folder):
         build('det', dict(downsizer=dict(NET, init_cfg=init_cfg))).init_weights()
@@ -70,7 +79,16 @@ RANGE = r'must be \(lowest, highest\)'
 CASES = [
     # The target
     *target('no target', dict(scale_factor=ABSENT), 'scale_factor=None and scale=None', 'give exactly one target'),
-    *target('two targets', dict(scale_factor=0.5, scale=(3, 2)), 'scale=(3, 2)', 'give exactly one target'),
+    *target('two targets', dict(scale_factor=0.5, scale=(3, 2)), 'scale=(3, 2)', 'one target.*scale_factor=None'),
+    *inherited(
+        'type=FixedResizer',
+        dict(type='DownsizeNet', start='area'),
+        dict(type='FixedResizer'),
+        "'start'",
+        'FixedResizer',
+    ),
+    *inherited('type=DownsizeNet', dict(FIXED, kernel='area'), NET, "'kernel'", 'DownsizeNet'),
+    *inherited('type=FixedResizer', dict(NET, pretrained='x'), FIXED, "'pretrained'", 'FixedResizer'),
     *target('scale_factor 0', dict(scale_factor=0), 'got 0', ABOVE),
     *target('scale_factor negative', dict(scale_factor=-0.5), 'got -0.5', ABOVE),
     *target('scale_factor NaN', dict(scale_factor=nan), 'got nan', ABOVE),
