@@ -112,6 +112,25 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
             yield from nodes(value)
 
 
+def find_preprocessor(model: Any, path: str = 'model') -> tuple[str, dict[str, Any]] | None:
+    """Return the settings of the preprocessor that has the downsizer, and their place in the config; None if there is none.
+
+    A preprocessor may be inside another one, and a model inside another.
+
+    Args:
+        model: Settings of a model, or of one of its parts.
+        path: Their place in the config, dotted.
+
+    Returns:
+        A dotted path, such as ``'model.data_preprocessor'``, and the settings there, which have a ``downsizer``.
+    """
+    if not isinstance(model, dict):
+        return None
+    if 'downsizer' in model and 'data_preprocessor' in path.split('.'):
+        return path, model
+    return next(filter(None, (find_preprocessor(part, f'{path}.{key}') for key, part in model.items())), None)
+
+
 def has_downsizer(cfg: Any) -> bool:
     """Return whether some part of a model's config has a downsizer."""
     return any(node.get('downsizer') for node in nodes(cfg))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from mmdownsize.checkpoints import PREPROCESSOR, below, read_checkpoint, weights_of
+from mmdownsize.checkpoints import read_checkpoint, weights_of, weights_of_downsizer
 from mmdownsize.drawing import draw
 from mmdownsize.loading import build_preprocessor, model_config
 from mmdownsize.preprocessors.mixin import DownsizeMixin
@@ -80,8 +80,8 @@ def load_preprocessor(config: Path, checkpoint: Path) -> DownsizeMixin:
         Refusal: If a file is missing, there is no downsizer in one of them, or they do not fit.
     """
     preprocessor = build_preprocessor(model_config(config), config)
-    own = below(weights_of(read_checkpoint(checkpoint)), PREPROCESSOR)
-    missing, unknown = preprocessor.load_state_dict(own, strict=False)
+    own = weights_of_downsizer(weights_of(read_checkpoint(checkpoint)))
+    missing, unknown = preprocessor.load_state_dict({f'downsizer.{key}': own[key] for key in own}, strict=False)
     if missing or unknown:
         raise Refusal(f"{checkpoint} does not fit the config's downsizer: missing {missing}, unknown {unknown}")
     return preprocessor

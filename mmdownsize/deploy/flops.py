@@ -19,7 +19,7 @@ from mmdownsize.command_line import building
 from mmdownsize.configs import without_downloads
 from mmdownsize.loading import model_config
 from mmdownsize.made_up import made_up_batch
-from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.preprocessors.find import find_preprocessor
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 from mmdownsize.resizers import FixedResizer
@@ -107,8 +107,8 @@ def count(cfg: Config, shape: Sequence[int] | None) -> Count:
         model = revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
     with torch.no_grad():
         parts, skipped = parts_of(model, scope, src_hw)
-    preprocessor = model.data_preprocessor
-    if not isinstance(preprocessor, DownsizeMixin):
+    preprocessor = find_preprocessor(model)
+    if preprocessor is None:
         return Count(parts, {'no downsizer': Part('downsizer', 0, 0)}, src_hw, src_hw, skipped)
     dst_hw = preprocessor.target.of(src_hw)
     resizers = {type(preprocessor.downsizer).__name__: preprocessor.downsizer, 'bilinear': FixedResizer()}
