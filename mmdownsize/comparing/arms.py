@@ -12,7 +12,8 @@ from typing import Any
 from mmengine.config import Config
 
 from mmdownsize.arguments import positive
-from mmdownsize.configs import find_preprocessor, read_config, read_fragment, type_of
+from mmdownsize.configs import channels_of, find_preprocessor, read_config, read_fragment, type_of
+from mmdownsize.preprocessors.build import for_channels
 from mmdownsize.refusal import Refusal, in_words
 
 RATES = 'optim_wrapper.paramwise_cfg.custom_keys'
@@ -176,7 +177,8 @@ def config_of(cfg: Config, arm: Arm, seed: int) -> Config:
         Refusal: If the config has no place for an option of the arm.
     """
     cfg = copy.deepcopy(cfg)
-    preprocessor_of(cfg)[1]['downsizer'] = downsizer_of(arm, seed)  # replaced: an update would merge
+    downsizer = for_channels(downsizer_of(arm, seed), channels_of(cfg.model))
+    preprocessor_of(cfg)[1]['downsizer'] = downsizer  # replaced: an update would merge
     try:
         cfg.merge_from_dict(arm.options)
     except Exception as error:  # a setting may meet any kind of value

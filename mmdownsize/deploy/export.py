@@ -15,7 +15,7 @@ from torch import nn
 
 from mmdownsize.checkpoints import DOWNSIZER, below, read_checkpoint, weights_of, weights_of_downsizer
 from mmdownsize.command_line import building
-from mmdownsize.configs import find_preprocessor
+from mmdownsize.configs import channels_of, find_preprocessor
 from mmdownsize.deploy.downsizer import Downsizer
 from mmdownsize.deploy.onnx_file import INPUT, MIN_OPSET, record, require
 from mmdownsize.deploy.parity import Parity, checked_shapes, parity
@@ -84,7 +84,7 @@ def export(options: Options) -> Exported:
     cfg = model_config(options.config, options.cfg_options)
     module, notes = load_part(cfg, options)
     resizer = module.resizer if options.part == 'downsizer' else module.downsizer.resizer
-    channels = getattr(resizer, 'in_channels', 3)
+    channels = getattr(resizer, 'in_channels', channels_of(cfg.model))
     if options.rgb and channels != 3:
         raise Refusal(f'--rgb needs images of 3 channels, the downsizer takes {channels}')
     content = record(

@@ -7,8 +7,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmdownsize.configs import name_of, type_of
+from mmdownsize.configs import channels_of, name_of, type_of
 from mmdownsize.geometry import TargetSize
+from mmdownsize.preprocessors.build import for_channels
 from mmdownsize.refusal import Refusal
 from mmdownsize.swapping.edits import KEPT, Edit
 from mmdownsize.swapping.pipelines import crops_for_training, delivered_height, pipelines, take_resize
@@ -44,6 +45,7 @@ def swap_edits(
     name = name_of(preprocessor)
     _check_swappable(cfg, preprocessor)
     target, taken = take_resize(cfg) if target is None else (target, [])
+    downsizer = for_channels(downsizer, channels_of({**(cfg.get('model') or {}), 'data_preprocessor': preprocessor}))
     described = ', '.join(f'{key}={value}' for key, value in target.items())
     edits = [
         replace_preprocessor(cfg, COUNTERPARTS[name]),

@@ -123,7 +123,7 @@ def test_the_hook_draws_the_images_of_the_branches(trained):
 
 
 def test_the_multiply_adds_of_the_downsizer_are_counted(trained, capsys):
-    get_flops.main([str(trained[1]), '--shape', '64', '96'])
+    get_flops.main([str(trained[1]), '--shape', '96', '64'])
     printed = capsys.readouterr().out
     assert '64x96 to 32x48 px' in printed
     assert 'DownsizeNet' in printed and 'no downsizer' not in printed

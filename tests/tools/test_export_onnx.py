@@ -20,7 +20,7 @@ from mmdownsize.version import __version__
 from tests.tools.small_training import write_config
 from tools import export_onnx
 
-EXAMPLE = ['--example', '40', '56']
+EXAMPLE = ['--example', '56', '40']
 
 
 @pytest.fixture
