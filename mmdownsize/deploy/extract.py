@@ -125,8 +125,12 @@ def settings_of(text: str) -> dict[str, Any]:
     """
     try:
         assigned = {node.targets[0].id: node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)}
-        node = _find_downsizer(assigned['model']) or _find_downsizer(assigned['data_preprocessor'], inside=True)
-        found = _literal(node)
+        parts = (
+            _find_downsizer(assigned[key], key != 'model') for key in ('model', 'data_preprocessor') if key in assigned
+        )
+        node = next((part for part in parts if part is not None), None)
+        # Where there is none, looking at the usual place says what is wrong there.
+        found = _literal(node or _items(_items(assigned['model'])['data_preprocessor'])['downsizer'])
     except (AttributeError, KeyError, SyntaxError, TypeError, ValueError) as error:
         raise Refusal(
             f"the checkpoint's config has no model.data_preprocessor.downsizer that can be read without running it "
