@@ -112,7 +112,7 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
             yield from nodes(value)
 
 
-def find_preprocessor(model: Any, path: str = 'model') -> tuple[str, dict[str, Any]] | None:
+def preprocessor_settings(model: Any, path: str = 'model') -> tuple[str, dict[str, Any]] | None:
     """Return the settings of the preprocessor that has the downsizer, and their place in the config; None if there is none.
 
     A preprocessor may be inside another one, and a model inside another.
@@ -128,7 +128,7 @@ def find_preprocessor(model: Any, path: str = 'model') -> tuple[str, dict[str, A
         return None
     if 'downsizer' in model and 'data_preprocessor' in path.split('.'):
         return path, model
-    return next(filter(None, (find_preprocessor(part, f'{path}.{key}') for key, part in model.items())), None)
+    return next(filter(None, (preprocessor_settings(part, f'{path}.{key}') for key, part in model.items())), None)
 
 
 def channels_of(model: Any) -> int:

@@ -8,7 +8,7 @@ from mmdownsize import configs
 from mmdownsize.configs import (
     FRAGMENTS,
     channels_of,
-    find_preprocessor,
+    preprocessor_settings,
     read_fragment,
     read_named_config,
     without_downloads,
@@ -85,9 +85,9 @@ def test_channels_of_a_models_images(model, channels):
 
 def test_the_preprocessor_with_the_downsizer_is_found_wherever_it_is():
     own = dict(downsizer=dict(type='A'))
-    assert find_preprocessor(dict(data_preprocessor=own)) == ('model.data_preprocessor', own)
+    assert preprocessor_settings(dict(data_preprocessor=own)) == ('model.data_preprocessor', own)
     inside = dict(module=dict(data_preprocessor=dict(type='B', inner=own)))
-    assert find_preprocessor(inside) == ('model.module.data_preprocessor.inner', own)
-    assert find_preprocessor(own, 'data_preprocessor') == ('data_preprocessor', own)
-    assert find_preprocessor(dict(backbone=own)) is None
-    assert find_preprocessor(None) is None
+    assert preprocessor_settings(inside) == ('model.module.data_preprocessor.inner', own)
+    assert preprocessor_settings(own, 'data_preprocessor') == ('data_preprocessor', own)
+    assert preprocessor_settings(dict(backbone=own)) is None
+    assert preprocessor_settings(None) is None

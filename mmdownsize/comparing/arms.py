@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmdownsize.arguments import positive
-from mmdownsize.configs import channels_of, find_preprocessor, read_config, read_fragment, type_of
+from mmdownsize.configs import channels_of, preprocessor_settings, read_config, read_fragment, type_of
 from mmdownsize.preprocessors.build import for_channels
 from mmdownsize.refusal import Refusal, in_words
 
@@ -154,13 +154,13 @@ def check_replaceable(cfg: Config, path: Path) -> None:
     Raises:
         Refusal: If it has none.
     """
-    if find_preprocessor(cfg.get('model')) is None:
+    if preprocessor_settings(cfg.get('model')) is None:
         raise Refusal(f'{path} has no model.data_preprocessor.downsizer to replace')
 
 
 def preprocessor_of(cfg: Config) -> tuple[str, dict[str, Any]]:
     """Return the place, as a dotted path, and the settings of the preprocessor whose downsizer those of the arms replace."""
-    return find_preprocessor(cfg.model) or ('model.data_preprocessor', cfg.model.data_preprocessor)
+    return preprocessor_settings(cfg.model) or ('model.data_preprocessor', cfg.model.data_preprocessor)
 
 
 def downsizer_of(arm: Arm, seed: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import nn
 
 from mmdownsize.checkpoints import DOWNSIZER, below, read_checkpoint, weights_of, weights_of_downsizer
 from mmdownsize.command_line import building
-from mmdownsize.configs import channels_of, find_preprocessor
+from mmdownsize.configs import channels_of, preprocessor_settings
 from mmdownsize.deploy.downsizer import Downsizer
 from mmdownsize.deploy.onnx_file import INPUT, MIN_OPSET, record, require
 from mmdownsize.deploy.parity import Parity, checked_shapes, parity
@@ -184,7 +184,7 @@ def fill(module: nn.Module, weights: Mapping[str, Any], downsizer: str) -> list[
 
 def metadata(cfg: Config, options: Options) -> dict[str, str]:
     """Return what the file says about itself: free text by key."""
-    found = find_preprocessor(cfg.model)
+    found = preprocessor_settings(cfg.model)
     assert found is not None  # load_part has built it
     _, preprocessor = found
     target = {key: preprocessor[key] for key in ('scale_factor', 'scale', 'keep_ratio') if preprocessor.get(key)}

@@ -107,14 +107,14 @@ def count(cfg: Config, src_hw: Sequence[int] | None) -> Count:
     if scope not in DEFAULT_HW:
         raise Refusal(f"default_scope must be 'mmdet' or 'mmseg', got {scope!r}")
     size = size_of(cfg) if src_hw is None else Delivered(_pair(src_hw), _in_words(src_hw))
-    channels = channels_of(cfg.model)
     without_downloads(cfg.model)
     set_random_seed(SEED)  # how many proposals a second stage gets depends on the weights
     with building():
         model = revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
+    preprocessor = find_preprocessor(model)
+    channels = getattr(getattr(preprocessor, 'downsizer', None), 'in_channels', channels_of(cfg.model))
     with torch.no_grad():
         parts, skipped = parts_of(model, scope, size.hw, channels)
-    preprocessor = find_preprocessor(model)
     if preprocessor is None:
         return Count(parts, {'no downsizer': Part('downsizer', 0, 0)}, size.hw, size.hw, size.source, skipped)
     dst_hw = preprocessor.target.of(size.hw)

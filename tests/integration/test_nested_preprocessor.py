@@ -12,7 +12,7 @@ from torch import nn
 
 from mmdownsize.comparing.arms import Arm, at_scales, check_replaceable, config_of
 from mmdownsize.comparing.curves import at_a_scale
-from mmdownsize.configs import find_preprocessor
+from mmdownsize.configs import preprocessor_settings
 from mmdownsize.deploy.extract import settings_in
 from mmdownsize.drawing import draw
 from mmdownsize.hooks.visualization import DownsizeVisualizationHook
@@ -136,7 +136,7 @@ def test_arms_of_a_comparison_replace_it(trained, tmp_path):
     (scaled,) = at_scales([arm], cfg, [0.25])
     key = 'model.data_preprocessor.data_preprocessor.scale_factor'
     assert scaled.options == {key: 0.25}
-    path, settings = find_preprocessor(config_of(cfg, scaled, 0).model)
+    path, settings = preprocessor_settings(config_of(cfg, scaled, 0).model)
     assert (path, settings.downsizer, settings.scale_factor) == (key.rpartition('.')[0], arm.downsizer, 0.25)
     run = dict(arm='area', options={})
     assert at_a_scale(run, {key: 0.5}) == dict(arm='area@0.5', options={key: 0.5})
