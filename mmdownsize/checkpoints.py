@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -30,6 +31,8 @@ NUMBERS = '?bhilqBHILQefd'  # numpy's type codes of bool, integers and real numb
 # Names of weights in a model's checkpoint begin with these.
 PREPROCESSOR = 'data_preprocessor.'
 DOWNSIZER = f'{PREPROCESSOR}downsizer.'
+# A preprocessor may be inside another, and a model inside another.
+ANY_DOWNSIZER = re.compile(r'(?:[^.]+\.)*?data_preprocessor\.(?:[^.]+\.)*?downsizer\.')
 
 
 class CheckpointError(Refusal):
@@ -108,6 +111,43 @@ def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
 def below(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return the weights whose names begin with ``prefix``, without it."""
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+
+
+def places_of_downsizers(weights: Mapping[str, Any]) -> list[str]:
+    """Return what the names of downsizers' weights begin with, such as ``'data_preprocessor.data_preprocessor.downsizer.'``.
+
+    Of downsizers with the same weights only the first counts: mmdet copies a detector's weights to a student and a teacher.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for match in filter(None, map(ANY_DOWNSIZER.match, weights)):
+        if match[0] not in found:
+            found[match[0]] = below(weights, match[0])
+    places = list(found)
+    return [p for i, p in enumerate(places) if not any(_are_equal(found[p], found[other]) for other in places[:i])]
+
+
+def weights_of_downsizer(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the weights of a checkpoint's downsizer by its own names, wherever it is; none if there is no downsizer.
+
+    Raises:
+        CheckpointError: If there are several downsizers, and none where a plain model has it.
+    """
+    own, found = below(weights, DOWNSIZER), places_of_downsizers(weights)
+    if own or not found:
+        return own
+    if len(found) > 1:
+        raise CheckpointError(
+            f'the checkpoint has {len(found)} downsizers, {", ".join(f"{place}*" for place in found)}: rename the weights of the '
+            f'one that you mean to {DOWNSIZER}*'
+        )
+    return below(weights, found[0])
+
+
+def _are_equal(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    return some.keys() == others.keys() and all(
+        torch.equal(value, others[key]) if isinstance(value, torch.Tensor) else value == others[key]
+        for key, value in some.items()
+    )
 
 
 def without(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:

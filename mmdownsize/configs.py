@@ -134,6 +134,41 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
             yield from nodes(value)
 
 
+def preprocessor_settings(model: Any, path: str = 'model') -> tuple[str, dict[str, Any]] | None:
+    """Return the settings of the preprocessor that has the downsizer, and their place in the config; None if there is none.
+
+    A preprocessor may be inside another one, and a model inside another.
+
+    Args:
+        model: Settings of a model, or of one of its parts.
+        path: Their place in the config, dotted.
+
+    Returns:
+        A dotted path, such as ``'model.data_preprocessor'``, and the settings there, which have a ``downsizer``.
+    """
+    if not isinstance(model, dict):
+        return None
+    if 'downsizer' in model and 'data_preprocessor' in path.split('.'):
+        return path, model
+    return next(filter(None, (preprocessor_settings(part, f'{path}.{key}') for key, part in model.items())), None)
+
+
+def channels_of(model: Any) -> int:
+    """Return how many channels a model's images have.
+
+    They are those that its backbone is set to. If it has no such setting, they are as many as the preprocessor's ``mean`` has
+    values. A single value is for any number of channels, so then, or without ``mean``, they are 3.
+
+    Args:
+        model: Settings of a model.
+    """
+    backbones = (node.get(name) for node in nodes(model) for name in ('backbone', 'image_encoder'))
+    counts = [backbone.get('in_channels') for backbone in backbones if isinstance(backbone, dict)]
+    means = (node.get('mean') for node in nodes(model.get('data_preprocessor')))
+    counts += [len(mean) for mean in means if isinstance(mean, list | tuple) and len(mean) > 1]
+    return next((count for count in counts if isinstance(count, int)), 3)
+
+
 def has_downsizer(cfg: Any) -> bool:
     """Return whether some part of a model's config has a downsizer."""
     return any(node.get('downsizer') for node in nodes(cfg))

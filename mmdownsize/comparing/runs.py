@@ -20,7 +20,7 @@ from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 from rich.console import Console
 
-from mmdownsize.comparing.arms import Arm
+from mmdownsize.comparing.arms import Arm, preprocessor_of
 from mmdownsize.configs import tool
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.io import find
@@ -51,7 +51,7 @@ def fingerprint(cfg: Config, arm: Arm, start: Path | None) -> str:
         MissingFile: If the config names a trained downsizer that does not exist.
     """
     content = {key: value for key, value in cfg.to_dict().items() if key not in ('work_dir', 'load_from', 'resume')}
-    pretrained = cfg.model.data_preprocessor.downsizer.get('pretrained')
+    pretrained = preprocessor_of(cfg)[1]['downsizer'].get('pretrained')
     if pretrained is not None:
         content['pretrained'] = hashlib.sha256(find(pretrained).read_bytes()).hexdigest()
     if start is not None:

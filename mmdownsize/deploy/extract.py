@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from mmdownsize.checkpoints import DOWNSIZER, below, read_checkpoint, weights_of
+from mmdownsize.checkpoints import DOWNSIZER, read_checkpoint, weights_of, weights_of_downsizer
 from mmdownsize.command_line import building
-from mmdownsize.configs import read_config
+from mmdownsize.configs import preprocessor_settings, read_config
 from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.preprocessors.checks import check_fits
 from mmdownsize.refusal import Refusal, TypeRefusal
@@ -85,7 +85,7 @@ def extract(checkpoint: Mapping[str, Any], settings: Mapping[str, Any]) -> Train
         Refusal: If the checkpoint has no downsizer or one without parameters, its weights do not fit the settings, or they are
             not finite.
     """
-    weights = below(weights_of(checkpoint), DOWNSIZER)
+    weights = weights_of_downsizer(weights_of(checkpoint))
     if not weights:
         raise Refusal(f'the checkpoint has no {DOWNSIZER}*: it was trained without a downsizer, or with a fixed one')
     try:
@@ -106,9 +106,11 @@ def settings_in(config: Path) -> dict[str, Any]:
     Raises:
         Refusal: If there is no such file, or no settings of a downsizer in it.
     """
-    model = read_config(config).get('model')
-    preprocessor = model.get('data_preprocessor') if isinstance(model, dict) else None
-    downsizer = preprocessor.get('downsizer') if isinstance(preprocessor, dict) else None
+    cfg = read_config(config)
+    found = preprocessor_settings(cfg.get('model')) or preprocessor_settings(
+        cfg.get('data_preprocessor'), 'data_preprocessor'
+    )
+    downsizer = found[1]['downsizer'] if found else None
     if not isinstance(downsizer, dict):
         raise Refusal(f'{config} has model.data_preprocessor.downsizer={downsizer!r}: a config is needed')
     return dict(downsizer)
@@ -125,10 +127,12 @@ def settings_of(text: str) -> dict[str, Any]:
     """
     try:
         assigned = {node.targets[0].id: node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)}
-        node = assigned['model']
-        for key in ('data_preprocessor', 'downsizer'):
-            node = _items(node)[key]
-        found = _literal(node)
+        parts = (
+            _find_downsizer(assigned[key], key != 'model') for key in ('model', 'data_preprocessor') if key in assigned
+        )
+        node = next((part for part in parts if part is not None), None)
+        # Where there is none, looking at the usual place says what is wrong there.
+        found = _literal(node or _items(_items(assigned['model'])['data_preprocessor'])['downsizer'])
     except (AttributeError, KeyError, SyntaxError, TypeError, ValueError) as error:
         raise Refusal(
             f"the checkpoint's config has no model.data_preprocessor.downsizer that can be read without running it "
@@ -137,6 +141,23 @@ def settings_of(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refusal(f"the checkpoint's config has downsizer={found!r}, no settings: name another with --config")
     return found
+
+
+def _find_downsizer(node: ast.expr, inside: bool = False) -> ast.expr | None:
+    """Return the settings of the downsizer in a preprocessor, which may be inside another one.
+
+    Args:
+        node: Settings of a model, or of one of its parts.
+        inside: Whether they are those of a preprocessor, or of a part of one.
+    """
+    try:
+        items = _items(node)
+    except ValueError:
+        return None
+    if inside and 'downsizer' in items:
+        return items['downsizer']
+    parts = (_find_downsizer(part, inside or key == 'data_preprocessor') for key, part in items.items())
+    return next((part for part in parts if part is not None), None)
 
 
 def _items(node: ast.expr) -> dict[Any, ast.expr]:

@@ -23,6 +23,7 @@ from mmdownsize.resizers import (
 )
 
 RESIZERS: tuple[type[nn.Module], ...] = (DownsizeNet, FixedResizer, ImportanceResizer, LearnedResizer, MullerResizer)
+RGB = 3  # the channels that a resizer takes if its config does not say
 KNOWN = ', '.join(resizer.__name__ for resizer in RESIZERS)
 
 for _resizer in RESIZERS:
@@ -72,6 +73,19 @@ def _of_another_type(kind: str, setting: str) -> str:
         f'. It is one of {" and ".join(owners)}: a config that changes the type of an inherited downsizer says '
         f'downsizer=dict(_delete_=True, type={kind!r}, ...)'
     )
+
+
+def for_channels(cfg: Mapping[str, Any], channels: int) -> dict[str, Any]:
+    """Return the config of a downsizer for images of so many channels: with ``in_channels``, where its type takes it.
+
+    Args:
+        cfg: Config of a downsizer. What it says itself stays, and so does what a ``pretrained`` one has.
+        channels: Channels C of the images.
+    """
+    if channels == RGB or 'in_channels' in cfg or 'pretrained' in cfg:
+        return dict(cfg)
+    takes = 'in_channels' in inspect.signature(_find_type(cfg.get('type'))).parameters
+    return {**cfg, 'in_channels': channels} if takes else dict(cfg)
 
 
 def _find_type(kind: Any) -> Any:

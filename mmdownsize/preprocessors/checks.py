@@ -10,7 +10,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from mmdownsize.checkpoints import CheckpointError, below, read_checkpoint, weights_of
+from mmdownsize.checkpoints import CheckpointError, below, places_of_downsizers, read_checkpoint, weights_of
 from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.resizers.io import differences
 
@@ -141,5 +141,11 @@ def check_pretrained(init_cfg: Any, module: nn.Module) -> None:
             local = '://' not in path
             checkpoint = read_checkpoint(path) if local else CheckpointLoader.load_checkpoint(path, map_location='cpu')
             prefix = f'{config["prefix"].rstrip(".")}.' if config.get('prefix') else ''
-            given = below(weights_of(checkpoint), prefix)
+            weights = weights_of(checkpoint)
+            given, elsewhere = below(weights, prefix), places_of_downsizers(weights)
+            if not given and elsewhere:
+                raise CheckpointError(
+                    f'{path} has no weights below prefix={config.get("prefix")!r}: its downsizer is at '
+                    f'prefix={elsewhere[0].rstrip(".")!r}'
+                )
             check_fits(given, module.state_dict(), f'{path} (prefix={config.get("prefix")!r})')

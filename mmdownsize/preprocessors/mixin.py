@@ -15,7 +15,7 @@ from mmdownsize.arguments import check_keywords, is_range
 from mmdownsize.checkpoints import below
 from mmdownsize.geometry import ResizeMap, TargetSize
 from mmdownsize.notices import warn
-from mmdownsize.preprocessors import guards
+from mmdownsize.preprocessors import guards, places
 from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.preprocessors.checks import (
     check_batch,
@@ -81,6 +81,7 @@ class DownsizeMixin:
         module = build_resizer(downsizer)
         guards.check_no_deepspeed(module)
         guards.watch_holders(DownsizeMixin)
+        places.watch_holders(DownsizeMixin)
         super().__init__(*args, **kwargs)
         self.target = target
         self.train_scale_factor = train_scale_factor
@@ -228,6 +229,7 @@ class DownsizeMixin:
         )
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        places.place(DownsizeMixin, self, state_dict, prefix)
         given, expected = below(state_dict, f'{prefix}downsizer.'), self.downsizer.state_dict()
         # A checkpoint of the model without a downsizer has no such key, and is what a downsizer starts from.
         if given and expected:

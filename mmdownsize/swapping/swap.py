@@ -7,10 +7,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmdownsize.configs import name_of, type_of
+from mmdownsize.configs import channels_of, name_of, type_of
 from mmdownsize.geometry import TargetSize
 from mmdownsize.pipelines.sizes import delivered
 from mmdownsize.pipelines.walk import Step, read_by
+from mmdownsize.preprocessors.build import for_channels
 from mmdownsize.refusal import Refusal
 from mmdownsize.swapping.edits import Edit, edited, repeated
 from mmdownsize.swapping.remarks import remarks, scale_windows
@@ -57,6 +58,7 @@ def swap_edits(
         varied = keep_drawn_sizes(cfg, target) if own_images else []
         changed = [*varied, *scale_windows(cfg, target)]
     trained = dict(scale_factor=varied[0].value[0]) if varied else target
+    downsizer = for_channels(downsizer, channels_of({**(cfg.get('model') or {}), 'data_preprocessor': preprocessor}))
     described = ', '.join(f'{key}={value}' for key, value in target.items())
     edits = [
         *_own_settings(cfg, preprocessor),

@@ -153,6 +153,16 @@ def not_a_number(key):
     return change
 
 
+def with_two(folder):
+    """A checkpoint of two models, each with a downsizer of its own."""
+
+    def change(state):
+        state.update({f'teacher.{key}': value + 1 for key, value in state.items() if key.startswith(PREFIX)})
+        state.update({f'student.{key}': state.pop(key) for key in list(state) if key.startswith(PREFIX)})
+
+    return checkpoint(folder, change)
+
+
 def floats_to_ints(state):
     state['fusion.bias'] = state['fusion.bias'].long()
 
@@ -244,6 +254,12 @@ CASES = [
     ),
     initial('hostile', lambda f: pickled(f, dict(state_dict={}, meta=Bomb(f))), 'epoch_1.pth', 'could run code'),
     initial('cut off', lambda f: cut(checkpoint(f)), 'epoch_1.pth is cut off', EARLIER),
+    initial(
+        'with its downsizer inside another preprocessor',
+        lambda f: checkpoint(f, prefix=f'data_preprocessor.{PREFIX}'),
+        "prefix='data_preprocessor.data_preprocessor.downsizer'",
+        'no weights below prefix=',
+    ),
     # A checkpoint that mmengine loads into a model: it would log what does not fit, and go on
     loaded(
         'of another size',
@@ -265,6 +281,13 @@ CASES = [
         lambda f: checkpoint(f, lambda s: s.pop(f'{PREFIX}fusion.bias')),
         'fusion.bias is missing',
         'does not fit',
+    ),
+    loaded('two other downsizers', with_two, f'teacher.{PREFIX}*', 'rename the weights of the checkpoint'),
+    loaded(
+        'of another size, inside another preprocessor',
+        lambda f: checkpoint(f, channels=8, prefix=f'data_preprocessor.{PREFIX}'),
+        'texture.0.bias is (8,)',
+        'settings that it was trained with',
     ),
 ]
 

@@ -21,7 +21,18 @@ from mmdownsize.storage import append_line
 from tests.bad_input.case import Accepted, Case
 from tests.bad_input.checkpoints import PREFIX, Bomb, cut, not_a_number
 from tests.tools.small_training import ROOT, write_config, write_data
-from tools import check_env, compare, compare_report, compare_speed, demo, extract_downsizer, swap_resizer, test, train
+from tools import (
+    check_env,
+    compare,
+    compare_report,
+    compare_speed,
+    demo,
+    extract_downsizer,
+    get_flops,
+    swap_resizer,
+    test,
+    train,
+)
 from tools import visualize_downsizer as visualize
 
 
@@ -737,6 +748,9 @@ CASES = [
         with_file('', then=with_picture),
     ),
     case(visualize, 'a full disk', VISUALIZE, '0000_good.png', f'cannot write .*({FULL})', with_picture, room=5000),
+    # tools/get_flops.py
+    case(get_flops, 'a shape of 0', [CONFIG, '--shape', '5', '0'], 'got [5, 0]', '--shape must be W H', small),
+    case(get_flops, 'no config', ['gone.py'], 'gone.py', 'no such config'),
     # tools/demo.py
     case(demo, 'a negative seed', ['--seed', '-1'], 'got -1', '--seed must be at least 0'),
     case(demo, 'no iterations', ['--iters', '0'], 'got 0', '--iters must be at least 1'),
