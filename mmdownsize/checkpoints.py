@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import ConfigDict
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging.history_buffer import HistoryBuffer
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 from mmengine.utils import digit_version
 
@@ -23,8 +25,15 @@ if digit_version(np.__version__) >= digit_version('2.0.0'):
 else:
     from numpy.core import multiarray
 
-STATISTICS = ('min', 'max', 'current', 'mean')
-NUMBERS = '?bhilqBHILQefd'  # numpy's type codes of bool, integers and real numbers
+NUMBERS_AND_TEXT = (
+    '?bhilqBHILQefdFDUS'  # numpy's type codes of bool, integers, real and complex numbers, text and bytes
+)
+# What mmengine's checkpoints ask `getattr` for: functions that compute with numbers.
+ATTRIBUTES = {
+    HistoryBuffer: ('min', 'max', 'current', 'mean'),
+    OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
+}
+PARTS_OF_CONFIGS = (ConfigDict, type(Path()))
 
 
 # Names of weights in a model's checkpoint begin with these.
@@ -122,31 +131,34 @@ def _first_line(error: Exception) -> str:
 def allow_mmengine_checkpoints() -> None:
     """Let ``torch.load`` read mmengine's checkpoints without ``weights_only=False``.
 
-    They hold the logged values (``HistoryBuffer``), numbers of numpy (best scores) and arrays of numpy (palettes).
-    These, and nothing that could run code, are added to torch's list of safe globals, for this process. A
-    ``HistoryBuffer`` is pickled with its own methods, which it gets by ``getattr``: a function that returns those methods
-    only takes the place of ``getattr``.
+    They hold the logged values (``HistoryBuffer``), numbers of numpy (best scores), arrays of numpy (palettes), and parts of
+    configs (``ConfigDict``, paths). These, and nothing that could run code, are added to torch's list of safe globals, for this
+    process. A ``HistoryBuffer`` and a one-cycle schedule are pickled with functions of their own, which they get by
+    ``getattr``: a function that returns those functions only takes the place of ``getattr``.
+
+    Importing ``mmdownsize.preprocessors`` calls this.
 
     torch before 2.6 loads everything: there this does nothing. A second call changes nothing.
     """
     if digit_version(torch.__version__) < digit_version('2.6.0'):
         return
     allowed: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-        HistoryBuffer,
-        (_statistic, 'builtins.getattr'),
+        *ATTRIBUTES,
+        (_attribute, 'builtins.getattr'),
+        *PARTS_OF_CONFIGS,
         np.ndarray,
         np.dtype,
-        *{type(np.dtype(code)) for code in NUMBERS},
+        *{type(np.dtype(code)) for code in NUMBERS_AND_TEXT},
     ]
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):  # as numpy 1 and numpy 2 write it
         allowed += [(multiarray._reconstruct, f'{module}._reconstruct'), (multiarray.scalar, f'{module}.scalar')]
     torch.serialization.add_safe_globals(allowed)
 
 
-def _statistic(owner: Any, name: Any) -> Callable[..., Any]:
-    if owner is not HistoryBuffer or name not in STATISTICS:
+def _attribute(owner: Any, name: Any) -> Callable[..., Any]:
+    if not isinstance(owner, type) or name not in ATTRIBUTES.get(owner, ()):
         raise UnpicklingError(
             f'the checkpoint asks for {name!r} of {owner!r}, which mmengine does not save: it is not loaded. '
             'Load it with torch.load(..., weights_only=False) only if you trust whoever made it'
         )
-    return getattr(HistoryBuffer, name)
+    return getattr(owner, name)

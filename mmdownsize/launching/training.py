@@ -13,6 +13,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from mmdownsize.checkpoints import read_checkpoint
 from mmdownsize.configs import read_config, type_of
 from mmdownsize.hooks.exact_resume import ExactResumeHook
+from mmdownsize.hooks.plain_checkpoints import PlainCheckpointHook
 from mmdownsize.launching.machine import prepare
 from mmdownsize.launching.runner import build_runner, prepare_process, work_dir_of
 from mmdownsize.refusal import Refusal
@@ -56,8 +57,9 @@ def train(options: Options) -> Runner:
     cfg = config_of(options)
     prepare(cfg, training=True)
     runner = build_runner(cfg)
-    if not any(isinstance(hook, ExactResumeHook) for hook in runner.hooks):
-        runner.register_hook(ExactResumeHook())
+    for kind in (ExactResumeHook, PlainCheckpointHook):
+        if not any(isinstance(hook, kind) for hook in runner.hooks):
+            runner.register_hook(kind())
     runner.train()
     return runner
 
