@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -17,6 +18,7 @@ from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 from mmengine.utils import digit_version
 
+from mmdownsize.notices import warn
 from mmdownsize.refusal import Refusal
 from mmdownsize.storage import write_whole
 
@@ -43,6 +45,10 @@ DOWNSIZER = f'{PREPROCESSOR}downsizer.'
 
 class CheckpointError(Refusal):
     """A checkpoint that cannot be read, or is another model's."""
+
+
+class BrokenCheckpoint(CheckpointError):
+    """A checkpoint that is empty or cut off: nothing of it can be read."""
 
 
 def guard_checkpoints() -> None:
@@ -79,7 +85,8 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         mmengine, which keeps its own under ``'cfg'``, would run it.
 
     Raises:
-        CheckpointError: If there is no such file, or it is cut off, is not a checkpoint, or could run code.
+        CheckpointError: If there is no such file, or it is not a checkpoint, or could run code.
+        BrokenCheckpoint: If it is empty or cut off.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -87,7 +94,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     if not path.is_file():
         raise CheckpointError(f'no such checkpoint: {path}')
     if not os.path.getsize(path):
-        raise CheckpointError(f'{path} is empty: take an earlier checkpoint')
+        raise BrokenCheckpoint(f'{path} is empty: take an earlier checkpoint')
     allow_mmengine_checkpoints()
     try:
         found = torch.load(path, map_location=map_location, weights_only=True)
@@ -98,7 +105,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     except MemoryError:
         raise
     except Exception as error:  # the error depends on where the file is broken
-        raise CheckpointError(
+        raise BrokenCheckpoint(
             f'{path} is cut off, or no checkpoint ({_first_line(error)}): take an earlier one'
         ) from error
     if not isinstance(found, Mapping) or not isinstance(found.get('state_dict', found), Mapping):
@@ -107,6 +114,40 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     if isinstance(found.get('meta'), dict):
         found['meta'].pop('config', None)
     return found
+
+
+def latest_checkpoint(folder: str | Path) -> str | None:
+    """Return the checkpoint from which a training in a folder resumes; None if it begins anew.
+
+    That is the one that mmengine's file ``last_checkpoint`` names. If it is gone, as after the folder was moved, or is broken,
+    it is the last ``epoch_*.pth`` or ``iter_*.pth`` of the folder that is whole.
+
+    Raises:
+        CheckpointError: If there was one, and no file is whole; or if one could run code.
+    """
+    note = Path(folder, 'last_checkpoint')
+    named = note.read_text(errors='replace').strip() if note.is_file() else ''
+    if '://' in named:
+        return named
+    numbered = [path for path in Path(folder).glob('*_*.pth') if re.fullmatch('(epoch|iter)_[0-9]+', path.stem)]
+    numbered.sort(key=lambda path: int(path.stem.partition('_')[2]), reverse=True)
+    broken = []
+    for path in dict.fromkeys([Path(named), Path(folder, Path(named).name), *numbered]):
+        if not path.is_file():
+            continue
+        try:
+            read_checkpoint(path)
+        except BrokenCheckpoint:
+            broken.append(f'{path} is empty or cut off')
+            continue
+        if broken or (named and path.name != Path(named).name):
+            lost = ', '.join(broken) or f'{named}, which {note} names, is gone'
+            warn(f'{lost}: the training resumes from {path}')
+        return str(path)
+    if broken or named:
+        lost = ', '.join(broken) or f'no such checkpoint: {named}, which {note} names'
+        raise CheckpointError(f'{lost}: give another to --resume, or leave out --resume to train from the start')
+    return None
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
