@@ -89,6 +89,16 @@ def at_equal_cost(cfg: Config, arm: Arm, other: Arm, seed: int) -> Arm:
     return replace(arm, options=options, equal_cost_to=None)
 
 
+def _measured(path: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError:
+        known = None
+    if not isinstance(known, dict) or not all(isinstance(options, dict) for options in known.values()):
+        raise Refusal(f'{path} does not hold options by arm: remove it, and it is measured again')
+    return known
+
+
 def resolve_costs(cfg: Config, arms: Sequence[Arm], seed: int, path: Path) -> list[Arm]:
     """Return the arms with every ``equal_cost_to`` replaced by the target size that costs as much.
 
@@ -98,7 +108,7 @@ def resolve_costs(cfg: Config, arms: Sequence[Arm], seed: int, path: Path) -> li
         seed: With which the arms are measured.
         path: File of what was measured, by arm. What is in it is not measured again.
     """
-    known = json.loads(path.read_text()) if path.is_file() else {}
+    known = _measured(path)
     resolved = []
     for arm in arms:
         if arm.equal_cost_to is not None:

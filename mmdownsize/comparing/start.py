@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from mmdownsize.checkpoints import PREPROCESSOR, CheckpointError, read_checkpoint, weights_of, without
+from mmdownsize.checkpoints import PREPROCESSOR, BrokenCheckpoint, CheckpointError, read_checkpoint, weights_of, without
 from mmdownsize.command_line import building
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
@@ -21,7 +21,7 @@ from mmdownsize.storage import write_whole
 
 
 def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
-    """Write the weights that all arms of a seed start from, unless the file exists.
+    """Write the weights that all arms of a seed start from, unless the file exists and is whole.
 
     Args:
         cfg: Of any arm, with ``randomness.seed``.
@@ -31,7 +31,7 @@ def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
     Raises:
         CheckpointError: If the checkpoint is another model's.
     """
-    if path.is_file():
+    if path.is_file() and _is_whole(path):
         return
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     set_random_seed(cfg.randomness.seed)
@@ -81,6 +81,14 @@ def checkpoint_of(pattern: str | None, seed: int) -> Path | None:
     if not path.is_file():
         raise Refusal(f'--start: no such file: {path}')
     return path
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        read_checkpoint(path)
+    except BrokenCheckpoint:
+        return False
+    return True
 
 
 def _shape_of(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | None:

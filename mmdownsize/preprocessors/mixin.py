@@ -25,6 +25,7 @@ from mmdownsize.preprocessors.checks import (
     check_resized,
     check_samples,
 )
+from mmdownsize.preprocessors.gradient_watch import GradientWatch
 from mmdownsize.preprocessors.views import Views
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import BaseResizer
@@ -87,6 +88,7 @@ class DownsizeMixin:
         self.train_scale_factor = train_scale_factor
         self.downsizer = module
         self._warned_of_identity = False
+        self._gradient_watch = GradientWatch()
         self.is_init = isinstance(downsizer, nn.Module)  # one that was built elsewhere keeps its weights
 
     def init_weights(self) -> None:
@@ -140,6 +142,8 @@ class DownsizeMixin:
         images, samples = data['inputs'], data.get('data_samples')
         check_images(images, getattr(self, 'mean', None))
         check_samples(samples, len(images), training)
+        if training:
+            self._gradient_watch.before_batch(self.downsizer)
         target = self.draw_target() if training else self.target
         maps = [ResizeMap(src_hw, target.of(src_hw)) for src_hw in (tuple(image.shape[-2:]) for image in images)]
         self.check_sizes(maps, target, training)

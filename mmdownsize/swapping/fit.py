@@ -18,6 +18,8 @@ from mmdownsize.swapping.swap import COUNTERPARTS, PREPROCESSOR, preprocessor_of
 
 SEGMENTORS = 'mmdownsize.SegDownsizePreprocessor'
 PAIRED = 'mmdownsize.SegPairDownsizePreprocessor'
+# What an optim_wrapper may say besides rates, and what it usually says. A fit in float32 needs none of it.
+SPECIAL = dict(type='OptimWrapper', constructor='DefaultOptimWrapperConstructor', accumulative_counts=1, dtype=None)
 
 
 def check_fit(checkpoint: str, downsizer: Mapping[str, Any]) -> None:
@@ -66,6 +68,8 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
         why = f'{name_of(swapped.model)} learns with its own loss, with labels, from its own training pipeline'
         learning, shown = [Edit('model.type', KEPT, why)], f'{batch_size} image{"s" if batch_size > 1 else ""} a step'
     steps = settings['train_cfg']['max_iters']
+    given = cfg.get('optim_wrapper') or {}
+    replaced = [f'{key}={given[key]}' for key in SPECIAL if given.get(key) not in (None, SPECIAL[key])]
     hooks = ', '.join(name_of(hook) for hook in cfg.get('custom_hooks') or [])
     edits = [
         Edit(
@@ -77,7 +81,8 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
         Edit(
             'optim_wrapper',
             dict(_delete_=True, **settings['optim_wrapper']),
-            f'optim_wrapper, param_scheduler and train_cfg: {steps} steps, {shown}, and learning rates of the recipe',
+            f'optim_wrapper, param_scheduler and train_cfg: {steps} steps, {shown}, and learning rates of the recipe'
+            + (f'; not used: {", ".join(replaced)}' if replaced else ''),
         ),
         Edit('param_scheduler', settings['param_scheduler']),
         Edit('train_cfg', dict(_delete_=True, **settings['train_cfg'])),
@@ -87,10 +92,28 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
             f'custom_hooks: TrainOnlyHook, and a moving average of the weights{f"; removed: {hooks}" if hooks else ""}',
         ),
         Edit('default_hooks.logger', dict(interval=20, log_metric_by_epoch=False)),
-        Edit('default_hooks.checkpoint', dict(by_epoch=False, interval=steps, max_keep_ckpts=1)),
+        Edit(
+            'default_hooks.checkpoint',
+            settings['checkpoint'],
+            f'default_hooks.checkpoint: one every {settings["checkpoint"]["interval"]} steps; tools/train.py --resume continues '
+            'from the last',
+        ),
         Edit('log_processor', dict(by_epoch=False)),
+        *_neutral(cfg),
     ]
     return with_copy(cfg, edits)
+
+
+def _neutral(cfg: Config) -> list[Edit]:
+    """Return edits of what belongs to the training of the model and would end or slow down a fit."""
+    edits = []
+    if cfg.get('resume'):
+        edits.append(Edit('resume', False, 'resume=False: the checkpoint is where a fit begins, not where it goes on'))
+    if (cfg.get('auto_scale_lr') or {}).get('enable'):
+        edits.append(
+            Edit('auto_scale_lr.enable', False, 'auto_scale_lr.enable=False: the recipe has learning rates of its own')
+        )
+    return edits
 
 
 def _without_labels(cfg: Config, swapped: Config) -> list[Edit]:

@@ -125,6 +125,13 @@ def stale(folder):
     (folder / 'work/last_checkpoint').write_text('/gone/epoch_7.pth')
 
 
+def halved(folder):
+    small(folder)
+    (folder / 'work').mkdir()
+    (folder / 'model.pth').rename(folder / 'work/epoch_1.pth')
+    cut(folder / 'work/epoch_1.pth')
+
+
 def cut_short(folder):
     small(folder)
     cut(folder / 'model.pth')
@@ -271,6 +278,14 @@ CASES = [
     ),
     case(
         train,
+        'resume where only half a checkpoint is left',
+        [CONFIG, *WORK, '--resume'],
+        'epoch_1.pth is empty or cut off',
+        'give another to --resume, or leave out --resume',
+        halved,
+    ),
+    case(
+        train,
         'resume from half a checkpoint',
         [CONFIG, *WORK, '--resume', CHECKPOINT],
         'model.pth is cut off',
@@ -404,6 +419,14 @@ CASES = [
         'x.py/below',
         'cannot write',
         with_file('', then=small),
+    ),
+    case(
+        compare,
+        'half a file of equal costs',
+        [CONFIG, '--arm', 'bilinear', '--work-dir', '{folder}'],
+        'equal_cost.json',
+        'remove it, and it is measured again',
+        with_file('{"a": ', 'equal_cost.json', then=small),
     ),
     case(
         compare,

@@ -196,3 +196,16 @@ def test_what_is_wrong_is_said_in_one_line(tool, arguments, message, trained: tu
     with pytest.raises(SystemExit) as stopped:
         tool.main(arguments)
     assert message in str(stopped.value) and '\n' not in str(stopped.value)
+
+
+def test_resuming_where_nothing_was_trained_begins_as_the_config_says(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """mmengine would leave out load_from, and train a model of random weights."""
+    start = str(trained[1] / 'epoch_1.pth')
+    options = [str(trained[0]), '--work-dir', str(tmp_path / 'new'), '--resume', '--cfg-options', f'load_from={start}']
+    cfg = training.config_of(training.Options(**vars(train_tool.parse_args(options))))
+    assert cfg.load_from == start and not cfg.resume
+    options[2] = str(trained[1])
+    cfg = training.config_of(training.Options(**vars(train_tool.parse_args(options))))
+    assert cfg.load_from.endswith('epoch_2.pth') and cfg.resume
