@@ -95,7 +95,7 @@ def extract(checkpoint: Mapping[str, Any], settings: Mapping[str, Any]) -> Train
         raise Refusal(f'{error}. The config names it with pretrained=; its arguments are needed') from error
     if not isinstance(net, TrainableResizer):
         raise TypeRefusal(f'the downsizer is a {type(net).__name__}; only a TrainableResizer is kept as a file')
-    check_fits(weights, net.state_dict(), 'the checkpoint')
+    check_fits(weights, net, 'the checkpoint')
     net.load_state_dict(weights)
     return net
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mmdownsize.checkpoints import CheckpointError, below, read_checkpoint, weights_of
 from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.resizers.io import differences
+from mmdownsize.resizers.settings import differences_of_settings
 
 
 def check_batch(data: Any) -> None:
@@ -105,18 +106,18 @@ def check_resized(images: Tensor, out: Any, dst_hw: tuple[int, int], name: str) 
         )
 
 
-def check_fits(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:
+def check_fits(given: Mapping[str, Any], downsizer: nn.Module, source: str) -> None:
     """Check the weights of a downsizer before they are loaded: mmengine only logs what does not fit.
 
     Args:
-        given: Weights by name, as in the checkpoint.
-        expected: Weights by name, as the downsizer has them.
+        given: Weights by name, as in the checkpoint, and the settings among them.
+        downsizer: The downsizer.
         source: Where they come from, for the message.
 
     Raises:
-        CheckpointError: If one is missing, unknown, of another shape, or not finite.
+        CheckpointError: If one is missing, unknown, of another shape, or not finite, or if settings differ.
     """
-    wrong = differences(given, expected)
+    wrong = differences(given, downsizer.state_dict()) + differences_of_settings(given, downsizer)
     if wrong:
         more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
         raise CheckpointError(
@@ -142,4 +143,4 @@ def check_pretrained(init_cfg: Any, module: nn.Module) -> None:
             checkpoint = read_checkpoint(path) if local else CheckpointLoader.load_checkpoint(path, map_location='cpu')
             prefix = f'{config["prefix"].rstrip(".")}.' if config.get('prefix') else ''
             given = below(weights_of(checkpoint), prefix)
-            check_fits(given, module.state_dict(), f'{path} (prefix={config.get("prefix")!r})')
+            check_fits(given, module, f'{path} (prefix={config.get("prefix")!r})')

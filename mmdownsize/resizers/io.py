@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmdownsize import arguments
 from mmdownsize.refusal import MissingFile, MissingPackage, Refusal
+from mmdownsize.resizers.settings import is_settings
 from mmdownsize.storage import write_whole
 
 VERSION = '1'
@@ -170,7 +171,8 @@ def _by_name(path: Path, metadata: Mapping[str, str], key: str) -> dict[str, Any
 
 
 def differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """Return the reasons why a state cannot be loaded, a line each."""
+    """Return the reasons why weights cannot be loaded, a line each. Settings among them are not looked at."""
+    state, expected = ({key: value for key, value in one.items() if not is_settings(key)} for one in (state, expected))
     found = [f'{key} is missing' for key in expected.keys() - state.keys()]
     found += [f'{key} is unknown' for key in state.keys() - expected.keys()]
     for key in expected.keys() & state.keys():

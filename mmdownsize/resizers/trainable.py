@@ -11,10 +11,10 @@ from torch import Tensor
 
 from mmdownsize import arguments, notices
 from mmdownsize.ops import is_tracing
-from mmdownsize.ops.kernels import preferred_name
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import io
 from mmdownsize.resizers.base import BaseResizer
+from mmdownsize.resizers.settings import KEY, KeepsSettings, plain
 
 # How far a scale factor may be outside the trained range without a warning. At 0.9 times the trained factor a downsizer was
 # as good as at the factor itself, at 1.6 times it was worse than every fixed kernel.
@@ -23,7 +23,7 @@ TOLERANCE = 1.25
 Resizer = TypeVar('Resizer', bound='TrainableResizer')
 
 
-class TrainableResizer(BaseResizer):
+class TrainableResizer(KeepsSettings, BaseResizer):
     """Base of resizers with parameters.
 
     A subclass's constructor takes ``frozen`` and ``init_cfg`` besides its own arguments, all by keyword, and ends with
@@ -36,11 +36,13 @@ class TrainableResizer(BaseResizer):
     Attributes:
         ARGUMENTS: Names of the constructor's arguments that decide what the module computes. Attributes of the same name
             hold them.
+        START_ONLY: Those of them that decide where the weights start, and nothing once they are trained.
         trained_at: (lowest, highest) factor from the source's to the target's side that the weights were trained at. None:
             not known, or they are trained on.
     """
 
     ARGUMENTS: ClassVar[tuple[str, ...]] = ()
+    START_ONLY: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, frozen: bool, init_cfg: dict[str, Any] | list[dict[str, Any]] | None) -> None:
         super().__init__(init_cfg)
@@ -77,7 +79,7 @@ class TrainableResizer(BaseResizer):
         unknown = saved.arguments.keys() - set(cls.ARGUMENTS)
         if unknown:
             raise Refusal(f'{name_or_path} was written by another version: unknown arguments {sorted(unknown)}')
-        trained_with = {name: _plain(value) for name, value in saved.arguments.items()}
+        trained_with = {name: plain(value) for name, value in saved.arguments.items()}
         try:
             with torch.device('meta'):  # whatever a file asks for, it takes no memory before it is known to fit
                 expected = cls(**trained_with)
@@ -85,7 +87,7 @@ class TrainableResizer(BaseResizer):
             raise Refusal(f'{name_or_path} has wrong arguments: {error}') from error
         trained_with = expected.arguments()
         for name, value in settings.items():
-            if name in trained_with and _plain(value) != trained_with[name]:
+            if name in trained_with and plain(value) != trained_with[name]:
                 raise Refusal(
                     f'pretrained={str(name_or_path)!r} was trained with {name}={trained_with[name]!r}, got {value!r}: '
                     'leave it out'
@@ -101,6 +103,10 @@ class TrainableResizer(BaseResizer):
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that decide what the module computes."""
         return {name: getattr(self, name) for name in self.ARGUMENTS}
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that decide what trained weights compute; a state dict holds them."""
+        return {name: value for name, value in self.arguments().items() if name not in self.START_ONLY}
 
     def save_pretrained(
         self,
@@ -120,7 +126,8 @@ class TrainableResizer(BaseResizer):
             ValueError: If ``scale_factors`` is not such a pair.
         """
         kind = type(self).__name__
-        io.save(path, kind, self.arguments(), self.state_dict(), provenance or {}, scale_factors)
+        state = {name: value for name, value in self.state_dict().items() if name != KEY}  # a file has the arguments
+        io.save(path, kind, self.arguments(), state, provenance or {}, scale_factors)
 
     def forward(self, images: Tensor, dst_hw: Sequence[int]) -> Tensor:
         """Resize a batch of images: see :class:`BaseResizer`.
@@ -161,7 +168,7 @@ class TrainableResizer(BaseResizer):
     def reset_parameters(self) -> None:
         """Set all parameters and running statistics to their state before training, or to the file's."""
         if self._pretrained is not None:
-            self.load_state_dict(self._pretrained.state)
+            self.load_state_dict({**self._pretrained.state, KEY: self.get_extra_state()})
             self.trained_at = self._pretrained.scale_factors
             self._warned_of_scale = False
         else:
@@ -170,10 +177,3 @@ class TrainableResizer(BaseResizer):
     def _start(self) -> None:
         """Set all parameters and running statistics to their state before training."""
         raise NotImplementedError
-
-
-def _plain(value: Any) -> Any:
-    """Return a setting as a module holds it: lists of configs and JSON are tuples, a kernel has one name."""
-    if isinstance(value, list):
-        return tuple(value)
-    return preferred_name(value) if isinstance(value, str) else value
