@@ -31,6 +31,8 @@ class Options:
         out: File to write, ``.safetensors``.
         config: Config of the training; None: the one in the checkpoint.
         scale_factor: Factor from source to target size that it was trained at, or the lowest and the highest.
+        color_order: ``'BGR'`` or ``'RGB'``: what its images came as. None: RGB if the config says ``rgb_to_bgr=True``, or else
+            BGR, as OpenMMLab's loaders deliver them.
         note: What to add to the provenance, each ``'KEY=TEXT'``.
     """
 
@@ -38,6 +40,7 @@ class Options:
     out: Path
     config: Path | None = None
     scale_factor: Sequence[float] | None = None
+    color_order: str | None = None
     note: Sequence[str] = ()
 
 
@@ -63,15 +66,20 @@ def write(options: Options) -> str:
     meta = checkpoint.get('meta', {})
     if options.config is not None:
         settings = settings_in(options.config)
+        swaps = read_config(options.config).model.data_preprocessor.get('rgb_to_bgr')
     elif 'cfg' in meta:
         settings = settings_of(str(meta['cfg']))
+        swaps = rgb_to_bgr_of(str(meta['cfg']))
     else:
         raise Refusal(f'{options.checkpoint} holds no config: name it with --config')
     net = extract(checkpoint, settings)
     provenance = {key: str(meta[key]) for key in NOTED if key in meta}
     scale_factors = None if factors is None else (factors[0], factors[-1])
-    net.save_pretrained(out, {**provenance, 'torch': torch.__version__, **notes}, scale_factors)
-    return f'{out}: {sum(p.numel() for p in net.parameters()):,} parameters, {out.stat().st_size:,} bytes, {net}'
+    colors = options.color_order or ('RGB' if swaps else 'BGR')
+    order = colors if getattr(net, 'in_channels', 3) == 3 else None
+    net.save_pretrained(out, {**provenance, 'torch': torch.__version__, **notes}, scale_factors, order)
+    shown = '' if order is None else f', {order} images'
+    return f'{out}: {sum(p.numel() for p in net.parameters()):,} parameters, {out.stat().st_size:,} bytes{shown}, {net}'
 
 
 def extract(checkpoint: Mapping[str, Any], settings: Mapping[str, Any]) -> TrainableResizer:
@@ -124,11 +132,7 @@ def settings_of(text: str) -> dict[str, Any]:
         Refusal: If the settings are not there in that form.
     """
     try:
-        assigned = {node.targets[0].id: node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)}
-        node = assigned['model']
-        for key in ('data_preprocessor', 'downsizer'):
-            node = _items(node)[key]
-        found = _literal(node)
+        found = _literal(_preprocessor(text)['downsizer'])
     except (AttributeError, KeyError, SyntaxError, TypeError, ValueError) as error:
         raise Refusal(
             f"the checkpoint's config has no model.data_preprocessor.downsizer that can be read without running it "
@@ -137,6 +141,17 @@ def settings_of(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refusal(f"the checkpoint's config has downsizer={found!r}, no settings: name another with --config")
     return found
+
+
+def rgb_to_bgr_of(text: str) -> bool:
+    """Return whether the preprocessor of a config that a checkpoint holds swaps the colours of RGB images."""
+    node = _preprocessor(text).get('rgb_to_bgr')
+    return isinstance(node, ast.Constant) and node.value is True
+
+
+def _preprocessor(text: str) -> dict[Any, ast.expr]:
+    assigned = {node.targets[0].id: node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)}
+    return _items(_items(assigned['model'])['data_preprocessor'])
 
 
 def _items(node: ast.expr) -> dict[Any, ast.expr]:

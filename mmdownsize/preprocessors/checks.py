@@ -11,6 +11,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mmdownsize.checkpoints import CheckpointError, below, read_checkpoint, weights_of
+from mmdownsize.notices import warn
 from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.resizers.io import differences
 from mmdownsize.resizers.settings import differences_of_settings
@@ -104,6 +105,27 @@ def check_resized(images: Tensor, out: Any, dst_hw: tuple[int, int], name: str) 
             f'images must be finite, in 0..255, got {value} at (n, c, y, x) = {tuple(where[0].tolist())}, and {len(where)} '
             'such values in all: look for a division or a logarithm in the pipeline'
         )
+
+
+def check_colors(downsizer: nn.Module, settings: Mapping[str, Any]) -> None:
+    """Compare the order of colours that a downsizer was trained on with that of the pipeline, as far as both are known.
+
+    Args:
+        downsizer: The downsizer.
+        settings: The parent's arguments. ``bgr_to_rgb`` (mmpretrain: ``to_rgb``) says that images come as BGR, ``rgb_to_bgr``
+            as RGB. Without them nobody knows.
+
+    Warns:
+        UserWarning: If the two differ.
+    """
+    learned = getattr(downsizer, 'color_order', None)
+    came_as = {'bgr_to_rgb': 'BGR', 'to_rgb': 'BGR', 'rgb_to_bgr': 'RGB'}
+    for name, order in came_as.items():
+        if settings.get(name) is True and learned is not None and learned != order:
+            warn(
+                f'this {type(downsizer).__name__} was trained on {learned} images, and {name}=True says that they come as '
+                f'{order}: it is off by some grey levels. Have the pipeline deliver {learned}, or train it on'
+            )
 
 
 def check_fits(given: Mapping[str, Any], downsizer: nn.Module, source: str) -> None:

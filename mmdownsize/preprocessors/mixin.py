@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from mmdownsize.preprocessors import guards
 from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.preprocessors.checks import (
     check_batch,
+    check_colors,
     check_fits,
     check_images,
     check_pretrained,
@@ -83,6 +85,7 @@ class DownsizeMixin:
         module = build_resizer(downsizer)
         guards.check_no_deepspeed(module)
         guards.watch_holders(DownsizeMixin)
+        check_colors(module, inspect.signature(super().__init__).bind_partial(*args, **kwargs).arguments)
         super().__init__(*args, **kwargs)
         self.target = target
         self.train_scale_factor = train_scale_factor

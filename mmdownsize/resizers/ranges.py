@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# Parts of the range. Pipelines change brightness, contrast and saturation of float images without cutting them to 0..255, and
-# sharpening goes beyond as well: a batch may leave the range by all of it. What follows needs a photograph to be far darker.
+# Parts of the range. Pipelines change brightness, contrast and saturation of float images without cutting them to 0..255: a batch
+# may leave the range by all of it.
 ONE_GREY_LEVEL = 1 / 255
 NORMALISED = 1 / 25  # a normalised image is in about -2.7..2.7, hardly a hundredth of 0..255
-NEGATIVE = 1 / 50  # how far below the range a pixel of an image is whose mean was subtracted ...
-MANY = 1 / 8  # ... and how many are
+NEGATIVE = (
+    1 / 5
+)  # how far below the range pixels are where a mean was subtracted; mmdet's distortions go to 48 / 255 below
+MANY = 1 / 8  # of the pixels are so far below
 
 
 def is_outside(images: Tensor, value_range: tuple[float, float]) -> bool:

@@ -14,6 +14,7 @@ from mmdownsize.ops import is_tracing
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import io
 from mmdownsize.resizers.base import BaseResizer
+from mmdownsize.resizers.ranges import is_outside
 from mmdownsize.resizers.settings import KEY, KeepsSettings, plain
 
 # How far a scale factor may be outside the trained range without a warning. At 0.9 times the trained factor a downsizer was
@@ -39,8 +40,12 @@ class TrainableResizer(KeepsSettings, BaseResizer):
         START_ONLY: Those of them that decide where the weights start, and nothing once they are trained.
         trained_at: (lowest, highest) factor from the source's to the target's side that the weights were trained at. None:
             not known, or they are trained on.
+        color_order: ``'BGR'`` or ``'RGB'``: order of the channels of the images that weights from a file were trained on. None:
+            not known.
+        CHECKS_RANGE: Whether a batch is compared with ``value_range``, if there is one.
     """
 
+    CHECKS_RANGE: ClassVar[bool] = True
     ARGUMENTS: ClassVar[tuple[str, ...]] = ()
     START_ONLY: ClassVar[tuple[str, ...]] = ()
 
@@ -48,7 +53,9 @@ class TrainableResizer(KeepsSettings, BaseResizer):
         super().__init__(init_cfg)
         self.frozen = arguments.flag('frozen', frozen)
         self.trained_at: tuple[float, float] | None = None
+        self.color_order: str | None = None
         self._warned_of_scale = False
+        self._warned_of_range = False
         self._pretrained: io.SavedDownsizer | None = None
 
     def _finish(self) -> None:
@@ -64,13 +71,15 @@ class TrainableResizer(KeepsSettings, BaseResizer):
             name_or_path: Name of a trained downsizer that comes with the package (:func:`mmdownsize.list_pretrained`), or
                 path of a file that ``tools/extract_downsizer.py`` or :meth:`save_pretrained` has written.
             **settings: Keyword arguments of the constructor. The file decides what is computed: an argument named in
-                :attr:`ARGUMENTS` must be the file's.
+                :attr:`ARGUMENTS` must be the file's. Only ``value_range`` may be another: the module then does with images of
+                that range what it has learned to do with those of its own.
 
         Returns:
             The module. Its :meth:`reset_parameters` gives the trained weights again.
 
         Raises:
-            ValueError: If the file is broken, holds another kind of resizer, or was trained with other settings.
+            ValueError: If the file is broken, holds another kind of resizer, or was trained with other settings; or if its
+                coefficients have any sum and the zero of ``value_range`` is elsewhere.
             FileNotFoundError: If there is no such file.
         """
         saved = io.load(name_or_path)
@@ -86,6 +95,14 @@ class TrainableResizer(KeepsSettings, BaseResizer):
         except ValueError as error:
             raise Refusal(f'{name_or_path} has wrong arguments: {error}') from error
         trained_with = expected.arguments()
+        if 'value_range' in trained_with and 'value_range' in settings:
+            own, new = trained_with['value_range'], arguments.value_range(settings['value_range'])
+            if not expected._maps_offsets() and new[0] * own[1] != new[1] * own[0]:
+                raise Refusal(
+                    f'pretrained={str(name_or_path)!r} was trained with value_range={own!r} and coefficients of any sum, '
+                    f'which do not go with {new!r}: leave it out, and map the images to its own'
+                )
+            trained_with['value_range'] = settings['value_range'] = new
         for name, value in settings.items():
             if name in trained_with and plain(value) != trained_with[name]:
                 raise Refusal(
@@ -100,6 +117,10 @@ class TrainableResizer(KeepsSettings, BaseResizer):
         resizer.reset_parameters()
         return resizer
 
+    def _maps_offsets(self) -> bool:
+        """Return whether an offset of all values of an image is one of the result too."""
+        return True
+
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that decide what the module computes."""
         return {name: getattr(self, name) for name in self.ARGUMENTS}
@@ -113,6 +134,7 @@ class TrainableResizer(KeepsSettings, BaseResizer):
         path: str | Path,
         provenance: Mapping[str, str] | None = None,
         scale_factors: tuple[float, float] | None = None,
+        color_order: str | None = None,
     ) -> None:
         """Write the module for :meth:`from_pretrained`.
 
@@ -121,24 +143,47 @@ class TrainableResizer(KeepsSettings, BaseResizer):
             provenance: How it was trained, free text by key.
             scale_factors: (lowest, highest) factor from the source's to the target's side that it was trained at. Using it
                 far outside prints a warning. None: not known.
+            color_order: ``'BGR'`` or ``'RGB'``. None: that of the file whose weights it has, if any.
 
         Raises:
-            ValueError: If ``scale_factors`` is not such a pair.
+            ValueError: If ``scale_factors`` is not such a pair, or ``color_order`` not such an order.
         """
         kind = type(self).__name__
         state = {name: value for name, value in self.state_dict().items() if name != KEY}  # a file has the arguments
-        io.save(path, kind, self.arguments(), state, provenance or {}, scale_factors)
+        io.save(path, kind, self.arguments(), state, provenance or {}, scale_factors, color_order or self.color_order)
 
     def forward(self, images: Tensor, dst_hw: Sequence[int]) -> Tensor:
         """Resize a batch of images: see :class:`BaseResizer`.
 
         Warns:
-            UserWarning: Once, if weights from a file are used far outside the scale factors they were trained at.
+            UserWarning: Once, if weights from a file are used far outside the scale factors they were trained at; and once, if
+                the images cannot be in ``value_range``.
         """
         out = super().forward(images, dst_hw)
+        if self.CHECKS_RANGE and not self._warned_of_range and not is_tracing():
+            self._check_range(images.detach(), out.shape[2:])
         if self.trained_at is not None and not is_tracing():
             self._check_scale(self.trained_at, images.shape[2:], out.shape[2:])
         return out
+
+    def _check_range(self, images: Tensor, dst_hw: Sequence[int]) -> None:
+        value_range = getattr(self, 'value_range', None)
+        capturing = images.is_cuda and torch.cuda.is_current_stream_capturing()
+        if value_range is None or images.is_meta or capturing:
+            return
+        low, high = value_range
+        if images.dtype == torch.uint8 and low <= 0 and high >= 255:
+            return  # where bytes are
+        # As many pixels as the small image has cost next to nothing to look at. Only if they are suspicious, all are.
+        steps = [max(1, src // dst) for src, dst in zip(images.shape[2:], dst_hw)]
+        if is_outside(images[:, :, :: steps[0], :: steps[1]], value_range) and is_outside(images, value_range):
+            self._warned_of_range = True
+            lowest, highest = (float(end) for end in torch.aminmax(images))
+            notices.warn(
+                f'this {type(self).__name__} is for images of {low:g} to {high:g}, and this batch has {lowest:g} to '
+                f'{highest:g}: it does not do with them what it has learned. Map the images to its range, before they are '
+                'normalised, or say value_range=(lowest, highest), to which from_pretrained converts'
+            )
 
     def _check_scale(self, trained_at: tuple[float, float], src_hw: Sequence[int], dst_hw: Sequence[int]) -> None:
         if self.training:
@@ -159,7 +204,7 @@ class TrainableResizer(KeepsSettings, BaseResizer):
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         if not self.frozen:
-            self.trained_at = None  # weights of another training
+            self.trained_at = self.color_order = None  # weights of another training
 
     def train(self: Resizer, mode: bool = True) -> Resizer:
         """Set the mode; a frozen module stays in evaluation mode."""
@@ -170,6 +215,7 @@ class TrainableResizer(KeepsSettings, BaseResizer):
         if self._pretrained is not None:
             self.load_state_dict({**self._pretrained.state, KEY: self.get_extra_state()})
             self.trained_at = self._pretrained.scale_factors
+            self.color_order = self._pretrained.color_order
             self._warned_of_scale = False
         else:
             self._start()

@@ -212,6 +212,7 @@ CASES = [
     metadata(
         'a file that names a file', "['pretrained']", 'written by another version', arguments='{"pretrained": "x"}'
     ),
+    metadata('colours in no order', "'GBR'", 'neither BGR nor RGB; write the file again', color_order='GBR'),
     metadata('no provenance', 'got None', 'its provenance must be a JSON object', provenance=None),
     file('another setting in the config', saved, 'got 6', 'was trained with neighbors=2.*leave it out', neighbors=6),
     # A checkpoint, read
