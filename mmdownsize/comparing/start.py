@@ -17,6 +17,7 @@ from mmdownsize.checkpoints import PREPROCESSOR, BrokenCheckpoint, CheckpointErr
 from mmdownsize.command_line import building
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
+from mmdownsize.resizers.settings import is_settings
 from mmdownsize.storage import write_whole
 
 
@@ -58,7 +59,12 @@ def load_without_preprocessor(model: nn.Module, checkpoint: Path) -> dict[str, t
     """
     state = without(model.state_dict(), PREPROCESSOR)
     given = without(weights_of(read_checkpoint(checkpoint)), PREPROCESSOR)
-    fitting = {key: value for key, value in given.items() if _shape_of(state, key) == _shape_of(given, key)}
+    # Settings of a layer, whose length is no shape, are compared when they are loaded.
+    fitting = {
+        key: value
+        for key, value in given.items()
+        if _shape_of(state, key) == _shape_of(given, key) or (is_settings(key) and key in state)
+    }
     missing = model.load_state_dict(fitting, strict=False).missing_keys  # the model says what it can do without
     wrong = sorted((given.keys() - fitting.keys()) | {key for key in missing if not key.startswith(PREPROCESSOR)})
     if wrong:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,12 +20,14 @@ from mmdownsize.preprocessors import guards, places
 from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.preprocessors.checks import (
     check_batch,
+    check_colors,
     check_fits,
     check_images,
     check_pretrained,
     check_resized,
     check_samples,
 )
+from mmdownsize.preprocessors.fields import Fields, Rule
 from mmdownsize.preprocessors.gradient_watch import GradientWatch
 from mmdownsize.preprocessors.views import Views
 from mmdownsize.refusal import Refusal
@@ -51,13 +54,15 @@ class DownsizeMixin:
         train_scale_factor: A pair (lowest, highest). In training, every batch is resized by a factor drawn between them,
             log-uniformly, instead of the target: for a downsizer, or a model, that is to serve many sizes. PyTorch's generator
             draws it (``randomness.seed``).
+        fields: How fields of samples that no OpenMMLab project has follow the image: ``dict(gaze='points')``, with one of
+            :data:`mmdownsize.preprocessors.fields.RULES`. ``'same'``: it does not depend on the size.
         args: The parent's.
         kwargs: The parent's.
 
     Raises:
         ValueError: If there is no downsizer, its type is unknown, not exactly one target is given, or ``train_scale_factor`` is
-            not such a pair; or under DeepSpeed. Other modules that may not hold it raise when they take hold of it: see
-            :mod:`mmdownsize.preprocessors.guards`.
+            not such a pair; if ``fields`` names no such rule; or under DeepSpeed. Other modules that may not hold it raise when
+            they take hold of it: see :mod:`mmdownsize.preprocessors.guards`.
         TypeError: If there is no setting of that name, or the downsizer cannot be called like one.
     """
 
@@ -71,6 +76,7 @@ class DownsizeMixin:
         scale: int | tuple[int, int] | None = None,
         keep_ratio: bool = False,
         train_scale_factor: tuple[float, float] | None = None,
+        fields: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         classes = [cls for cls in type(self).__mro__ if issubclass(cls, DownsizeMixin) and '__init__' in vars(cls)]
@@ -79,17 +85,25 @@ class DownsizeMixin:
         if train_scale_factor is not None and not is_range(train_scale_factor):
             raise Refusal(f'train_scale_factor must be (lowest, highest), above 0, got {train_scale_factor!r}')
         target = TargetSize(scale_factor, scale, keep_ratio)
+        rules = Fields(fields, self.more_rules())
         module = build_resizer(downsizer)
         guards.check_no_deepspeed(module)
         guards.watch_holders(DownsizeMixin)
         places.watch_holders(DownsizeMixin)
+        check_colors(module, inspect.signature(super().__init__).bind_partial(*args, **kwargs).arguments)
         super().__init__(*args, **kwargs)
         self.target = target
         self.train_scale_factor = train_scale_factor
+        self.fields = rules
         self.downsizer = module
         self._warned_of_identity = False
         self._gradient_watch = GradientWatch()
         self.is_init = isinstance(downsizer, nn.Module)  # one that was built elsewhere keeps its weights
+
+    @staticmethod
+    def more_rules() -> Mapping[str, Rule]:
+        """Return rules by which fields of samples follow the image, besides those for all packages."""
+        return {}
 
     def init_weights(self) -> None:
         """Initialise the downsizer, after and in spite of an ``init_cfg`` of the model around it.
@@ -234,8 +248,8 @@ class DownsizeMixin:
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         places.place(DownsizeMixin, self, state_dict, prefix)
-        given, expected = below(state_dict, f'{prefix}downsizer.'), self.downsizer.state_dict()
+        given = below(state_dict, f'{prefix}downsizer.')
         # A checkpoint of the model without a downsizer has no such key, and is what a downsizer starts from.
-        if given and expected:
-            check_fits(given, expected, 'the checkpoint')
+        if given and self.downsizer.state_dict():
+            check_fits(given, self.downsizer, 'the checkpoint')
         super()._load_from_state_dict(state_dict, prefix, *args)

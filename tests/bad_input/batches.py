@@ -68,7 +68,7 @@ def sampled(id, error, value, way_out, task='det', training=True, **fields):
     def use(folder):
         sample = TASKS[task][1]()
         for name, content in fields.items():
-            setattr(sample.gt_instances if name in ('bboxes', 'masks') else sample, name, content)
+            setattr(sample if name.startswith('gt_') else sample.gt_instances, name, content)
         return run(task, [random_image()], [sample], training)
 
     return Case(f'{id} ({task})', use, error, value, way_out)
@@ -250,7 +250,13 @@ CASES = [
         'one sample, no list', [random_image()], TypeError, 'DataSample', 'a list of data samples', samples=seg_sample()
     ),
     # Metainfo
-    *described('scale_factor', 0.5, 'got 0.5', 'leave it out'),
+    *described('scale_factor', True, 'got True', 'leave it out'),
+    *described('scale_factor', (0.5, 0.5, 0.25, 0.5), 'got (0.5, 0.5, 0.25, 0.5)', r'a number, \(w, h\) or'),
+    *described('scale_factor', (0.5, 0.5, 3), 'got (0.5, 0.5, 3)', r'a number, \(w, h\) or'),
+    *described('pad_param', [1, 2, 3], 'got [1, 2, 3]', 'pad_param must be 4 finite numbers'),
+    *described('padding_size', 3, 'got 3', 'padding_size must be 4 finite numbers'),
+    *described('input_size', (0, 5), 'got (0, 5)', 'input_size must be 2 finite numbers above 0'),
+    *described('warp_mat', [[1, 0], [0, 1]], 'got [[1, 0], [0, 1]]', '2 x 3 or 3 x 3'),
     *described('scale_factor', None, 'got None', 'leave it out'),
     *described('scale_factor', (nan, 1.0), 'got (nan, 1.0)', '2 finite numbers above 0'),
     *described('scale_factor', (0.0, 0.0), 'got (0.0, 0.0)', '2 finite numbers above 0'),
@@ -300,6 +306,12 @@ CASES = [
     sampled(
         'masks in a list', TypeError, 'got list', 'BitmapMasks, PolygonMasks or a tensor', masks=[np.zeros(SRC_HW)] * 3
     ),
+    sampled('keypoints in one row', ValueError, 'got (3, 51)', r'\(\.\.\., 3\) keypoints', keypoints=torch.rand(3, 51)),
+    sampled(
+        'keypoints in words', TypeError, "got ['a', 'b', 'c']", 'must be a tensor, an array', keypoints=list('abc')
+    ),
+    sampled('half a point', ValueError, 'shape (5,)', 'x and y of every point', polygons=[np.zeros(5)] * 3),
+    sampled('areas in words', TypeError, "got ['a', 'b', 'c']", 'must be a tensor, an array', areas=list('abc')),
     sampled(
         'labels of a wrong size',
         ValueError,
@@ -382,6 +394,12 @@ def four_scales(folder):
         assert np.allclose(mapped.scale_factor, (0.5 * 21 / 53, 0.25 * 15 / 37))
 
 
+def one_scale(folder):
+    for task in TASKS:
+        (mapped,) = run(task, [random_image()], [TASKS[task][1](scale_factor=0.5)], False)['data_samples']
+        assert np.allclose(mapped.scale_factor, (0.5 * 21 / 53, 0.5 * 15 / 37))  # as mmseg 0 wrote it
+
+
 def long_and_thin(folder):
     for task in TASKS:
         for hw in ((1, 20000), (20000, 1)):
@@ -439,6 +457,7 @@ ACCEPTED = [
     Accepted('a training sample without labels', no_labels),
     Accepted('samples without img_shape, ori_shape and scale_factor', no_metainfo),
     Accepted('a scale_factor of four', four_scales),
+    Accepted('a scale_factor of one', one_scale),
     Accepted('images of 1 x 20000 px', long_and_thin),
     Accepted('half and double precision', half),
     Accepted('one channel, which mmseg normalises to three', grey),

@@ -104,6 +104,12 @@ CASES = [
     *target('scale a string', dict(scale='160x120'), "got '160x120'", NUMBER),
     *target('keep_ratio a string', dict(scale=20, keep_ratio='False'), "got 'False'", 'must be True or False'),
     *target('keep_ratio None', dict(scale=20, keep_ratio=None), 'got None', 'must be True or False'),
+    *target(
+        'a rule that is none', dict(fields=dict(gaze='pixels')), "fields.gaze 'pixels'", 'choose one of boxes, points'
+    ),
+    *target('no rule', dict(fields=dict(gaze=None)), 'fields.gaze None', 'choose one of boxes, points'),
+    *target('a rule of another package', dict(fields=dict(x='mask')), "fields.x 'mask'", 'choose one of boxes, points'),
+    *target('fields in a list', dict(fields=['gaze']), "got ['gaze']", r"a dict such as dict\(gaze='points'\)"),
     *target('train_scale_factor a number', dict(train_scale_factor=0.5), 'got 0.5', RANGE),
     *target('train_scale_factor backwards', dict(train_scale_factor=(0.6, 0.3)), 'got (0.6, 0.3)', RANGE),
     *target('train_scale_factor NaN', dict(train_scale_factor=(nan, 1)), 'got (nan, 1)', RANGE),

@@ -99,6 +99,31 @@ def test_samples_may_be_missing_at_test_time_or_of_many_tasks():
     assert type(found) is MultiTaskDataSample and found.first.gt_label.item() == 3
 
 
+@pytest.mark.parametrize('training', [True, False])
+def test_boxes_of_visual_grounding_return_to_the_original_image(training):
+    # mmpretrain packs both with the data, and at test time divides boxes by scale_factor to compare them
+    box = torch.tensor([[10.0, 20, 30, 40]])
+    data = batch(SRC_HW, gt_bboxes=box * torch.tensor([0.5, 0.25] * 2))
+    (given,) = data['data_samples']
+    del given.scale_factor
+    given.scale_factor = (0.5, 0.25)
+    (found,) = build()(data, training)['data_samples']
+    assert 'scale_factor' not in found.metainfo
+    torch.testing.assert_close(found.gt_bboxes / torch.tensor(found.scale_factor).repeat(2), box)
+    h, w = DST_HW
+    torch.testing.assert_close(found.gt_bboxes, given.gt_bboxes * torch.tensor([w / SRC_HW[1], h / SRC_HW[0]] * 2))
+    assert given.scale_factor == (0.5, 0.25)
+
+
+def test_metainfo_of_each_of_many_tasks_follows():
+    tasks = MultiTaskDataSample()
+    tasks.set_field(sample(3), 'first')
+    tasks.first.set_metainfo(dict(img_shape=SRC_HW))
+    image = torch.randint(0, 256, (3, *SRC_HW), dtype=torch.uint8)
+    (found,) = build()(dict(inputs=[image], data_samples=[tasks]), True)['data_samples']
+    assert found.first.img_shape == DST_HW and tasks.first.img_shape == SRC_HW
+
+
 @pytest.mark.parametrize('augment', ['Mixup', 'CutMix', 'ResizeMix'])
 @pytest.mark.parametrize('normalize', [True, False])
 def test_batch_augments_mix_the_downsized_images_and_the_downsizer_learns_through_them(augment, normalize):
