@@ -18,9 +18,9 @@ from torch import nn
 
 from mmdownsize.command_line import building
 from mmdownsize.configs import channels_of, without_downloads
-from mmdownsize.delivered import Delivered, delivered
 from mmdownsize.loading import model_config
 from mmdownsize.made_up import made_up_batch
+from mmdownsize.pipelines.delivered import Delivered, delivered
 from mmdownsize.preprocessors.find import find_preprocessor
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS

@@ -72,7 +72,7 @@ def resized_to(step: Step) -> tuple[int, int] | None:
     return scale[0], scale[1]
 
 
-def delivered(cfg: Config, *readers: str) -> tuple[tuple[int, int], bool] | None:
+def named_size(cfg: Config, *readers: str) -> tuple[tuple[int, int], bool] | None:
     """Return the size that a config's pipelines resize images to, last of all.
 
     Args:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from mmdownsize.configs import channels_of, name_of, type_of
 from mmdownsize.geometry import TargetSize
-from mmdownsize.pipelines.sizes import delivered
+from mmdownsize.pipelines.sizes import named_size
 from mmdownsize.pipelines.walk import Step, read_by
 from mmdownsize.preprocessors.build import for_channels
 from mmdownsize.refusal import Refusal
@@ -149,7 +149,7 @@ def _draw_in_the_downsizer(cfg: Config, preprocessor: Mapping[str, Any], target:
     drawing = [one for one in augments if isinstance(one, dict) and name_of(one) == 'BatchSyncRandomResize']
     if not drawing:
         return []
-    size = delivered(cfg, 'train')
+    size = named_size(cfg, 'train')
     if size is None:
         raise Refusal(
             'BatchSyncRandomResize in batch_augments draws sizes after the downsizer, and no Resize in the pipeline of '

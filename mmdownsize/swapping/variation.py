@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmdownsize.geometry import TargetSize
-from mmdownsize.pipelines.sizes import delivered, sizes_tried, varying
+from mmdownsize.pipelines.sizes import named_size, sizes_tried, varying
 from mmdownsize.pipelines.walk import chains, read_by
 from mmdownsize.refusal import Refusal
 from mmdownsize.swapping.edits import KEPT, Edit
@@ -26,7 +26,7 @@ def factor_of(cfg: Config, target: Mapping[str, Any]) -> float | None:
     if 'scale_factor' in target:
         factor = target['scale_factor']
         return float(factor) if isinstance(factor, int | float) else None
-    tested = delivered(cfg, 'test', 'val')
+    tested = named_size(cfg, 'test', 'val')
     if tested is None:
         return None
     (w, h), keeps_ratio = tested

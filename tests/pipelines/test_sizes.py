@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmdownsize.pipelines.sizes import delivered, draws, is_sized, sizes_tried, varying
+from mmdownsize.pipelines.sizes import draws, is_sized, named_size, sizes_tried, varying
 from mmdownsize.pipelines.walk import chains, pipelines
 
 RESIZE = dict(type='Resize', scale=(40, 30), keep_ratio=True)
@@ -85,18 +85,18 @@ def test_the_size_that_is_delivered_is_that_of_the_outermost_and_last_resize():
         return Config(dict(train_dataloader=dict(dataset=wrapped), **more))
 
     other = dict(type='Resize', scale=(80, 60))
-    assert delivered(cfg([RESIZE], [CROP]), 'train') == ((40, 30), True)
-    assert delivered(cfg([RESIZE], [other]), 'train') == ((80, 60), False)
-    assert delivered(cfg([RESIZE], [DRAWN]), 'train') is None
-    assert delivered(cfg([CROP], [CROP]), 'train') is None
+    assert named_size(cfg([RESIZE], [CROP]), 'train') == ((40, 30), True)
+    assert named_size(cfg([RESIZE], [other]), 'train') == ((80, 60), False)
+    assert named_size(cfg([RESIZE], [DRAWN]), 'train') is None
+    assert named_size(cfg([CROP], [CROP]), 'train') is None
     several = Config(
         dict(train_dataloader=dict(dataset=dict(datasets=[dict(pipeline=[one]) for one in (RESIZE, other)])))
     )
-    assert delivered(several, 'train') is None
+    assert named_size(several, 'train') is None
     both = cfg([RESIZE], [CROP], val_dataloader=dict(dataset=dict(pipeline=[other])))
-    assert delivered(both, 'test', 'val') == ((80, 60), False) and delivered(both, 'test') is None
+    assert named_size(both, 'test', 'val') == ((80, 60), False) and named_size(both, 'test') is None
     fixed = dict(type='FixShapeResize', width=8, height=6)
-    assert delivered(cfg([CROP], [fixed]), 'train') == ((8, 6), False)
+    assert named_size(cfg([CROP], [fixed]), 'train') == ((8, 6), False)
 
 
 def test_the_sizes_of_test_time_augmentation_are_counted():

@@ -11,7 +11,8 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import DATASETS, TRANSFORMS
 
-from mmdownsize.configs import channels_of, name_of, nodes
+from mmdownsize.configs import channels_of, name_of
+from mmdownsize.pipelines.walk import chains, pipelines
 
 LOADERS = ('test_dataloader', 'val_dataloader')
 ORIGINALS = ((480, 640), (1000, 900))  # two sizes (h, w) in px without a common shape: what both end up at is fixed
@@ -43,10 +44,11 @@ def delivered(cfg: Config) -> Delivered | None:
         None if neither tells.
     """
     for loader in LOADERS:
-        dataset = next((node for node in nodes(cfg.get(loader)) if node.get('pipeline')), None)
-        if dataset is None:
+        own = chains([one for one in pipelines(cfg) if one.path[0] == loader])
+        if not own:
             continue
-        steps, channels = dataset['pipeline'], channels_of(cfg.get('model') or {})
+        steps = [step for pipeline in own[0] for step in pipeline.steps]
+        channels = channels_of(cfg.get('model') or {})
         sizes = {_after(steps, original, channels) for original in ORIGINALS}
         if len(sizes) == 1 and None not in sizes:
             return Delivered(sizes.pop(), f'as the pipeline of {loader} delivers it')
@@ -64,7 +66,7 @@ def delivered(cfg: Config) -> Delivered | None:
 
 def _box(steps: Sequence[dict[str, Any]]) -> tuple[int, int] | None:
     """Return the size (h, w) of an image, wide rather than high, that fills the ``scale`` of a step; None if none has one."""
-    for scale in (step['scale'] for step in steps if isinstance(step, dict) and step.get('scale')):
+    for scale in (step['scale'] for step in steps if step.get('scale')):
         sides = scale if isinstance(scale, list | tuple) else (scale, scale)
         return int(min(sides)), int(max(sides))
     return None

@@ -8,7 +8,7 @@ from PIL import Image
 
 pytest.importorskip('mmdet')
 
-from mmdownsize.delivered import delivered
+from mmdownsize.pipelines.delivered import delivered
 
 LOAD, PACK = dict(type='LoadImageFromFile'), dict(type='PackDetInputs')
 RESIZE = dict(type='Resize', scale=(300, 200), keep_ratio=False)
