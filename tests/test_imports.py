@@ -26,7 +26,7 @@ ROOMS = {
     'registry': set(),
     'configs': set(),
     'checkpoints': {'storage'},
-    'made_up': set(),
+    'made_up': {'configs', 'geometry'},
     'command_line': set(),
     'ops': set(),
     'geometry': {'ops'},

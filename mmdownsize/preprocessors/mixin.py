@@ -15,7 +15,7 @@ from mmdownsize.arguments import check_keywords, is_range
 from mmdownsize.checkpoints import below
 from mmdownsize.geometry import ResizeMap, TargetSize
 from mmdownsize.notices import warn
-from mmdownsize.preprocessors import guards
+from mmdownsize.preprocessors import guards, limits
 from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.preprocessors.checks import (
     check_batch,
@@ -83,6 +83,8 @@ class DownsizeMixin:
         self.train_scale_factor = train_scale_factor
         self.downsizer = module
         self._warned_of_identity = False
+        self._one_scale_head: str | None = None
+        self._warned_of_short_masks = False
         self.is_init = isinstance(downsizer, nn.Module)  # one that was built elsewhere keeps its weights
 
     def init_weights(self) -> None:
@@ -138,11 +140,32 @@ class DownsizeMixin:
         check_samples(samples, len(images), training)
         target = self.draw_target() if training else self.target
         maps = [ResizeMap(src_hw, target.of(src_hw)) for src_hw in (tuple(image.shape[-2:]) for image in images)]
+        if self._one_scale_head:
+            limits.check_maps(self._one_scale_head, maps)
         self.check_sizes(maps, target, training)
         self._warn_of_identity(maps)
         data['inputs'] = self.downsize(images, maps)
         data['data_samples'] = self.map_samples(samples, maps, training)
-        return self.hand_on(data, target, training)
+        out = self.hand_on(data, target, training)
+        if self._one_scale_head and not training and not self._warned_of_short_masks:
+            self._warned_of_short_masks = limits.warn_of_short_masks(self._one_scale_head, out)
+        return out
+
+    def scale_alike(self, head: str) -> None:
+        """Raise an error from now on if width and height have different scales, since a head of the model takes but one.
+
+        Args:
+            head: Name of the head.
+
+        Raises:
+            ValueError: If the target says two factors already.
+        """
+        limits.check_target(head, self.target)
+        self._one_scale_head = head
+
+    def padding_to(self, divisor: int) -> str:
+        """Return the settings that pad downsized images to multiples of ``divisor`` px, for a message."""
+        return f'pad_size_divisor={divisor}'
 
     def draw_target(self) -> TargetSize:
         """Return the target of a batch to train on."""

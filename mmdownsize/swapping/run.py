@@ -35,6 +35,7 @@ class Options:
         keep_ratio: Whether ``scale`` keeps the aspect ratio.
         take_resize: Whether the target size is that of the pipelines' last ``Resize``, which is taken out.
         check: Whether to build the result and try it on made-up data.
+        log: Whether mmengine logs while that is done.
     """
 
     config: str
@@ -46,6 +47,7 @@ class Options:
     keep_ratio: bool = False
     take_resize: bool = False
     check: bool = False
+    log: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def swap_resizer(options: Options) -> Swapped:
     if options.fit:
         edits += fit_edits(cfg, edits, options.fit, rates)
     text = text_of(base, edits)
-    found = try_out(text) if options.check else []
+    found = try_out(text, log=options.log) if options.check else []
     if options.out:
         write_whole(options.out, text)
     return Swapped(text, notes_of(edits), found)
@@ -106,7 +108,7 @@ def target_of(options: Options) -> dict[str, Any] | None:
     return target
 
 
-def try_out(text: str) -> list[str]:
+def try_out(text: str, *, log: bool = False) -> list[str]:
     """Return what :func:`mmdownsize.swapping.check.check` finds of a config file of this content, a line each.
 
     Raises:
@@ -116,6 +118,6 @@ def try_out(text: str) -> list[str]:
         path = Path(folder) / 'swapped.py'
         path.write_text(text)
         try:
-            return check(Config.fromfile(path))
+            return check(Config.fromfile(path), log=log)
         except Exception as error:  # a model may fail in any way
             raise Refusal(f'--check: the edited config does not work: {in_words(error)}') from error
