@@ -109,7 +109,7 @@ def test_only_what_this_package_says_is_heard(tmp_path, data, logger, capsys):
         check(cfg)
     assert not caught and capsys.readouterr() == ('', '') and logger.level == level
     check(cfg, log=True)
-    assert 'backbone.' in capsys.readouterr().out  # how every parameter was initialised
+    assert 'backbone.' in ''.join(capsys.readouterr())  # how every parameter was initialised
 
     cfg.model.data_preprocessor.scale_factor, cfg.model.data_preprocessor.scale = None, HW[::-1]
     with pytest.warns(UserWarning, match='nothing is left to downsize'):
