@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
-from mmdownsize.preprocessors.limits import one_scale_head
+from mmdownsize.preprocessors.limits import limited_head
 from mmdownsize.preprocessors.misfits import explain_misfits
 from mmdownsize.refusal import Refusal
 
@@ -116,9 +116,9 @@ def _introduce(holder: nn.Module, attribute: str, held: nn.Module, preprocessors
     if not ours:
         return
     explain_misfits(holder)
-    head = one_scale_head(holder if own is held else held)
+    head = limited_head(holder if own is held else held)
     for preprocessor in ours if head else ():
-        preprocessor.scale_alike(head)
+        preprocessor.heed(head)
 
 
 def check_no_deepspeed(downsizer: nn.Module) -> None:

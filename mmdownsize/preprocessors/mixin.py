@@ -83,7 +83,7 @@ class DownsizeMixin:
         self.train_scale_factor = train_scale_factor
         self.downsizer = module
         self._warned_of_identity = False
-        self._one_scale_head: str | None = None
+        self._limited_head: str | None = None
         self._warned_of_short_masks = False
         self.is_init = isinstance(downsizer, nn.Module)  # one that was built elsewhere keeps its weights
 
@@ -140,28 +140,31 @@ class DownsizeMixin:
         check_samples(samples, len(images), training)
         target = self.draw_target() if training else self.target
         maps = [ResizeMap(src_hw, target.of(src_hw)) for src_hw in (tuple(image.shape[-2:]) for image in images)]
-        if self._one_scale_head:
-            limits.check_maps(self._one_scale_head, maps)
+        if self._limited_head:
+            limits.check_maps(self._limited_head, maps)
         self.check_sizes(maps, target, training)
         self._warn_of_identity(maps)
         data['inputs'] = self.downsize(images, maps)
         data['data_samples'] = self.map_samples(samples, maps, training)
         out = self.hand_on(data, target, training)
-        if self._one_scale_head and not training and not self._warned_of_short_masks:
-            self._warned_of_short_masks = limits.warn_of_short_masks(self._one_scale_head, out)
+        if self._limited_head and not training:
+            limits.check_padding(self._limited_head, maps, out)
+            self._warned_of_short_masks |= not self._warned_of_short_masks and limits.warn_of_short_masks(
+                self._limited_head, out
+            )
         return out
 
-    def scale_alike(self, head: str) -> None:
-        """Raise an error from now on if width and height have different scales, since a head of the model takes but one.
+    def heed(self, head: str) -> None:
+        """Raise an error from now on for batches of which a head of the model would make wrong predictions.
 
         Args:
-            head: Name of the head.
+            head: Name of the head, one of those in :mod:`mmdownsize.preprocessors.limits`.
 
         Raises:
             ValueError: If the target says two factors already.
         """
         limits.check_target(head, self.target)
-        self._one_scale_head = head
+        self._limited_head = head
 
     def padding_to(self, divisor: int) -> str:
         """Return the settings that pad downsized images to multiples of ``divisor`` px, for a message."""

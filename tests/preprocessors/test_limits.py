@@ -74,9 +74,51 @@ def test_rows_that_roundings_take_are_named_once():
             model.data_preprocessor(batch((331, 500)), False)
     assert len(caught) == 1
     with warnings.catch_warnings():
-        warnings.simplefilter('error')  # padding has the rows that lack
-        padded = Model(RTMDetInsSepBNHead(), scale_factor=0.3, pad_size_divisor=32)
-        assert padded.data_preprocessor(batch((331, 500)), False)['inputs'].shape[-2:] == (128, 160)
+        warnings.simplefilter('error')
+        for side in range(64, 128):  # squares have one scale, whatever the rounding
+            square = batch((side, side), ori_shape=(side - 5, side))
+            Model(RTMDetInsSepBNHead(), scale_factor=0.3).data_preprocessor(square, False)
+
+
+class YOLACTProtonet(nn.Module):
+    """A head of that name."""
+
+
+def test_masks_of_a_padded_image_are_refused_where_a_head_would_stretch_them():
+    model = Model(YOLACTProtonet(), scale_factor=(0.4, 0.5), pad_size_divisor=32)
+    assert model.data_preprocessor(batch((64, 80)), False)['inputs'].shape[-2:] == (32, 32)
+    assert model.data_preprocessor(batch((60, 80)), True)['inputs'].shape[-2:] == (
+        32,
+        32,
+    )  # the losses pad the masks too
+    with pytest.raises(
+        Refusal, match=r'\(30, 32\) \(h, w\) is padded to \(32, 32\), and YOLACTProtonet would stretch .*: say pad'
+    ):
+        model.data_preprocessor(batch((60, 80)), False)
+    two = Model(YOLACTProtonet(), scale_factor=0.5)
+    both = dict(inputs=[random_image((60, 80)), random_image((64, 80))])
+    with pytest.raises(Refusal, match=r'is padded to \(32, 40\).* batch_size=1 at test time'):
+        two.data_preprocessor(both, False)
+
+
+def test_masks_of_yolact_itself_under_the_padding_that_is_refused():
+    """The limit is in mmdet: an object in the right half of an image is elsewhere if half of what it sees is padding."""
+    from mmdet.models.dense_heads import YOLACTProtonet as Protonet
+    from mmengine.config import ConfigDict
+
+    head = Protonet.__new__(Protonet)
+    nn.Module.__init__(head)
+    head.test_cfg = ConfigDict(mask_thr=0.5, mask_thr_binary=0.5)
+
+    def columns(seen):
+        meta = dict(scale_factor=(1.0, 1.0), ori_shape=(8, 8))
+        found = head._predict_by_feat_single(seen[None], torch.zeros(1, 4), meta, rescale=True)
+        return found[0].any(0).nonzero().flatten().tolist()
+
+    seen = torch.zeros(8, 8)
+    seen[:, 4:] = 1
+    assert columns(seen) == [4, 5, 6, 7]
+    assert columns(nn.functional.pad(seen, (0, 8))) == [2, 3]
 
 
 @pytest.mark.parametrize(
