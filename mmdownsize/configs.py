@@ -157,7 +157,7 @@ def channels_of(model: Any) -> int:
     """Return how many channels a model's images have.
 
     They are those that its backbone is set to. If it has no such setting, they are as many as the preprocessor's ``mean`` has
-    values. A single value is for any number of channels, so then, or without ``mean``, they are 3.
+    values. A single value is for any number of channels; then they are those of the downsizer, or 3.
 
     Args:
         model: Settings of a model.
@@ -166,6 +166,8 @@ def channels_of(model: Any) -> int:
     counts = [backbone.get('in_channels') for backbone in backbones if isinstance(backbone, dict)]
     means = (node.get('mean') for node in nodes(model.get('data_preprocessor')))
     counts += [len(mean) for mean in means if isinstance(mean, list | tuple) and len(mean) > 1]
+    downsizers = (node.get('downsizer') for node in nodes(model.get('data_preprocessor')))
+    counts += [downsizer.get('in_channels') for downsizer in downsizers if isinstance(downsizer, dict)]
     return next((count for count in counts if isinstance(count, int)), 3)
 
 

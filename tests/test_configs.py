@@ -76,6 +76,7 @@ def test_the_tools_are_found_in_an_installation_and_in_a_clone(tmp_path: Path, m
         (dict(data_preprocessor=dict(data_preprocessor=dict(mean=(1.0, 2.0)))), 2),
         (dict(detector=dict(backbone=dict(in_channels=6))), 6),
         (dict(image_encoder=dict(in_channels=4)), 4),
+        (dict(data_preprocessor=dict(mean=[0.0], downsizer=dict(in_channels=4))), 4),
         (dict(decode_head=dict(in_channels=64), backbone=dict(in_channels=[1, 2])), 3),
     ],
 )

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, TRANSFORMS
 
 from mmdownsize.configs import channels_of, name_of
-from mmdownsize.pipelines.walk import chains, pipelines
+from mmdownsize.pipelines.walk import chain_of
 
 LOADERS = ('test_dataloader', 'val_dataloader')
 ORIGINALS = ((480, 640), (1000, 900))  # two sizes (h, w) in px without a common shape: what both end up at is fixed
@@ -44,10 +44,9 @@ def delivered(cfg: Config) -> Delivered | None:
         None if neither tells.
     """
     for loader in LOADERS:
-        own = chains([one for one in pipelines(cfg) if one.path[0] == loader])
-        if not own:
+        steps = [step for pipeline in chain_of(cfg, loader) for step in pipeline.steps]
+        if not steps:
             continue
-        steps = [step for pipeline in own[0] for step in pipeline.steps]
         channels = channels_of(cfg.get('model') or {})
         sizes = {_after(steps, original, channels) for original in ORIGINALS}
         if len(sizes) == 1 and None not in sizes:

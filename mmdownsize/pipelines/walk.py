@@ -102,6 +102,11 @@ def chains(found: Sequence[Pipeline]) -> list[list[Pipeline]]:
     ]
 
 
+def chain_of(cfg: Config, loader: str) -> list[Pipeline]:
+    """Return the pipelines that an image of a loader goes through; of several data sets those of the first one."""
+    return next(iter(chains([one for one in pipelines(cfg) if one.path[0] == loader])), [])
+
+
 def item(node: Any, path: Iterable[str | int]) -> Any:
     """Return what is at a path of a config."""
     for key in path:

@@ -16,7 +16,7 @@ from mmdownsize.arguments import check_keywords, is_range
 from mmdownsize.checkpoints import below
 from mmdownsize.geometry import ResizeMap, TargetSize
 from mmdownsize.notices import warn
-from mmdownsize.preprocessors import guards, places
+from mmdownsize.preprocessors import guards, limits, places
 from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.preprocessors.checks import (
     check_batch,
@@ -98,6 +98,8 @@ class DownsizeMixin:
         self.downsizer = module
         self._warned_of_identity = False
         self._gradient_watch = GradientWatch()
+        self._limited_head: str | None = None
+        self._warned_of_short_masks = False
         self.is_init = isinstance(downsizer, nn.Module)  # one that was built elsewhere keeps its weights
 
     @staticmethod
@@ -160,13 +162,37 @@ class DownsizeMixin:
             self._gradient_watch.before_batch(self.downsizer)
         target = self.draw_target() if training else self.target
         maps = [ResizeMap(src_hw, target.of(src_hw)) for src_hw in (tuple(image.shape[-2:]) for image in images)]
+        if self._limited_head:
+            limits.check_maps(self._limited_head, maps)
         self.check_sizes(maps, target, training)
         if self.views is not None and target.scale is not None and not training:
             self.views.check(samples, maps, target)
         self._warn_of_identity(maps)
         data['inputs'] = self.downsize(images, maps)
         data['data_samples'] = self.map_samples(samples, maps, training)
-        return self.hand_on(data, target, training)
+        out = self.hand_on(data, target, training)
+        if self._limited_head and not training:
+            limits.check_padding(self._limited_head, maps, out)
+            self._warned_of_short_masks |= not self._warned_of_short_masks and limits.warn_of_short_masks(
+                self._limited_head, out
+            )
+        return out
+
+    def heed(self, head: str) -> None:
+        """Raise an error from now on for batches of which a head of the model would make wrong predictions.
+
+        Args:
+            head: Name of the head, one of those in :mod:`mmdownsize.preprocessors.limits`.
+
+        Raises:
+            ValueError: If the target says two factors already.
+        """
+        limits.check_target(head, self.target)
+        self._limited_head = head
+
+    def padding_to(self, divisor: int) -> str:
+        """Return the settings that pad downsized images to multiples of ``divisor`` px, for a message."""
+        return f'pad_size_divisor={divisor}'
 
     def draw_target(self) -> TargetSize:
         """Return the target of a batch to train on."""

@@ -90,6 +90,10 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
                 'pipeline, or take batch_size=1'
             )
 
+    def padding_to(self, divisor: int) -> str:
+        """Return the settings that pad downsized images to multiples of ``divisor`` px, for a message."""
+        return f'size=None, size_divisor={divisor}, test_cfg=dict(size_divisor={divisor})'
+
     def map_samples(
         self, samples: Sequence[SegDataSample] | None, maps: Sequence[ResizeMap], training: bool
     ) -> Sequence[SegDataSample]:

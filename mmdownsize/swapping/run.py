@@ -34,6 +34,7 @@ class Options:
         keep_ratio: Whether ``scale`` keeps the aspect ratio.
         take_resize: Whether the target size is that of the pipelines' last ``Resize``, which is taken out.
         check: Whether to build the result and try it on made-up data.
+        log: Whether mmengine logs while that is done.
     """
 
     config: str
@@ -45,6 +46,7 @@ class Options:
     keep_ratio: bool = False
     take_resize: bool = False
     check: bool = False
+    log: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def swap_resizer(options: Options) -> Swapped:
     edits = [*told, *edits]
     text = text_of(cfg if in_full else base, edits)
     read = read_back(text, cfg, edits)
-    found = try_out(read) if options.check else []
+    found = try_out(read, log=options.log) if options.check else []
     if options.out:
         write_whole(options.out, text)
     return Swapped(text, notes_of(edits), found)
@@ -124,13 +126,13 @@ def target_of(options: Options) -> dict[str, Any] | None:
     return target
 
 
-def try_out(cfg: Config) -> list[str]:
+def try_out(cfg: Config, *, log: bool = False) -> list[str]:
     """Return what :func:`mmdownsize.swapping.check.check` finds of a config, a line each.
 
     Raises:
         Refusal: If the config does not work.
     """
     try:
-        return check(cfg)
+        return check(cfg, log=log)
     except Exception as error:  # a model may fail in any way
         raise Refusal(f'--check: the edited config does not work: {in_words(error)}') from error

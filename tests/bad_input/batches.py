@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
+from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import nn
 
@@ -37,6 +38,35 @@ def run(task, images, samples=AUTO, training=True, **settings):
     if samples is AUTO:
         samples = [sample_of(tuple(image.shape[-2:])) for image in images]
     return build(**settings)(dict(inputs=images, data_samples=samples), training)
+
+
+class RTMDetInsHead(nn.Module):
+    """A head of that name."""
+
+
+class YOLACTProtonet(nn.Module):
+    """A head of that name."""
+
+
+def held_with(head, **target):
+    """The preprocessor of a model that has this head."""
+    model = BaseDetector(det_preprocessor(**target))
+    model.mask_head = head()
+    return model.data_preprocessor
+
+
+class BaseDetector(BaseModel):
+    forward = None
+
+
+class Strided(BaseModel):
+    """A network that halves its images, and adds what it has enlarged again."""
+
+    def extract_feat(self, inputs):
+        return inputs + inputs[..., ::2, ::2].repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return self.extract_feat(inputs)
 
 
 def both(id, images, error, value, way_out, **options):
@@ -225,6 +255,30 @@ CASES = [
     ),
     *both(
         'nothing back', [random_image()], ValueError, 'got NoneType', r'must make \(1, 3, 15, 21\)', downsizer=Nothing()
+    ),
+    # What a model of one scale for both directions, or of certain sizes, cannot take
+    Case(
+        'two scales for RTMDet-Ins',
+        lambda _: held_with(RTMDetInsHead, scale=(32, 32))(
+            dict(inputs=[random_image((48, 64))], data_samples=[det_sample((48, 64))])
+        ),
+        ValueError,
+        '(48, 64) -> (32, 32)',
+        'RTMDetInsHead would return masks of another size .*keep_ratio=True',
+    ),
+    Case(
+        'padding before YOLACT',
+        lambda _: held_with(YOLACTProtonet, scale_factor=0.5, pad_size_divisor=32)(dict(inputs=[random_image()])),
+        ValueError,
+        '(19, 27) (h, w) is padded to (32, 32)',
+        'say pad_size_divisor=1',
+    ),
+    Case(
+        'a size that strides do not divide',
+        lambda _: Strided(seg_preprocessor(scale_factor=0.5)).test_step(dict(inputs=[random_image((66, 100))])),
+        RuntimeError,
+        'images of 33x50 px',
+        r'it takes 34x50: say size=None, size_divisor=2, .*, or choose a target',
     ),
     # Samples
     *both('no samples', [random_image()], ValueError, 'got None', 'training needs data_samples', samples=None),

@@ -8,6 +8,7 @@ from torch import nn
 
 from mmdownsize.checkpoints import CheckpointError
 from mmdownsize.registry import MODELS
+from tests.bad_input.batches import RTMDetInsHead, held_with
 from tests.bad_input.case import Accepted, Case
 
 nan, inf = math.nan, math.inf
@@ -306,6 +307,13 @@ CASES = [
         ValueError,
         "[{'type': 'MixUp'}]",
         'leave it out',
+    ),
+    Case(
+        'two factors for RTMDet-Ins',
+        lambda folder: held_with(RTMDetInsHead, scale_factor=(0.5, 0.4)),
+        ValueError,
+        'scale_factor=(0.5, 0.4)',
+        'RTMDetInsHead would return masks of another size .*say one scale_factor',
     ),
     Case(
         'BatchResize',

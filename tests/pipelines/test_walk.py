@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmdownsize.pipelines.walk import chains, pipelines, read_by, with_pipeline
+from mmdownsize.pipelines.walk import chain_of, chains, pipelines, read_by, with_pipeline
 from mmdownsize.refusal import Refusal
 
 LOAD, PACK = dict(type='LoadImageFromFile'), dict(type='PackDetInputs')
@@ -94,6 +94,12 @@ def test_a_step_that_is_no_dict_is_refused_by_its_place():
         Refusal, match=r"train_dataloader\.dataset\.datasets\.0\.pipeline: a step must be dict.* 'Resize'"
     ):
         pipelines(cfg)
+
+
+def test_the_chain_of_a_loader_is_that_of_its_first_data_set():
+    (first,) = chain_of(NESTED, 'train_dataloader')
+    assert first.steps == leaf('a')['pipeline']
+    assert len(chain_of(NESTED, 'test_dataloader')) == 2 and chain_of(NESTED, 'extra_dataloader') == []
 
 
 def test_all_data_sets_inside_others_get_a_pipeline():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, DefaultScope
 
 pytest.importorskip('tests.mmpretrain_here')
@@ -197,3 +197,34 @@ def test_without_mmpretrain_the_way_out_is_named(name, monkeypatch):
     found = {'QualityMetric': registry.METRICS, 'RatingDataset': registry.DATASETS}.get(name, registry.MODELS)
     with pytest.raises(ImportError, match=rf'{name} needs mmpretrain, .* pip install (onedl-)?mmpretrain==\d'):
         found.get(f'mmdownsize.{name}')
+
+
+def test_the_inferencer_takes_images_of_two_sizes_one_at_a_time():
+    """mmpretrain stacks a batch before any preprocessor sees it; one image a batch is its default."""
+    from mmpretrain.apis import ImageClassificationInferencer
+
+    preprocessor = dict(
+        PARENT, type='mmdownsize.ClsDownsizePreprocessor', downsizer=dict(type='FixedResizer'), scale=32
+    )
+    model = dict(
+        type='ImageClassifier',
+        data_preprocessor=preprocessor,
+        backbone=dict(type='ResNet', depth=18),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=5, in_channels=512),
+    )
+    steps = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+    loader = dict(dataset=dict(type='CustomDataset', pipeline=steps))
+    config = Config(dict(default_scope='mmpretrain', model=model, test_dataloader=loader))
+    inferencer = ImageClassificationInferencer(config, device='cpu', pretrained=False, classes=list('abcde'))
+    images = [np.random.default_rng(0).integers(0, 256, (*hw, 3), np.uint8) for hw in ((60, 80), (50, 90))]
+    found = inferencer(images)
+    for image, one in zip(images, found, strict=True):
+        data = dict(inputs=[torch.from_numpy(image.transpose(2, 0, 1).copy())])
+        with torch.no_grad():
+            wanted = inferencer.model.head.predict(
+                inferencer.model.extract_feat(inferencer.model.data_preprocessor(data)['inputs'])
+            )[0].pred_score
+        np.testing.assert_allclose(one['pred_scores'], wanted.numpy(), rtol=1e-4)
+    with pytest.raises(RuntimeError, match='stack expects each tensor to be equal size'):
+        inferencer(images, batch_size=2)
