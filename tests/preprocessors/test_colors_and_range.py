@@ -51,9 +51,11 @@ def test_positional_settings_are_read_as_well():
 
 
 def test_mmpretrain_says_it_in_its_own_words(tmp_path):
-    cls = pytest.importorskip('mmdownsize.preprocessors.cls')
+    pytest.importorskip('tests.mmpretrain_here')
+    from mmdownsize.preprocessors.cls import ClsDownsizePreprocessor
+
     with pytest.warns(UserWarning, match='was trained on RGB images, and to_rgb=True says that they come as BGR'):
-        cls.ClsDownsizePreprocessor(downsizer=of_colors(tmp_path, 'RGB'), scale_factor=0.5, to_rgb=True)
+        ClsDownsizePreprocessor(downsizer=of_colors(tmp_path, 'RGB'), scale_factor=0.5, to_rgb=True)
 
 
 @pytest.mark.parametrize(('build', 'sample'), [(det_preprocessor, det_sample), (seg_preprocessor, seg_sample)])
