@@ -1,6 +1,6 @@
 """The difference between onnxruntime and PyTorch for every resizer of configs/_base_/downsize: the table of docs/deploy.md.
 
-python benchmarks/bm_export.py [--example H W] [--markdown]
+python benchmarks/bm_export.py [--example W H] [--markdown]
 
 Weights are random, from a fixed seed. For each resizer and kind of target one graph is recorded. It is run on three batches
 of other sizes, and the largest difference of the three is shown. Needs pip install "mmdownsize[deploy]".
@@ -39,7 +39,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        '--example', type=int, nargs=2, default=(256, 320), metavar=('H', 'W'), help='image size to record with'
+        '--example', type=int, nargs=2, default=(320, 256), metavar=('W', 'H'), help='image size to record with'
     )
     parser.add_argument('--markdown', action='store_true', help='print Markdown')
     return parser.parse_args(argv)
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     names = sorted(path.stem for path in FRAGMENTS.glob('*.py'))
     with in_one_line():
         fragments = track(names, 'exporting', console=Console(stderr=True), transient=True)
-        rows = [row_of(fragment, tuple(args.example)) for fragment in fragments]
+        rows = [row_of(fragment, tuple(reversed(args.example))) for fragment in fragments]
     if args.markdown:
         print('\n'.join(f'| {" | ".join(row)} |' for row in [head, ['---'] * len(head), *rows]))
         return

@@ -116,7 +116,13 @@ def check_divisor(name: str, value: Any) -> None:
         raise Refusal(f'{name} must be a whole number of at least 1 px, got {value!r}')
 
 
-def check_keywords(owner: str, given: Iterable[str], *takers: Callable[..., Any], also: Collection[str] = ()) -> None:
+def check_keywords(
+    owner: str,
+    given: Iterable[str],
+    *takers: Callable[..., Any],
+    also: Collection[str] = (),
+    otherwise: Callable[[str], str] = lambda name: '',
+) -> None:
     """Check that every setting has a taker, before anything is built.
 
     Args:
@@ -125,6 +131,7 @@ def check_keywords(owner: str, given: Iterable[str], *takers: Callable[..., Any]
         takers: The functions or classes that they go to. Each passes on to the next what it does not take itself. If the
             last one passes settings on as well, nothing is checked.
         also: Further names that are taken.
+        otherwise: Returns what the message says of a name without a taker, after everything else.
 
     Raises:
         TypeError: If a setting has no taker: names the one that comes close, or else all that there are.
@@ -138,4 +145,4 @@ def check_keywords(owner: str, given: Iterable[str], *takers: Callable[..., Any]
         if name not in known:
             meant = get_close_matches(name, known, n=1)
             way_out = f'did you mean {meant[0]!r}?' if meant else f'it takes {", ".join(known) or "none"}'
-            raise TypeRefusal(f'{owner} has no setting {name!r}: {way_out}')
+            raise TypeRefusal(f'{owner} has no setting {name!r}: {way_out}{otherwise(name)}')

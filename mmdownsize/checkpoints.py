@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -10,11 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import ConfigDict
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging.history_buffer import HistoryBuffer
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import CheckpointLoader
 from mmengine.utils import digit_version
 
+from mmdownsize.notices import warn
 from mmdownsize.refusal import Refusal
 from mmdownsize.storage import write_whole
 
@@ -23,17 +27,30 @@ if digit_version(np.__version__) >= digit_version('2.0.0'):
 else:
     from numpy.core import multiarray
 
-STATISTICS = ('min', 'max', 'current', 'mean')
-NUMBERS = '?bhilqBHILQefd'  # numpy's type codes of bool, integers and real numbers
+NUMBERS_AND_TEXT = (
+    '?bhilqBHILQefdFDUS'  # numpy's type codes of bool, integers, real and complex numbers, text and bytes
+)
+# What mmengine's checkpoints ask `getattr` for: functions that compute with numbers.
+ATTRIBUTES = {
+    HistoryBuffer: ('min', 'max', 'current', 'mean'),
+    OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
+}
+PARTS_OF_CONFIGS = (ConfigDict, type(Path()))
 
 
 # Names of weights in a model's checkpoint begin with these.
 PREPROCESSOR = 'data_preprocessor.'
 DOWNSIZER = f'{PREPROCESSOR}downsizer.'
+# A preprocessor may be inside another, and a model inside another.
+ANY_DOWNSIZER = re.compile(r'(?:[^.]+\.)*?data_preprocessor\.(?:[^.]+\.)*?downsizer\.')
 
 
 class CheckpointError(Refusal):
     """A checkpoint that cannot be read, or is another model's."""
+
+
+class BrokenCheckpoint(CheckpointError):
+    """A checkpoint that is empty or cut off: nothing of it can be read."""
 
 
 def guard_checkpoints() -> None:
@@ -70,7 +87,8 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         mmengine, which keeps its own under ``'cfg'``, would run it.
 
     Raises:
-        CheckpointError: If there is no such file, or it is cut off, is not a checkpoint, or could run code.
+        CheckpointError: If there is no such file, or it is not a checkpoint, or could run code.
+        BrokenCheckpoint: If it is empty or cut off.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -78,7 +96,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     if not path.is_file():
         raise CheckpointError(f'no such checkpoint: {path}')
     if not os.path.getsize(path):
-        raise CheckpointError(f'{path} is empty: take an earlier checkpoint')
+        raise BrokenCheckpoint(f'{path} is empty: take an earlier checkpoint')
     allow_mmengine_checkpoints()
     try:
         found = torch.load(path, map_location=map_location, weights_only=True)
@@ -89,7 +107,7 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     except MemoryError:
         raise
     except Exception as error:  # the error depends on where the file is broken
-        raise CheckpointError(
+        raise BrokenCheckpoint(
             f'{path} is cut off, or no checkpoint ({_first_line(error)}): take an earlier one'
         ) from error
     if not isinstance(found, Mapping) or not isinstance(found.get('state_dict', found), Mapping):
@@ -100,6 +118,40 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     return found
 
 
+def latest_checkpoint(folder: str | Path) -> str | None:
+    """Return the checkpoint from which a training in a folder resumes; None if it begins anew.
+
+    That is the one that mmengine's file ``last_checkpoint`` names. If it is gone, as after the folder was moved, or is broken,
+    it is the last ``epoch_*.pth`` or ``iter_*.pth`` of the folder that is whole.
+
+    Raises:
+        CheckpointError: If there was one, and no file is whole; or if one could run code.
+    """
+    note = Path(folder, 'last_checkpoint')
+    named = note.read_text(errors='replace').strip() if note.is_file() else ''
+    if '://' in named:
+        return named
+    numbered = [path for path in Path(folder).glob('*_*.pth') if re.fullmatch('(epoch|iter)_[0-9]+', path.stem)]
+    numbered.sort(key=lambda path: int(path.stem.partition('_')[2]), reverse=True)
+    broken = []
+    for path in dict.fromkeys([Path(named), Path(folder, Path(named).name), *numbered]):
+        if not path.is_file():
+            continue
+        try:
+            read_checkpoint(path)
+        except BrokenCheckpoint:
+            broken.append(f'{path} is empty or cut off')
+            continue
+        if broken or (named and path.name != Path(named).name):
+            lost = ', '.join(broken) or f'{named}, which {note} names, is gone'
+            warn(f'{lost}: the training resumes from {path}')
+        return str(path)
+    if broken or named:
+        lost = ', '.join(broken) or f'no such checkpoint: {named}, which {note} names'
+        raise CheckpointError(f'{lost}: give another to --resume, or leave out --resume to train from the start')
+    return None
+
+
 def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a checkpoint's state dict: its entry ``'state_dict'``, or the whole checkpoint if it has no such entry."""
     return checkpoint.get('state_dict', checkpoint)
@@ -108,6 +160,43 @@ def weights_of(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
 def below(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return the weights whose names begin with ``prefix``, without it."""
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+
+
+def places_of_downsizers(weights: Mapping[str, Any]) -> list[str]:
+    """Return what the names of downsizers' weights begin with, such as ``'data_preprocessor.data_preprocessor.downsizer.'``.
+
+    Of downsizers with the same weights only the first counts: mmdet copies a detector's weights to a student and a teacher.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for match in filter(None, map(ANY_DOWNSIZER.match, weights)):
+        if match[0] not in found:
+            found[match[0]] = below(weights, match[0])
+    places = list(found)
+    return [p for i, p in enumerate(places) if not any(_are_equal(found[p], found[other]) for other in places[:i])]
+
+
+def weights_of_downsizer(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the weights of a checkpoint's downsizer by its own names, wherever it is; none if there is no downsizer.
+
+    Raises:
+        CheckpointError: If there are several downsizers, and none where a plain model has it.
+    """
+    own, found = below(weights, DOWNSIZER), places_of_downsizers(weights)
+    if own or not found:
+        return own
+    if len(found) > 1:
+        raise CheckpointError(
+            f'the checkpoint has {len(found)} downsizers, {", ".join(f"{place}*" for place in found)}: rename the weights of the '
+            f'one that you mean to {DOWNSIZER}*'
+        )
+    return below(weights, found[0])
+
+
+def _are_equal(some: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    return some.keys() == others.keys() and all(
+        torch.equal(value, others[key]) if isinstance(value, torch.Tensor) else value == others[key]
+        for key, value in some.items()
+    )
 
 
 def without(weights: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -122,31 +211,34 @@ def _first_line(error: Exception) -> str:
 def allow_mmengine_checkpoints() -> None:
     """Let ``torch.load`` read mmengine's checkpoints without ``weights_only=False``.
 
-    They hold the logged values (``HistoryBuffer``), numbers of numpy (best scores) and arrays of numpy (palettes).
-    These, and nothing that could run code, are added to torch's list of safe globals, for this process. A
-    ``HistoryBuffer`` is pickled with its own methods, which it gets by ``getattr``: a function that returns those methods
-    only takes the place of ``getattr``.
+    They hold the logged values (``HistoryBuffer``), numbers of numpy (best scores), arrays of numpy (palettes), and parts of
+    configs (``ConfigDict``, paths). These, and nothing that could run code, are added to torch's list of safe globals, for this
+    process. A ``HistoryBuffer`` and a one-cycle schedule are pickled with functions of their own, which they get by
+    ``getattr``: a function that returns those functions only takes the place of ``getattr``.
+
+    Importing ``mmdownsize.preprocessors`` calls this.
 
     torch before 2.6 loads everything: there this does nothing. A second call changes nothing.
     """
     if digit_version(torch.__version__) < digit_version('2.6.0'):
         return
     allowed: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-        HistoryBuffer,
-        (_statistic, 'builtins.getattr'),
+        *ATTRIBUTES,
+        (_attribute, 'builtins.getattr'),
+        *PARTS_OF_CONFIGS,
         np.ndarray,
         np.dtype,
-        *{type(np.dtype(code)) for code in NUMBERS},
+        *{type(np.dtype(code)) for code in NUMBERS_AND_TEXT},
     ]
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):  # as numpy 1 and numpy 2 write it
         allowed += [(multiarray._reconstruct, f'{module}._reconstruct'), (multiarray.scalar, f'{module}.scalar')]
     torch.serialization.add_safe_globals(allowed)
 
 
-def _statistic(owner: Any, name: Any) -> Callable[..., Any]:
-    if owner is not HistoryBuffer or name not in STATISTICS:
+def _attribute(owner: Any, name: Any) -> Callable[..., Any]:
+    if not isinstance(owner, type) or name not in ATTRIBUTES.get(owner, ()):
         raise UnpicklingError(
             f'the checkpoint asks for {name!r} of {owner!r}, which mmengine does not save: it is not loaded. '
             'Load it with torch.load(..., weights_only=False) only if you trust whoever made it'
         )
-    return getattr(HistoryBuffer, name)
+    return getattr(owner, name)

@@ -72,6 +72,25 @@ def read_named_config(name: str) -> tuple[Config, str]:
         raise Refusal(f'no config {name}: {in_words(error)}') from error
 
 
+def is_pure_python(cfg: Config) -> bool:
+    """Return whether a config is of mmengine's pure Python style, which imports what it names. It has classes for names."""
+    return bool(cfg._imported_names)
+
+
+def with_names(cfg: Config) -> Config:
+    """Return a pure Python config as one that names classes, each with its module: ``'mmdet.models.RetinaNet'``.
+
+    Raises:
+        Refusal: If it holds something that has no name.
+    """
+    try:
+        return Config.fromstring(cfg.pretty_text, '.py')
+    except Exception as error:  # what is no literal is written as Python prints it, which may be anything
+        raise Refusal(
+            f'{cfg.filename} is a pure Python config with something in it that cannot be written as text: {in_words(error)}'
+        ) from error
+
+
 FRAGMENTS = shipped('_base_/downsize')
 
 
@@ -99,8 +118,11 @@ def type_of(cfg: Any) -> str | None:
 
 
 def name_of(cfg: Mapping[str, Any]) -> str:
-    """Return the name of the class that a config builds, without a registry's scope."""
-    return (type_of(cfg) or '').rpartition('.')[2]
+    """Return the name of the class that a config builds, without a registry's scope or a module's path.
+
+    ``'mmcv.Normalize'`` and torchvision's, which mmpretrain calls ``'torchvision/Normalize'``, are both ``'Normalize'``.
+    """
+    return (type_of(cfg) or '').replace('/', '.').rpartition('.')[2]
 
 
 def nodes(node: Any) -> Iterator[dict[str, Any]]:
@@ -110,6 +132,43 @@ def nodes(node: Any) -> Iterator[dict[str, Any]]:
     if isinstance(node, dict | list | tuple):
         for value in node.values() if isinstance(node, dict) else node:
             yield from nodes(value)
+
+
+def preprocessor_settings(model: Any, path: str = 'model') -> tuple[str, dict[str, Any]] | None:
+    """Return the settings of the preprocessor that has the downsizer, and their place in the config; None if there is none.
+
+    A preprocessor may be inside another one, and a model inside another.
+
+    Args:
+        model: Settings of a model, or of one of its parts.
+        path: Their place in the config, dotted.
+
+    Returns:
+        A dotted path, such as ``'model.data_preprocessor'``, and the settings there, which have a ``downsizer``.
+    """
+    if not isinstance(model, dict):
+        return None
+    if 'downsizer' in model and 'data_preprocessor' in path.split('.'):
+        return path, model
+    return next(filter(None, (preprocessor_settings(part, f'{path}.{key}') for key, part in model.items())), None)
+
+
+def channels_of(model: Any) -> int:
+    """Return how many channels a model's images have.
+
+    They are those that its backbone is set to. If it has no such setting, they are as many as the preprocessor's ``mean`` has
+    values. A single value is for any number of channels; then they are those of the downsizer, or 3.
+
+    Args:
+        model: Settings of a model.
+    """
+    backbones = (node.get(name) for node in nodes(model) for name in ('backbone', 'image_encoder'))
+    counts = [backbone.get('in_channels') for backbone in backbones if isinstance(backbone, dict)]
+    means = (node.get('mean') for node in nodes(model.get('data_preprocessor')))
+    counts += [len(mean) for mean in means if isinstance(mean, list | tuple) and len(mean) > 1]
+    downsizers = (node.get('downsizer') for node in nodes(model.get('data_preprocessor')))
+    counts += [downsizer.get('in_channels') for downsizer in downsizers if isinstance(downsizer, dict)]
+    return next((count for count in counts if isinstance(count, int)), 3)
 
 
 def has_downsizer(cfg: Any) -> bool:

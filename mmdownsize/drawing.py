@@ -32,12 +32,15 @@ def panels(
     - Of an :class:`ImportanceResizer` alone: the share of the source pixels below an output pixel that counts, from 0 to 1:
       see :meth:`ImportanceResizer.counting`.
 
+    Of more than three channels the first three are shown as colours. One channel is grey. Two are red and green, and blue is
+    their mean: where they are equal they are grey.
+
     Args:
         resizer: Any resizer.
-        image: (3, H, W), 0..255, in the order of colours that the resizer was trained with.
+        image: (C, H, W), 0..255, in the order of channels that the resizer was trained with.
         dst_hw: Target size (h, w) in px.
         kernel: Kernel of the fixed resizer to compare with.
-        bgr: Whether the colours of ``image`` are blue, green, red, as OpenMMLab's loaders give them; otherwise RGB.
+        bgr: Whether the first three channels of ``image`` are blue, green, red, as OpenMMLab's loaders give them; otherwise RGB.
 
     Returns:
         Arrays (h, w, 3), uint8, RGB; the source and the importance are (H, W, 3).
@@ -80,10 +83,10 @@ def draw(
 
     Args:
         resizer: Any resizer.
-        image: (3, H, W), 0..255, in the order of colours that the resizer was trained with.
+        image: (C, H, W), 0..255, in the order of channels that the resizer was trained with.
         dst_hw: Target size (h, w) in px.
         kernel: Kernel of the fixed resizer to compare with.
-        bgr: Whether the colours of ``image`` are blue, green, red; otherwise RGB.
+        bgr: Whether the first three channels of ``image`` are blue, green, red; otherwise RGB.
 
     Returns:
         (height, width, 3), uint8, RGB.
@@ -99,12 +102,19 @@ def draw(
     for axis, (caption, pixels) in zip(axes, shown.items()):
         axis.imshow(pixels, interpolation='nearest')
         axis.set_title(caption, fontsize=9)
+    if len(image) > 3:
+        figure.suptitle(f'colours: channels 1 to 3 of {len(image)}', fontsize=9)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _pixels(image: Tensor, bgr: bool) -> np.ndarray:
-    image = image.flip(0) if bgr else image
+    """Return (h, w, 3), RGB, of (C, h, w): see :func:`panels`."""
+    image = image[:3]
+    if len(image) < 3:
+        image = torch.cat([image, image.mean(0, keepdim=True).expand(3 - len(image), -1, -1)])
+    elif bgr:
+        image = image.flip(0)
     return image.permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 

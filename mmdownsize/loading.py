@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 
 from mmdownsize.command_line import building
 from mmdownsize.configs import read_config
+from mmdownsize.preprocessors.find import find_preprocessor
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.registry import MODELS
@@ -37,7 +38,7 @@ def model_config(path: Path, settings: Mapping[str, Any] | None = None) -> Confi
 
 
 def build_preprocessor(cfg: Config, path: Path) -> DownsizeMixin:
-    """Build the preprocessor of a config.
+    """Build the preprocessor of a config, and return the part of it that has the downsizer.
 
     Args:
         cfg: What :func:`model_config` returns.
@@ -48,9 +49,10 @@ def build_preprocessor(cfg: Config, path: Path) -> DownsizeMixin:
     """
     with building():
         preprocessor = MODELS.build(cfg.model.data_preprocessor)
-    if not isinstance(preprocessor, DownsizeMixin):
+    found = find_preprocessor(preprocessor)
+    if found is None:
         raise TypeRefusal(
             f'{path} has a {type(preprocessor).__name__} and no downsizer: '
             'tools/swap_resizer.py puts a downsizer into a config'
         )
-    return preprocessor
+    return found

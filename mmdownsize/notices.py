@@ -9,19 +9,23 @@ from types import FrameType
 INSIDE = ('mmdownsize', 'torch')
 
 
+class Notice(UserWarning):
+    """A warning of this package."""
+
+
 def _is_inside(frame: FrameType) -> bool:
     return str(frame.f_globals.get('__name__')).partition('.')[0] in INSIDE
 
 
 def warn(message: str) -> None:
-    """Issue a ``UserWarning`` at the first line outside this package and PyTorch that led here."""
+    """Issue a :class:`Notice` at the first line outside this package and PyTorch that led here."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_inside(frame):
         frame = frame.f_back
     # Not warnings.warn: its stacklevel counts frames, and a module call or a decorator adds some.
     warnings.warn_explicit(
         message,
-        UserWarning,
+        Notice,
         frame.f_code.co_filename,
         frame.f_lineno,
         module=str(frame.f_globals.get('__name__')),

@@ -106,6 +106,8 @@ HOOKS = Registry(
     locations=[
         'mmdownsize.hooks.exact_resume',
         'mmdownsize.hooks.keep_checkpoints',
+        'mmdownsize.hooks.last_validation',
+        'mmdownsize.hooks.plain_checkpoints',
         'mmdownsize.fitting.train_only',
         'mmdownsize.hooks.visualization',
     ],

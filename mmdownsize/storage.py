@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from pathlib import Path
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
     """Write a file under another name beside its place, then put it there in one step.
+
+    What processes that were killed meanwhile have left of the same file is removed.
 
     Args:
         path: Where to. Missing folders are made. If it is not a regular file, such as a pipe, it is written to directly.
@@ -18,6 +21,7 @@ def write_whole(path: str | Path, content: bytes | str) -> None:
     """
     path = Path(os.path.realpath(path))  # the file that a link points to is replaced, not the link
     data = content.encode() if isinstance(content, str) else content
+    _remove_abandoned(path)
     aside = path.with_name(f'{path.name}.{os.getpid()}.partial') if path.is_file() or not path.exists() else path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +78,25 @@ def check_writable(path: str | Path) -> None:
 def _named(error: OSError, path: Path) -> OSError:
     # A write that fails in the middle does not know which file it was, and mkdir names another.
     return type(error)(error.errno, f'cannot write {path}: {error.strerror or error}')
+
+
+def _remove_abandoned(path: Path) -> None:
+    for aside in path.parent.glob(f'{glob.escape(path.name)}.*.partial'):
+        process = aside.name.split('.')[-2]
+        if process.isdigit() and not _is_running(int(process)):
+            _remove(aside)
+
+
+def _is_running(process: int) -> bool:
+    if os.name != 'posix':  # where `os.kill` ends the process
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's
+        return True
+    return True
 
 
 def _remove(path: Path) -> None:

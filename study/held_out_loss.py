@@ -63,7 +63,7 @@ def measure(cfg: Config, checkpoint: Path, images: int | None) -> dict[str, dict
     downsizer = getattr(model.data_preprocessor, 'downsizer', None)
     if downsizer is None or not downsizer.state_dict():
         raise Refusal('the config has no model.data_preprocessor.downsizer that learns: there is nothing to compare')
-    check_fits(below(state, DOWNSIZER), downsizer.state_dict(), str(checkpoint))
+    check_fits(below(state, DOWNSIZER), downsizer, str(checkpoint))
     starts = {f'{DOWNSIZER}{key}': value.clone() for key, value in downsizer.state_dict().items()}
     model.requires_grad_(False).eval()
     found = {}

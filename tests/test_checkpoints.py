@@ -2,12 +2,16 @@
 
 import io
 import os
+from pathlib import Path
 from pickle import UnpicklingError
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.logging import MessageHub
+from mmengine.optim import OneCycleLR
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.utils import digit_version
 
 from mmdownsize.checkpoints import DOWNSIZER, allow_mmengine_checkpoints, below, weights_of, without
@@ -56,6 +60,19 @@ def test_the_message_hub_comes_back() -> None:
     assert np.array_equal(state['runtime_info']['palette'], [[0, 1, 2], [3, 4, 5]])
 
 
+def test_parts_of_configs_come_back() -> None:
+    given = dict(meta=ConfigDict(a=dict(b=2)), file=Path('labels', 'a.txt'), classes=np.array(['cat', 'mouse']))
+    found = reload(given)
+    assert found['meta'].a.b == 2 and found['file'] == given['file']
+    assert found['classes'].tolist() == ['cat', 'mouse']
+
+
+def test_a_one_cycle_schedule_comes_back() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    state = OneCycleLR(optimizer, eta_max=0.5, total_steps=10).state_dict()
+    assert reload(state) == state and callable(state['anneal_func'])
+
+
 class Calls:
     def __init__(self, function, *arguments):
         self.call = function, arguments
@@ -71,9 +88,11 @@ class Calls:
         Calls(eval, '1'),
         Calls(getattr, torch.Tensor, '__class__'),
         Calls(getattr, MessageHub, 'get_instance'),
+        Calls(getattr, OneCycleParamScheduler, 'build_iter_from_epoch'),
+        Calls(getattr, ['unhashable'], 'append'),
         np.array([{}], dtype=object),
     ],
-    ids=['os.system', 'eval', 'getattr of a tensor', 'getattr of a hub', 'object array'],
+    ids=['os.system', 'eval', 'getattr of a tensor', 'of a hub', 'of a schedule', 'of a list', 'object array'],
 )
 def test_anything_else_is_refused(value: object) -> None:
     with pytest.raises(UnpicklingError):

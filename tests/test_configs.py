@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from mmdownsize import configs
-from mmdownsize.configs import FRAGMENTS, read_fragment, read_named_config, without_downloads
+from mmdownsize.configs import (
+    FRAGMENTS,
+    channels_of,
+    preprocessor_settings,
+    read_fragment,
+    read_named_config,
+    without_downloads,
+)
 from mmdownsize.refusal import Refusal
 
 
@@ -55,3 +62,33 @@ def test_the_tools_are_found_in_an_installation_and_in_a_clone(tmp_path: Path, m
     assert configs.tool('train.py') == tmp_path / 'tools/train.py'
     (tmp_path / 'mmdownsize/.mim/tools').mkdir(parents=True)
     assert configs.tool('train.py') == tmp_path / 'mmdownsize/.mim/tools/train.py'
+
+
+@pytest.mark.parametrize(
+    ('model', 'channels'),
+    [
+        (dict(), 3),
+        (dict(backbone=dict(in_channels=4)), 4),
+        (dict(backbone=dict(in_channels=4), data_preprocessor=dict(mean=[1.0] * 3)), 4),
+        (dict(backbone=dict(), data_preprocessor=dict(mean=[1.0] * 5)), 5),
+        (dict(backbone=dict(in_channels=1), data_preprocessor=dict(mean=[1.0])), 1),
+        (dict(backbone=dict(), data_preprocessor=dict(mean=[1.0])), 3),
+        (dict(data_preprocessor=dict(data_preprocessor=dict(mean=(1.0, 2.0)))), 2),
+        (dict(detector=dict(backbone=dict(in_channels=6))), 6),
+        (dict(image_encoder=dict(in_channels=4)), 4),
+        (dict(data_preprocessor=dict(mean=[0.0], downsizer=dict(in_channels=4))), 4),
+        (dict(decode_head=dict(in_channels=64), backbone=dict(in_channels=[1, 2])), 3),
+    ],
+)
+def test_channels_of_a_models_images(model, channels):
+    assert channels_of(model) == channels
+
+
+def test_the_preprocessor_with_the_downsizer_is_found_wherever_it_is():
+    own = dict(downsizer=dict(type='A'))
+    assert preprocessor_settings(dict(data_preprocessor=own)) == ('model.data_preprocessor', own)
+    inside = dict(module=dict(data_preprocessor=dict(type='B', inner=own)))
+    assert preprocessor_settings(inside) == ('model.module.data_preprocessor.inner', own)
+    assert preprocessor_settings(own, 'data_preprocessor') == ('data_preprocessor', own)
+    assert preprocessor_settings(dict(backbone=own)) is None
+    assert preprocessor_settings(None) is None

@@ -36,6 +36,29 @@ def test_the_source_and_the_results_are_shown_in_rgb():
     assert np.array_equal(straight['learned'][..., ::-1], shown['learned'])
 
 
+@pytest.mark.parametrize('make', [FixedResizer, DownsizeNet, ImportanceResizer])
+@pytest.mark.parametrize('channels', [1, 2, 3, 4, 5])
+def test_images_of_any_number_of_channels(channels, make):
+    """A red image: only the red channel is not 0, the third of BGR; of one or two channels the first."""
+    image = torch.zeros(channels, 20, 30)
+    image[2 if channels > 2 else 0] = 200
+    net = make() if make is FixedResizer else make(in_channels=channels)
+    shown = panels(net, image, (5, 7))
+    colour = {1: [200, 200, 200], 2: [200, 0, 100]}.get(channels, [200, 0, 0])
+    for name, hw in (('source', (20, 30)), ('bilinear', (5, 7)), ('learned', (5, 7))):
+        assert shown[name].shape == (*hw, 3) and shown[name].dtype == np.uint8
+        assert (shown[name] == colour).all()
+    (same,) = (value for key, value in shown.items() if key.startswith('difference'))
+    assert (same == 128).all()
+    assert draw(net, image, (5, 7)).shape[2] == 3
+
+
+def test_it_is_said_that_only_three_channels_are_shown():
+    three, four = (draw(FixedResizer(), torch.zeros(channels, 20, 30), (10, 15)) for channels in (3, 4))
+    assert three.shape == four.shape and not np.array_equal(three, four)
+    assert (three[:4] == 255).all()
+
+
 def test_a_difference_is_blown_up_around_grey_and_a_rounding_error_is_not():
     image = photograph()
     (same,) = (

@@ -1,10 +1,12 @@
 """The page of pictures, and which images are drawn."""
 
+import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
 from PIL import Image
 
-from mmdownsize.gallery import find_images, page_of, read_image
+from mmdownsize.gallery import find_images, loader_of, page_of, read_image
 from mmdownsize.refusal import Refusal
 
 
@@ -32,3 +34,30 @@ def test_an_image_is_bgr_and_of_the_size_asked_for(tmp_path):
     image = read_image(tmp_path / 'red.png', (3, 2))
     assert image.shape == (2, 3, 3)
     assert image[0, 0].tolist() == [0, 0, 200]
+
+
+@pytest.mark.parametrize('channels', [1, 3, 4])
+def test_an_image_has_the_channels_that_the_model_takes(channels, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (4, 6, channels), np.uint8)
+    cv2.imwrite(str(tmp_path / 'a.png'), image)
+    model = dict(backbone=dict(in_channels=channels), data_preprocessor=dict())
+    found = read_image(tmp_path / 'a.png', None, loader_of(Config(dict(model=model))))
+    assert np.array_equal(found, image)
+    assert read_image(tmp_path / 'a.png', (3, 2), loader_of(Config(dict(model=model)))).shape == (2, 3, channels)
+
+
+def test_an_image_is_loaded_as_the_pipeline_does(tmp_path):
+    cv2.imwrite(str(tmp_path / 'a.png'), np.full((4, 6, 3), 9, np.uint8))
+    step = dict(type='LoadImageFromFile', color_type='grayscale', to_float32=True)
+    inner = dict(type='A', pipeline=[dict(type='B'), step])
+    cfg = Config(
+        dict(
+            model=dict(data_preprocessor=dict()),
+            val_dataloader=dict(dataset=dict(type='ConcatDataset', datasets=[inner])),
+        )
+    )
+    found = read_image(tmp_path / 'a.png', None, loader_of(cfg))
+    assert found.shape == (4, 6, 1) and found.dtype == np.float32
+    with pytest.raises(Refusal, match=r'bad\.png cannot be read as an image'):
+        (tmp_path / 'bad.png').write_text('no image')
+        read_image(tmp_path / 'bad.png', None, loader_of(cfg))

@@ -39,7 +39,7 @@ def parse_args(argv: Sequence[str] | None) -> tuple[Options, bool]:
     parser.add_argument('--rgb', action='store_true', help='take RGB images; by default BGR, as OpenMMLab loads them')
     parser.add_argument('--opset', type=int, default=MIN_OPSET, help=f'of ONNX (default: {MIN_OPSET})')
     parser.add_argument(
-        '--example', type=int, nargs=2, default=(256, 320), metavar=('H', 'W'), help='image size to record with'
+        '--example', type=int, nargs=2, default=(320, 256), metavar=('W', 'H'), help='image size to record with'
     )
     parser.add_argument('--markdown', action='store_true', help='print the comparison as Markdown')
     parser.add_argument(
@@ -51,7 +51,7 @@ def parse_args(argv: Sequence[str] | None) -> tuple[Options, bool]:
     )
     args = vars(parser.parse_args(argv))
     markdown = args.pop('markdown')
-    return Options(**{**args, 'example': tuple(args['example'])}), markdown
+    return Options(**{**args, 'example': tuple(reversed(args['example']))}), markdown
 
 
 def main(argv: Sequence[str] | None = None) -> None:

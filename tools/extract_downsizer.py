@@ -1,6 +1,6 @@
 """Take the downsizer out of a checkpoint, as a small file that any config can name.
 
-python tools/extract_downsizer.py CHECKPOINT OUT.safetensors [--scale-factor LOWEST [HIGHEST]] [--note KEY=TEXT ...]
+python tools/extract_downsizer.py CHECKPOINT OUT.safetensors [--scale-factor LOWEST [HIGHEST]] [--note KEY=TEXT ...] [...]
 
 A config then names it with ``downsizer=dict(type='DownsizeNet', pretrained='OUT.safetensors')``, or with the type that it has,
 and with ``frozen=True`` if training must not change it. The constructor's arguments come from the config that mmengine keeps in
@@ -17,6 +17,7 @@ import installed  # noqa: F401  (says what to do without the package)
 
 from mmdownsize.command_line import in_one_line
 from mmdownsize.deploy.extract import Options, write
+from mmdownsize.resizers.io import COLOR_ORDERS
 
 
 def parse_args(argv: Sequence[str] | None) -> Options:
@@ -32,6 +33,11 @@ def parse_args(argv: Sequence[str] | None) -> Options:
         metavar='FACTOR',
         help='factor from source to target that it was trained at, or the lowest and the highest: who uses it far from there '
         'is warned',
+    )
+    parser.add_argument(
+        '--color-order',
+        choices=COLOR_ORDERS,
+        help='what its images came as (default: RGB where the config has rgb_to_bgr=True, or else BGR, as loaders deliver them)',
     )
     parser.add_argument('--note', action='append', default=[], metavar='KEY=TEXT', help='added to the provenance')
     return Options(**vars(parser.parse_args(argv)))

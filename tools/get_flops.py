@@ -1,6 +1,6 @@
 """Count the multiply-adds of a config's model with its downsizer, and of the same config with bilinear resizing.
 
-python tools/get_flops.py CONFIG [--shape H W] [--cfg-options KEY=VALUE ...]
+python tools/get_flops.py CONFIG [--shape W H] [--cfg-options KEY=VALUE ...]
 
 The downsizer is counted as its compiled back end computes it, the model after it by mmengine, on one image of made-up
 values. One multiply-add is one. Takes configs of mmdet and mmsegmentation, also those without a downsizer.
@@ -28,8 +28,8 @@ def parse_args(argv: Sequence[str] | None) -> Options:
         '--shape',
         type=int,
         nargs=2,
-        metavar=('H', 'W'),
-        help="image size that the pipeline delivers (default: the preprocessor's size, or 800 1344 and 512 1024)",
+        metavar=('W', 'H'),
+        help="image size that the pipeline delivers (default: what the config's own pipeline delivers)",
     )
     parser.add_argument(
         '--cfg-options', nargs='+', action=Settings, metavar='KEY=VALUE', help='override settings of the config'
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = count_config(options)
     console = Console()
     console.print(table_of(found, options.config.name))
+    console.print(f'size: {found.source}')
     if found.skipped:
         console.print(f'not counted: {", ".join(found.skipped)}')
 

@@ -12,6 +12,7 @@ recipe of configs/_base_/fits. --check builds the result and computes losses, gr
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,21 +42,23 @@ def parse_args(argv: Sequence[str] | None) -> Options:
     )
     parser.add_argument('--keep-ratio', action='store_true', help='with --scale: keep the aspect ratio')
     parser.add_argument('--check', action='store_true', help='build it; compute losses, gradients and a prediction')
+    parser.add_argument('--log', action='store_true', help="with --check: show mmengine's log and all warnings")
     return Options(**vars(parser.parse_args(argv)))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Edit, print the result if no file is named, and explain it."""
     options = parse_args(argv)
+    warnings.filterwarnings('ignore', 'pkg_resources is deprecated')  # mmengine's, for every name of a config
     console = Console(stderr=True)
     with in_one_line():
         swapped = swap_resizer(options)
     for line in swapped.found:
-        console.print(f'check: {line}')
+        console.print(f'check: {line}', soft_wrap=True)
     if not options.out:
         print(swapped.text)
     for note in swapped.notes:
-        console.print(f'- {note}')
+        console.print(f'- {note}', soft_wrap=True)
 
 
 if __name__ == '__main__':

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ from typing import Any
 from mmengine.config import Config
 
 from mmdownsize.arguments import positive
-from mmdownsize.configs import read_config, read_fragment, type_of
+from mmdownsize.configs import channels_of, preprocessor_settings, read_config, read_fragment, type_of
+from mmdownsize.preprocessors.build import for_channels
 from mmdownsize.refusal import Refusal, in_words
 
 RATES = 'optim_wrapper.paramwise_cfg.custom_keys'
-SCALE = 'model.data_preprocessor.scale_factor'
 ENTRIES = ('downsizer', 'options', 'equal_cost_to', 'train')  # of an arm in a file of arms
 
 
@@ -113,22 +114,24 @@ def at_scales(arms: Sequence[Arm], cfg: Config, scales: Sequence[float] | None) 
     """
     if scales is None:
         return list(arms)
-    if cfg.model.data_preprocessor.get('scale_factor') is None:
+    path, preprocessor = preprocessor_of(cfg)
+    if preprocessor.get('scale_factor') is None:
         raise Refusal("--scales: the config's preprocessor has a scale in px, say scale_factor in its place")
-    if cfg.model.data_preprocessor.get('train_scale_factor') is not None:
+    if preprocessor.get('train_scale_factor') is not None:
         raise Refusal('--scales: the preprocessor has a train_scale_factor, which trains every arm at the same scales')
     for scale in scales:
         positive('--scales', scale)
     if len({name_at('', scale) for scale in scales}) != len(scales):
         raise Refusal(f'--scales: a scale is named twice, to 6 digits: {", ".join(map(str, scales))}')
+    key = f'{path}.scale_factor'
     for arm in arms:
-        if arm.equal_cost_to is not None or SCALE in arm.options:
+        if arm.equal_cost_to is not None or scale_in(arm.options) is not None:
             raise Refusal(
-                f'--scales: arm {arm.name!r} has a size of its own (equal_cost_to, or {SCALE} in its options): take that out, or '
+                f'--scales: arm {arm.name!r} has a size of its own (equal_cost_to, or {key} in its options): take that out, or '
                 'leave out the arm with --only'
             )
     return [
-        replace(arm, name=name_at(arm.name, scale), options={**arm.options, SCALE: scale})
+        replace(arm, name=name_at(arm.name, scale), options={**arm.options, key: scale})
         for scale in scales
         for arm in arms
     ]
@@ -139,14 +142,25 @@ def name_at(name: str, scale: float) -> str:
     return f'{name}@{scale:g}'
 
 
+def scale_in(options: Mapping[str, Any]) -> Any:
+    """Return the scale factor of a preprocessor among settings by dotted key; None if there is none."""
+    scales = (value for key, value in options.items() if re.fullmatch(r'.*\bdata_preprocessor\b.*\.scale_factor', key))
+    return next(scales, None)
+
+
 def check_replaceable(cfg: Config, path: Path) -> None:
     """Check that the config has a downsizer, which those of the arms replace.
 
     Raises:
         Refusal: If it has none.
     """
-    if 'downsizer' not in ((cfg.get('model') or {}).get('data_preprocessor') or {}):
+    if preprocessor_settings(cfg.get('model')) is None:
         raise Refusal(f'{path} has no model.data_preprocessor.downsizer to replace')
+
+
+def preprocessor_of(cfg: Config) -> tuple[str, dict[str, Any]]:
+    """Return the place, as a dotted path, and the settings of the preprocessor whose downsizer those of the arms replace."""
+    return preprocessor_settings(cfg.model) or ('model.data_preprocessor', cfg.model.data_preprocessor)
 
 
 def downsizer_of(arm: Arm, seed: int) -> dict[str, Any]:
@@ -163,7 +177,8 @@ def config_of(cfg: Config, arm: Arm, seed: int) -> Config:
         Refusal: If the config has no place for an option of the arm.
     """
     cfg = copy.deepcopy(cfg)
-    cfg.model.data_preprocessor['downsizer'] = downsizer_of(arm, seed)  # replaced: an update would merge
+    downsizer = for_channels(downsizer_of(arm, seed), channels_of(cfg.model))
+    preprocessor_of(cfg)[1]['downsizer'] = downsizer  # replaced: an update would merge
     try:
         cfg.merge_from_dict(arm.options)
     except Exception as error:  # a setting may meet any kind of value

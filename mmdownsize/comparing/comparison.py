@@ -18,10 +18,10 @@ from rich.console import Console
 
 from mmdownsize.comparing.arms import Arm, at_scales, check_replaceable, config_of, load_arms, name_at, only
 from mmdownsize.comparing.costs import resolve_costs
-from mmdownsize.comparing.log import read_log
+from mmdownsize.comparing.log import mend_end, read_log
 from mmdownsize.comparing.report import plot, print_report
 from mmdownsize.comparing.results import last_metrics, training_losses
-from mmdownsize.comparing.runs import execute, fingerprint, versions
+from mmdownsize.comparing.runs import execute, fingerprint, shared_fingerprint, versions
 from mmdownsize.comparing.start import checkpoint_of, write_start
 from mmdownsize.configs import read_config
 from mmdownsize.refusal import Refusal
@@ -159,7 +159,12 @@ def run_missing(options: Options, cfg: Config, arms: Sequence[Arm], console: Con
     """
     log = options.log_path
     finished = {(r['arm'], r['seed'], r['fingerprint']): r for r in read_log([log])} if log.is_file() else {}
-    here = versions()
+    half = mend_end(log)
+    if half is not None:
+        console.print(
+            f'{log} ended in half a line, {half[:60]!r}: it is removed, and that run is finished again', soft_wrap=True
+        )
+    here, shared = versions(), shared_fingerprint(cfg, options.start)
     _warn_of_other_versions(console, log, finished.values(), here)
     missing = _missing(options, cfg, arms, finished)
     if missing:
@@ -169,13 +174,18 @@ def run_missing(options: Options, cfg: Config, arms: Sequence[Arm], console: Con
     for number, run in enumerate(missing):
         arm, name = run.arm, run.fingerprint
         if not arm.depends_on_seed and (arm.name, name) in results:  # another seed has tested it
-            append_line(log, json.dumps({**results[arm.name, name], 'seed': run.seed}))
+            append_line(log, json.dumps({**results[arm.name, name], 'seed': run.seed, 'shared': shared}))
             continue
         left = f', {statistics.fmean(seconds) * (len(missing) - number) / 60:.0f} min left' if seconds else ''
+        if fingerprint(run.cfg, arm, checkpoint_of(options.start, run.seed)) != name:
+            raise Refusal(
+                f'{arm.name}, seed {run.seed}: its pretrained downsizer or --start has changed since this comparison began: '
+                'start it again'
+            )
         label = f'{arm.name}, seed {run.seed} ({number + 1} of {len(missing)}{left})'
         run_dir = options.folder / arm.name / f'seed{run.seed}_{name}'
         taken = execute(run.cfg, run_dir, console, label, arm.train)
-        entry = _entry(options, run, run_dir, taken, here)
+        entry = {**_entry(options, run, run_dir, taken, here), 'shared': shared}
         append_line(log, json.dumps(entry))
         results[arm.name, name] = entry
         seconds.append(taken)

@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from mmdownsize.command_line import building
-from mmdownsize.comparing.arms import Arm, config_of
+from mmdownsize.comparing.arms import Arm, config_of, preprocessor_of
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 from mmdownsize.storage import write_whole
@@ -77,16 +77,26 @@ def at_equal_cost(cfg: Config, arm: Arm, other: Arm, seed: int) -> Arm:
     """Return the arm with its target raised to the other arm's time, by a line through two measured sizes."""
     wanted = inference_seconds(config_of(cfg, other, seed))
     own = config_of(cfg, arm, seed)
+    path, preprocessor = preprocessor_of(own)
     times = []
     for area in MEASURED:
         raised = copy.deepcopy(own)
-        raised.model.data_preprocessor.update(target_area(own.model.data_preprocessor, area))
+        preprocessor_of(raised)[1].update(target_area(preprocessor, area))
         times.append(inference_seconds(raised))
     slope = (times[1] - times[0]) / (MEASURED[1] - MEASURED[0])
     area = min(max(1.0, 1 + (wanted - times[0]) / slope), LARGEST) if slope > 0 else 1.0
-    target = target_area(own.model.data_preprocessor, area)
-    options = {**arm.options, **{f'model.data_preprocessor.{key}': value for key, value in target.items()}}
+    options = {**arm.options, **{f'{path}.{key}': value for key, value in target_area(preprocessor, area).items()}}
     return replace(arm, options=options, equal_cost_to=None)
+
+
+def _measured(path: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError:
+        known = None
+    if not isinstance(known, dict) or not all(isinstance(options, dict) for options in known.values()):
+        raise Refusal(f'{path} does not hold options by arm: remove it, and it is measured again')
+    return known
 
 
 def resolve_costs(cfg: Config, arms: Sequence[Arm], seed: int, path: Path) -> list[Arm]:
@@ -98,7 +108,7 @@ def resolve_costs(cfg: Config, arms: Sequence[Arm], seed: int, path: Path) -> li
         seed: With which the arms are measured.
         path: File of what was measured, by arm. What is in it is not measured again.
     """
-    known = json.loads(path.read_text()) if path.is_file() else {}
+    known = _measured(path)
     resolved = []
     for arm in arms:
         if arm.equal_cost_to is not None:

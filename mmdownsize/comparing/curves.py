@@ -20,7 +20,7 @@ import numpy as np
 from mmengine.config import Config
 from rich.progress import track
 
-from mmdownsize.comparing.arms import SCALE, Arm, check_replaceable, config_of, name_at
+from mmdownsize.comparing.arms import Arm, check_replaceable, config_of, name_at, preprocessor_of, scale_in
 from mmdownsize.comparing.costs import inference_seconds
 from mmdownsize.comparing.log import by_arm, read_log
 from mmdownsize.comparing.report import format_of, markdown
@@ -86,8 +86,9 @@ def picture(options: Options) -> str:
     cfg = read_config(options.config)
     check_replaceable(cfg, options.config)
     logged = [run for run in read_log(options.logs) if run['config'] == options.config.stem]
-    own = cfg.model.data_preprocessor.get('scale_factor')
-    runs = [at_a_scale(run, own) for run in logged if own is not None or SCALE in run['options']]
+    path, preprocessor = preprocessor_of(cfg)
+    own = {f'{path}.scale_factor': preprocessor.get('scale_factor')}
+    runs = [at_a_scale(run, own) for run in logged if scale_in({**own, **run['options']}) is not None]
     if not runs:
         raise Refusal(f'no run of {options.config.stem} at a scale in {", ".join(map(str, options.logs))}: '
                       'run tools/compare.py with --scales')  # fmt: skip
@@ -105,12 +106,12 @@ def picture(options: Options) -> str:
     return markdown(*rows_of(curves, metric))
 
 
-def at_a_scale(run: dict[str, Any], own: float | None) -> dict[str, Any]:
+def at_a_scale(run: dict[str, Any], own: Mapping[str, float]) -> dict[str, Any]:
     """Return a run as ``tools/compare.py --scales`` logs it: one without a scale of its own has the config's, ``own``."""
-    if SCALE in run['options']:
+    if scale_in(run['options']) is not None:
         return run
-    assert own is not None
-    return {**run, 'arm': name_at(run['arm'], own), 'options': {**run['options'], SCALE: own}}
+    (scale,) = own.values()
+    return {**run, 'arm': name_at(run['arm'], scale), 'options': {**run['options'], **own}}
 
 
 def read_times(path: Path) -> dict[str, dict[str, float]]:
@@ -147,7 +148,7 @@ def curves_of(runs: Sequence[dict[str, Any]], times: Mapping[str, float], metric
         if arm in times:
             run = kinds[arm]
             fixed = run['downsizer'].get('type') == 'FixedResizer'
-            point = Point(run['options'][SCALE], times[arm], values, fixed)
+            point = Point(scale_in(run['options']), times[arm], values, fixed)
             curves.setdefault(arm.rpartition('@')[0], []).append(point)
     return {name: sorted(points, key=lambda point: point.milliseconds) for name, points in curves.items()}
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from mmdownsize.comparing.log import by_arm, in_every_seed, read_log
 from mmdownsize.comparing.statistics import LEVEL, WANTED, Difference, paired_difference
+from mmdownsize.notices import warn
 from mmdownsize.refusal import Refusal
 from mmdownsize.storage import write_whole
 
@@ -77,6 +78,7 @@ def rows_of(runs: Sequence[dict[str, Any]], metric: str, baseline: str) -> tuple
     Raises:
         Refusal: If no run is the baseline's, or one does not have the metric.
     """
+    _warn_of_other_settings(runs)
     table = by_arm(runs, metric)
     if baseline not in table:
         raise Refusal(f'no finished run of the baseline {baseline!r}; arms: {", ".join(table)}')
@@ -101,6 +103,19 @@ def rows_of(runs: Sequence[dict[str, Any]], metric: str, baseline: str) -> tuple
         row.append(f'{statistics.fmean(run["seconds"] for run in runs_of_arm):.0f}')
         rows.append(row)
     return head, rows
+
+
+def _warn_of_other_settings(runs: Sequence[dict[str, Any]]) -> None:
+    groups: dict[str, list[str]] = {}
+    for run in runs:
+        if 'shared' in run:  # the first versions did not say
+            groups.setdefault(run['shared'], []).append(f'{run["arm"]} seed {run["seed"]}')
+    if len(groups) > 1:
+        examples = ', '.join(f'{len(names)} such as {names[0]}' for names in groups.values())
+        warn(
+            f'{runs[0]["config"]}: the runs are of {len(groups)} configs, --cfg-options or --start ({examples}), and differences '
+            'include that: run the comparison again without --only'
+        )
 
 
 def _in_columns(difference: Difference) -> list[str]:

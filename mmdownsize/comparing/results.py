@@ -14,10 +14,18 @@ FRACTIONS = ('pascal_voc', 'coco/')  # metrics that are given in 0..1 and report
 
 
 def logged(work_dir: Path) -> Iterator[dict[str, Any]]:
-    """Yield what mmengine has logged, in the order in which it was logged (an interrupted run has several logs)."""
+    """Yield what mmengine has logged, in the order in which it was logged (an interrupted run has several logs).
+
+    A line that was cut off when the process ended is left out. What it held is logged again when the run resumes.
+    """
     for path in sorted([*work_dir.glob('*/vis_data/scalars.json'), *work_dir.glob('*/2*.json')]):
-        for line in path.read_text().splitlines():
-            yield json.loads(line)
+        for line in path.read_text(errors='replace').splitlines():
+            try:
+                values = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(values, dict):  # the rest of a line may be a number
+                yield values
 
 
 def last_metrics(work_dir: Path) -> dict[str, float]:

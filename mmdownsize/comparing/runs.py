@@ -10,20 +10,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import mmengine
 import torch
 from mmengine.config import Config
-from mmengine.runner import find_latest_checkpoint
 from rich.console import Console
 
-from mmdownsize.comparing.arms import Arm
+from mmdownsize.checkpoints import CheckpointError, latest_checkpoint
+from mmdownsize.comparing.arms import Arm, preprocessor_of
 from mmdownsize.configs import tool
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.io import find
+from mmdownsize.storage import write_whole
 from mmdownsize.version import __version__
 
 # Environment of the trainings, unless the caller's says otherwise. Threads spin only briefly while they wait, because the
@@ -50,14 +52,34 @@ def fingerprint(cfg: Config, arm: Arm, start: Path | None) -> str:
     Raises:
         MissingFile: If the config names a trained downsizer that does not exist.
     """
-    content = {key: value for key, value in cfg.to_dict().items() if key not in ('work_dir', 'load_from', 'resume')}
-    pretrained = cfg.model.data_preprocessor.downsizer.get('pretrained')
+    content = _content(cfg)
+    pretrained = preprocessor_of(cfg)[1]['downsizer'].get('pretrained')
     if pretrained is not None:
         content['pretrained'] = hashlib.sha256(find(pretrained).read_bytes()).hexdigest()
     if start is not None:
         content['start'] = hashlib.sha256(start.read_bytes()).hexdigest()
     if not arm.train:
         content['train'] = False
+    return _short_name(content)
+
+
+def shared_fingerprint(cfg: Config, start: str | None) -> str:
+    """Return a short name of what all arms and seeds of a comparison have in common.
+
+    Args:
+        cfg: The config before an arm changes it.
+        start: What ``--start`` names.
+    """
+    content = {**_content(cfg), 'start': start}
+    content['model']['data_preprocessor'].pop('downsizer', None)  # every arm has its own
+    return _short_name(content)
+
+
+def _content(cfg: Config) -> dict[str, Any]:
+    return {key: value for key, value in cfg.to_dict().items() if key not in ('work_dir', 'load_from', 'resume')}
+
+
+def _short_name(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()[:12]
 
 
@@ -78,7 +100,7 @@ def ended_by_sigterm() -> Iterator[None]:
 def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: bool) -> float:
     """Train or test in a process of its own, and show how far it is.
 
-    A training that was interrupted resumes where its last checkpoint was.
+    A training that was interrupted resumes from its last checkpoint that is whole. Without one it begins anew.
 
     Args:
         cfg: The run's config; a test needs its ``load_from``.
@@ -98,8 +120,11 @@ def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: boo
     cfg.dump(config_path)
     arguments = [str(config_path)] if train else [str(config_path), cfg.load_from]
     command = [sys.executable, str(tool('train.py' if train else 'test.py')), *arguments, '--work-dir', str(run_dir)]
-    if train and find_latest_checkpoint(str(run_dir)):
-        command.append('--resume')
+    checkpoint = _checkpoint_of(run_dir, console) if train else None
+    if checkpoint is not None:
+        command += ['--resume', checkpoint]
+    spent = run_dir / 'seconds'
+    before = _number_in(spent)
     start = time.perf_counter()
     log_path = run_dir / 'train.log'
     with log_path.open('a') as log, console.status(label) as status:
@@ -112,15 +137,29 @@ def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: boo
             if process.poll() is None:  # interrupted: nothing goes on in the background
                 process.terminate()
                 process.wait()
-            spent = run_dir / 'seconds'
-            total = time.perf_counter() - start + (float(spent.read_text()) if spent.is_file() else 0.0)
-            spent.write_text(str(total))
+            total = time.perf_counter() - start + before
+            write_whole(spent, str(total))
     if process.returncode:
         lines = log_path.read_text(errors='replace').splitlines()
         console.print('\n'.join(lines[-TAIL_LINES:]), markup=False, highlight=False, soft_wrap=True)
         said = next((line.strip() for line in reversed(lines) if line.strip()), 'nothing was logged')
         raise Refusal(f'{label} failed: {said} (all of it: {log_path})')
     return total
+
+
+def _checkpoint_of(run_dir: Path, console: Console) -> str | None:
+    try:
+        return latest_checkpoint(run_dir)
+    except CheckpointError as error:
+        console.print(f'{run_dir} is trained from the start: {error}', markup=False, soft_wrap=True)
+        return None
+
+
+def _number_in(path: Path) -> float:
+    try:
+        return float(path.read_text())
+    except (OSError, ValueError):  # not there, or cut off when the process ended
+        return 0.0
 
 
 def _progress(log_path: Path) -> str:

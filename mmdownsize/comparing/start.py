@@ -13,15 +13,16 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from mmdownsize.checkpoints import PREPROCESSOR, CheckpointError, read_checkpoint, weights_of, without
+from mmdownsize.checkpoints import PREPROCESSOR, BrokenCheckpoint, CheckpointError, read_checkpoint, weights_of, without
 from mmdownsize.command_line import building
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
+from mmdownsize.resizers.settings import is_settings
 from mmdownsize.storage import write_whole
 
 
 def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
-    """Write the weights that all arms of a seed start from, unless the file exists.
+    """Write the weights that all arms of a seed start from, unless the file exists and is whole.
 
     Args:
         cfg: Of any arm, with ``randomness.seed``.
@@ -31,7 +32,7 @@ def write_start(cfg: Config, path: Path, checkpoint: Path | None) -> None:
     Raises:
         CheckpointError: If the checkpoint is another model's.
     """
-    if path.is_file():
+    if path.is_file() and _is_whole(path):
         return
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     set_random_seed(cfg.randomness.seed)
@@ -58,7 +59,12 @@ def load_without_preprocessor(model: nn.Module, checkpoint: Path) -> dict[str, t
     """
     state = without(model.state_dict(), PREPROCESSOR)
     given = without(weights_of(read_checkpoint(checkpoint)), PREPROCESSOR)
-    fitting = {key: value for key, value in given.items() if _shape_of(state, key) == _shape_of(given, key)}
+    # Settings of a layer, whose length is no shape, are compared when they are loaded.
+    fitting = {
+        key: value
+        for key, value in given.items()
+        if _shape_of(state, key) == _shape_of(given, key) or (is_settings(key) and key in state)
+    }
     missing = model.load_state_dict(fitting, strict=False).missing_keys  # the model says what it can do without
     wrong = sorted((given.keys() - fitting.keys()) | {key for key in missing if not key.startswith(PREPROCESSOR)})
     if wrong:
@@ -81,6 +87,14 @@ def checkpoint_of(pattern: str | None, seed: int) -> Path | None:
     if not path.is_file():
         raise Refusal(f'--start: no such file: {path}')
     return path
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        read_checkpoint(path)
+    except BrokenCheckpoint:
+        return False
+    return True
 
 
 def _shape_of(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | None:

@@ -13,8 +13,9 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmdownsize.checkpoints import DOWNSIZER, PREPROCESSOR, below, read_checkpoint, weights_of
+from mmdownsize.checkpoints import DOWNSIZER, below, read_checkpoint, weights_of, weights_of_downsizer
 from mmdownsize.command_line import building
+from mmdownsize.configs import channels_of, preprocessor_settings
 from mmdownsize.deploy.downsizer import Downsizer
 from mmdownsize.deploy.onnx_file import INPUT, MIN_OPSET, record, require
 from mmdownsize.deploy.parity import Parity, checked_shapes, parity
@@ -83,7 +84,7 @@ def export(options: Options) -> Exported:
     cfg = model_config(options.config, options.cfg_options)
     module, notes = load_part(cfg, options)
     resizer = module.resizer if options.part == 'downsizer' else module.downsizer.resizer
-    channels = getattr(resizer, 'in_channels', 3)
+    channels = getattr(resizer, 'in_channels', channels_of(cfg.model))
     if options.rgb and channels != 3:
         raise Refusal(f'--rgb needs images of 3 channels, the downsizer takes {channels}')
     content = record(
@@ -149,8 +150,8 @@ def load_part(cfg: Config, options: Options) -> tuple[nn.Module, list[str]]:
         return DownsizedSegmentor(model, swap_colors=options.rgb), notes
     preprocessor = build_preprocessor(cfg, options.config)
     if options.checkpoint:
-        own = below(weights_of(read_checkpoint(options.checkpoint)), PREPROCESSOR)
-        notes += fill(preprocessor, own, DOWNSIZER.removeprefix(PREPROCESSOR))
+        own = weights_of_downsizer(weights_of(read_checkpoint(options.checkpoint)))
+        notes += fill(preprocessor, {f'downsizer.{key}': own[key] for key in own}, 'downsizer.')
     return Downsizer(preprocessor.downsizer, preprocessor.target, swap_colors=options.rgb), notes
 
 
@@ -183,7 +184,9 @@ def fill(module: nn.Module, weights: Mapping[str, Any], downsizer: str) -> list[
 
 def metadata(cfg: Config, options: Options) -> dict[str, str]:
     """Return what the file says about itself: free text by key."""
-    preprocessor = cfg.model.data_preprocessor
+    found = preprocessor_settings(cfg.model)
+    assert found is not None  # load_part has built it
+    _, preprocessor = found
     target = {key: preprocessor[key] for key in ('scale_factor', 'scale', 'keep_ratio') if preprocessor.get(key)}
     return {
         'mmdownsize.version': __version__,

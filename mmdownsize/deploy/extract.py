@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from mmdownsize.checkpoints import DOWNSIZER, below, read_checkpoint, weights_of
+from mmdownsize.checkpoints import DOWNSIZER, read_checkpoint, weights_of, weights_of_downsizer
 from mmdownsize.command_line import building
-from mmdownsize.configs import read_config
+from mmdownsize.configs import preprocessor_settings, read_config
 from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.preprocessors.checks import check_fits
 from mmdownsize.refusal import Refusal, TypeRefusal
@@ -31,6 +31,8 @@ class Options:
         out: File to write, ``.safetensors``.
         config: Config of the training; None: the one in the checkpoint.
         scale_factor: Factor from source to target size that it was trained at, or the lowest and the highest.
+        color_order: ``'BGR'`` or ``'RGB'``: what its images came as. None: RGB if the config says ``rgb_to_bgr=True``, or else
+            BGR, as OpenMMLab's loaders deliver them.
         note: What to add to the provenance, each ``'KEY=TEXT'``.
     """
 
@@ -38,6 +40,7 @@ class Options:
     out: Path
     config: Path | None = None
     scale_factor: Sequence[float] | None = None
+    color_order: str | None = None
     note: Sequence[str] = ()
 
 
@@ -63,15 +66,20 @@ def write(options: Options) -> str:
     meta = checkpoint.get('meta', {})
     if options.config is not None:
         settings = settings_in(options.config)
+        swaps = read_config(options.config).model.data_preprocessor.get('rgb_to_bgr')
     elif 'cfg' in meta:
         settings = settings_of(str(meta['cfg']))
+        swaps = rgb_to_bgr_of(str(meta['cfg']))
     else:
         raise Refusal(f'{options.checkpoint} holds no config: name it with --config')
     net = extract(checkpoint, settings)
     provenance = {key: str(meta[key]) for key in NOTED if key in meta}
     scale_factors = None if factors is None else (factors[0], factors[-1])
-    net.save_pretrained(out, {**provenance, 'torch': torch.__version__, **notes}, scale_factors)
-    return f'{out}: {sum(p.numel() for p in net.parameters()):,} parameters, {out.stat().st_size:,} bytes, {net}'
+    colors = options.color_order or ('RGB' if swaps else 'BGR')
+    order = colors if getattr(net, 'in_channels', 3) == 3 else None
+    net.save_pretrained(out, {**provenance, 'torch': torch.__version__, **notes}, scale_factors, order)
+    shown = '' if order is None else f', {order} images'
+    return f'{out}: {sum(p.numel() for p in net.parameters()):,} parameters, {out.stat().st_size:,} bytes{shown}, {net}'
 
 
 def extract(checkpoint: Mapping[str, Any], settings: Mapping[str, Any]) -> TrainableResizer:
@@ -85,7 +93,7 @@ def extract(checkpoint: Mapping[str, Any], settings: Mapping[str, Any]) -> Train
         Refusal: If the checkpoint has no downsizer or one without parameters, its weights do not fit the settings, or they are
             not finite.
     """
-    weights = below(weights_of(checkpoint), DOWNSIZER)
+    weights = weights_of_downsizer(weights_of(checkpoint))
     if not weights:
         raise Refusal(f'the checkpoint has no {DOWNSIZER}*: it was trained without a downsizer, or with a fixed one')
     try:
@@ -95,7 +103,7 @@ def extract(checkpoint: Mapping[str, Any], settings: Mapping[str, Any]) -> Train
         raise Refusal(f'{error}. The config names it with pretrained=; its arguments are needed') from error
     if not isinstance(net, TrainableResizer):
         raise TypeRefusal(f'the downsizer is a {type(net).__name__}; only a TrainableResizer is kept as a file')
-    check_fits(weights, net.state_dict(), 'the checkpoint')
+    check_fits(weights, net, 'the checkpoint')
     net.load_state_dict(weights)
     return net
 
@@ -106,9 +114,11 @@ def settings_in(config: Path) -> dict[str, Any]:
     Raises:
         Refusal: If there is no such file, or no settings of a downsizer in it.
     """
-    model = read_config(config).get('model')
-    preprocessor = model.get('data_preprocessor') if isinstance(model, dict) else None
-    downsizer = preprocessor.get('downsizer') if isinstance(preprocessor, dict) else None
+    cfg = read_config(config)
+    found = preprocessor_settings(cfg.get('model')) or preprocessor_settings(
+        cfg.get('data_preprocessor'), 'data_preprocessor'
+    )
+    downsizer = found[1]['downsizer'] if found else None
     if not isinstance(downsizer, dict):
         raise Refusal(f'{config} has model.data_preprocessor.downsizer={downsizer!r}: a config is needed')
     return dict(downsizer)
@@ -124,11 +134,7 @@ def settings_of(text: str) -> dict[str, Any]:
         Refusal: If the settings are not there in that form.
     """
     try:
-        assigned = {node.targets[0].id: node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)}
-        node = assigned['model']
-        for key in ('data_preprocessor', 'downsizer'):
-            node = _items(node)[key]
-        found = _literal(node)
+        found = _literal(_preprocessor(text)['downsizer'])
     except (AttributeError, KeyError, SyntaxError, TypeError, ValueError) as error:
         raise Refusal(
             f"the checkpoint's config has no model.data_preprocessor.downsizer that can be read without running it "
@@ -137,6 +143,40 @@ def settings_of(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refusal(f"the checkpoint's config has downsizer={found!r}, no settings: name another with --config")
     return found
+
+
+def rgb_to_bgr_of(text: str) -> bool:
+    """Return whether the preprocessor of a config that a checkpoint holds swaps the colours of RGB images."""
+    node = _preprocessor(text).get('rgb_to_bgr')
+    return isinstance(node, ast.Constant) and node.value is True
+
+
+def _preprocessor(text: str) -> dict[Any, ast.expr]:
+    """Return the settings of the preprocessor that has the downsizer, which may be inside another one."""
+    assigned = {node.targets[0].id: node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)}
+    parts = (
+        _with_downsizer(assigned[key], key != 'model') for key in ('model', 'data_preprocessor') if key in assigned
+    )
+    found = next((part for part in parts if part is not None), None)
+    # Where there is none, looking at the usual place says what is wrong there.
+    return found or _items(_items(assigned['model'])['data_preprocessor'])
+
+
+def _with_downsizer(node: ast.expr, inside: bool = False) -> dict[Any, ast.expr] | None:
+    """Return the settings of the part of a model that has the downsizer.
+
+    Args:
+        node: Settings of a model, or of one of its parts.
+        inside: Whether they are those of a preprocessor, or of a part of one.
+    """
+    try:
+        items = _items(node)
+    except ValueError:
+        return None
+    if inside and 'downsizer' in items:
+        return items
+    parts = (_with_downsizer(part, inside or key == 'data_preprocessor') for key, part in items.items())
+    return next((part for part in parts if part is not None), None)
 
 
 def _items(node: ast.expr) -> dict[Any, ast.expr]:

@@ -12,21 +12,23 @@ import torch
 from mmengine.analysis import FlopAnalyzer, parameter_count
 from mmengine.config import Config
 from mmengine.model.utils import revert_sync_batchnorm
+from mmengine.runner import set_random_seed
 from rich.table import Table
 from torch import nn
 
 from mmdownsize.command_line import building
-from mmdownsize.configs import without_downloads
+from mmdownsize.configs import channels_of, without_downloads
 from mmdownsize.loading import model_config
 from mmdownsize.made_up import made_up_batch
-from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.pipelines.delivered import Delivered, delivered
+from mmdownsize.preprocessors.find import find_preprocessor
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 from mmdownsize.resizers import FixedResizer
 from mmdownsize.resizers.cost import multiply_adds
 
 DEFAULT_HW = {'mmdet': (800, 1344), 'mmseg': (512, 1024)}  # px
-CHANNELS = 3
+SEED = 0
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Options:
 
     Attributes:
         config: Config file of mmdet or mmsegmentation.
-        shape: Size (h, w) in px of the image that the pipeline delivers. None: the preprocessor's ``size``, or ``DEFAULT_HW``.
+        shape: Size (w, h) in px of the image that the pipeline delivers. None: see :func:`size_of`.
         cfg_options: Settings of the config to override, by dotted key.
     """
 
@@ -68,6 +70,7 @@ class Count:
         downsizers: By name: the config's downsizer, and bilinear.
         src_hw: Size (h, w) of the image in px.
         dst_hw: Size (h, w) in px after the downsizer.
+        source: Where the size of the image comes from.
         skipped: Names of functions that are not counted.
     """
 
@@ -75,6 +78,7 @@ class Count:
     downsizers: dict[str, Part]
     src_hw: tuple[int, int]
     dst_hw: tuple[int, int]
+    source: str
     skipped: list[str]
 
 
@@ -85,53 +89,84 @@ def count_config(options: Options) -> Count:
         Refusal: If the size or the config cannot work.
     """
     if options.shape and min(options.shape) < 1:
-        raise Refusal(f'--shape must be H W, at least 1 each, got {list(options.shape)}')
-    return count(model_config(options.config, options.cfg_options), options.shape)
+        raise Refusal(f'--shape must be W H, at least 1 each, got {list(options.shape)}')
+    return count(model_config(options.config, options.cfg_options), options.shape and tuple(reversed(options.shape)))
 
 
-def count(cfg: Config, shape: Sequence[int] | None) -> Count:
-    """Count what a config computes.
+def count(cfg: Config, src_hw: Sequence[int] | None) -> Count:
+    """Count what a config computes. Weights are random, with the same seed every time.
 
     Args:
         cfg: The config, as :func:`mmdownsize.loading.model_config` returns it.
-        shape: Size (h, w) of the image in px; None: see :class:`Options`.
+        src_hw: Size (h, w) of the image in px; None: see :func:`size_of`.
 
     Raises:
         Refusal: If the config is neither mmdet's nor mmseg's, or cannot be built.
     """
     scope = cfg.get('default_scope')
-    size = cfg.model.data_preprocessor.get('size')
-    src_hw = tuple(shape or (size if isinstance(size, Sequence) else DEFAULT_HW.get(scope, (0, 0))))
+    if scope not in DEFAULT_HW:
+        raise Refusal(f"default_scope must be 'mmdet' or 'mmseg', got {scope!r}")
+    size = size_of(cfg) if src_hw is None else Delivered(_pair(src_hw), _in_words(src_hw))
     without_downloads(cfg.model)
+    set_random_seed(SEED)  # how many proposals a second stage gets depends on the weights
     with building():
         model = revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
+    preprocessor = find_preprocessor(model)
+    channels = getattr(getattr(preprocessor, 'downsizer', None), 'in_channels', channels_of(cfg.model))
     with torch.no_grad():
-        parts, skipped = parts_of(model, scope, src_hw)
-    preprocessor = model.data_preprocessor
-    if not isinstance(preprocessor, DownsizeMixin):
-        return Count(parts, {'no downsizer': Part('downsizer', 0, 0)}, src_hw, src_hw, skipped)
-    dst_hw = preprocessor.target.of(src_hw)
+        parts, skipped = parts_of(model, scope, size.hw, channels)
+    if preprocessor is None:
+        return Count(parts, {'no downsizer': Part('downsizer', 0, 0)}, size.hw, size.hw, size.source, skipped)
+    dst_hw = preprocessor.target.of(size.hw)
     resizers = {type(preprocessor.downsizer).__name__: preprocessor.downsizer, 'bilinear': FixedResizer()}
     downsizers = {
         name: Part(
             'downsizer',
-            multiply_adds(resizer, CHANNELS, src_hw, dst_hw),
+            multiply_adds(resizer, channels, size.hw, dst_hw),
             sum(parameter.numel() for parameter in resizer.parameters()),
         )
         for name, resizer in resizers.items()
     }
-    return Count(parts, downsizers, src_hw, dst_hw, skipped)
+    return Count(parts, downsizers, size.hw, dst_hw, size.source, skipped)
 
 
-def parts_of(model: nn.Module, scope: str, src_hw: tuple[int, int]) -> tuple[list[Part], list[str]]:
+def size_of(cfg: Config) -> Delivered:
+    """Return the size of the image to count for: of the config's pipeline, else the preprocessor's ``size``, else a usual one.
+
+    Args:
+        cfg: A config of mmdet or mmsegmentation, whose scope is the default one of this process.
+    """
+    found = delivered(cfg)
+    if found is not None:
+        return found
+    size = cfg.model.data_preprocessor.get('size')
+    if isinstance(size, Sequence):
+        return Delivered(_pair(size), "the preprocessor's size: the pipeline leaves it to the images")
+    return Delivered(
+        DEFAULT_HW[cfg.default_scope], 'a usual one: the pipeline leaves it to the images, and none is here'
+    )
+
+
+def _pair(size: Sequence[int]) -> tuple[int, int]:
+    h, w = size
+    return h, w
+
+
+def _in_words(src_hw: Sequence[int]) -> str:
+    h, w = src_hw
+    return f'--shape {w} {h} is W H: {w} px wide and {h} px high'
+
+
+def parts_of(model: nn.Module, scope: str, src_hw: tuple[int, int], channels: int) -> tuple[list[Part], list[str]]:
     """Return what a model computes after its data preprocessor, child by child, and which functions are not counted.
 
     Args:
         model: A detector or segmentor, in evaluation mode.
         scope: ``'mmdet'`` or ``'mmseg'``.
         src_hw: Size (h, w) in px of the image that its preprocessor is given.
+        channels: Of that image.
     """
-    batch = made_up_batch(scope, src_hw, images=1, channels=CHANNELS, annotated=False)
+    batch = made_up_batch(scope, src_hw, images=1, channels=channels, annotated=False)
     data = model.data_preprocessor(batch)
     model.forward = partial(model.forward, data_samples=data['data_samples'])
     try:

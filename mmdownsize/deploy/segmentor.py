@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmdownsize.deploy.downsizer import Downsizer, swapped
 from mmdownsize.ops.lengths import larger
+from mmdownsize.preprocessors.find import find_preprocessor
 from mmdownsize.preprocessors.seg import SegDownsizePreprocessor
 from mmdownsize.refusal import Refusal, TypeRefusal
 
@@ -38,7 +39,9 @@ class DownsizedSegmentor(nn.Module):
             )
         preprocessor = model.data_preprocessor
         if not isinstance(preprocessor, SegDownsizePreprocessor):
-            raise TypeRefusal(f'data_preprocessor is a {type(preprocessor).__name__} and has no downsizer')
+            inside = find_preprocessor(preprocessor) is not None
+            why = 'has its downsizer inside: export that with --part downsizer' if inside else 'has no downsizer'
+            raise TypeRefusal(f'data_preprocessor is a {type(preprocessor).__name__} and {why}')
         if model.test_cfg.get('mode', 'whole') != 'whole':
             raise Refusal(
                 f'model.test_cfg.mode={model.test_cfg.mode!r} predicts in windows, whose number depends on the image; '

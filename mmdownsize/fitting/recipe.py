@@ -12,6 +12,7 @@ from mmdownsize.configs import name_of, shipped
 
 FRAGMENT = shipped('_base_/fits/finished_model.py')
 BATCH = 8  # images an update in the fragment
+CHECKPOINTS = 5  # at least so many are written, one after the other
 
 
 def recipe(
@@ -26,14 +27,16 @@ def recipe(
         rates: Multiples of the learning rate, as ``custom_keys`` of the optimizer's ``paramwise_cfg``. None: the fragment's.
 
     Returns:
-        ``optim_wrapper``, ``param_scheduler``, ``train_cfg`` and ``custom_hooks`` of a config.
+        ``optim_wrapper``, ``param_scheduler``, ``train_cfg`` and ``custom_hooks`` of a config, and ``checkpoint`` for its
+        ``default_hooks``: five checkpoints or more, each after an update, and the last is kept.
     """
     fragment = Config.fromfile(FRAGMENT).to_dict()
     fit, last = fragment['fit'], fragment['fit_steps']
     steps = math.ceil((fragment['fit_steps_with_labels'] if with_labels else last) * BATCH / batch_size)
     optim_wrapper = fit['optim_wrapper']
     if rates is not None:
-        optim_wrapper = dict(optim_wrapper, paramwise_cfg=dict(custom_keys=dict(rates)))
+        paramwise = dict(optim_wrapper['paramwise_cfg'], custom_keys=dict(rates))
+        optim_wrapper = dict(optim_wrapper, paramwise_cfg=paramwise)
     if accumulate > 1:
         optim_wrapper = dict(optim_wrapper, accumulative_counts=accumulate)
     return dict(
@@ -45,6 +48,12 @@ def recipe(
         ],
         train_cfg=dict(fit['train_cfg'], max_iters=steps, val_interval=steps),
         custom_hooks=[_once_an_update(hook, accumulate) for hook in fit['custom_hooks']],
+        checkpoint=dict(
+            by_epoch=False,
+            interval=max(steps // accumulate // CHECKPOINTS, 1) * accumulate,
+            save_begin=0,
+            max_keep_ckpts=1,
+        ),
     )
 
 

@@ -15,8 +15,11 @@ from mmdownsize.fitting.memory import PredictionMemory
 from mmdownsize.notices import warn
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
+from mmdownsize.resizers import FixedResizer
+from mmdownsize.resizers.fixed import NAMES
 
 MEBIBYTE = 2**20
+LINEAR = {kernel for kernel, _ in NAMES}  # normalising before or after them is the same
 
 
 @MODELS.register_module()
@@ -49,11 +52,15 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             says so, as in an intersection over union. The shares are those of all images of this training so far, because
             most classes are absent from a single batch. The buffer ``class_pixels`` counts them: it is saved in checkpoints, and
             a checkpoint without it loads.
+        beside: Fixed kernels, such as ``('bilinear', 'area')``. Their loss on the same batch is logged as ``kl_bilinear`` and so
+            on, beside ``kl_downsizer``, which is the loss of that batch. The model must be frozen.
+        beside_interval: Steps between two such batches.
         **kwargs: Passed to ``EncoderDecoder``.
 
     Raises:
-        ValueError: If ``memory_mb`` is negative, ``memory_folder`` is empty or ``class_balance`` is outside 0..1. In mode
-            ``'loss'``: if there is a memory and the model is not frozen, or if a file in the folder is damaged.
+        ValueError: If ``memory_mb`` is negative, ``memory_folder`` is empty, ``class_balance`` is outside 0..1, ``beside`` has a
+            name that is not that of a linear kernel, or ``beside_interval`` is below 1. In mode ``'loss'``: if there is a memory
+            or ``beside`` and the model is not frozen, or if a file in the folder is damaged.
     """
 
     def __init__(
@@ -62,6 +69,8 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         memory_mb: int = 0,
         memory_folder: str | None = None,
         class_balance: float = 0.0,
+        beside: Sequence[str] = (),
+        beside_interval: int = 10,
         **kwargs: Any,
     ) -> None:
         if isinstance(memory_mb, bool) or not isinstance(memory_mb, int) or memory_mb < 0:
@@ -70,7 +79,14 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             raise Refusal(f'memory_folder must be the name of a folder or None, got {memory_folder!r}')
         if isinstance(class_balance, bool) or not isinstance(class_balance, Real) or not 0 <= class_balance <= 1:
             raise Refusal(f'class_balance must be a number from 0 to 1, got {class_balance!r}')
+        if isinstance(beside, str) or not set(beside) <= LINEAR:
+            raise Refusal(f'beside must be some of {", ".join(sorted(LINEAR))}, got {beside!r}')
+        if isinstance(beside_interval, bool) or not isinstance(beside_interval, int) or beside_interval < 1:
+            raise Refusal(f'beside_interval must be an integer of at least 1, got {beside_interval!r}')
         super().__init__(*args, **kwargs)
+        self._beside = {kernel: FixedResizer(kernel=kernel) for kernel in beside}
+        self._beside_interval = beside_interval
+        self._steps = 0
         remembers = memory_mb or memory_folder is not None
         self.memory = PredictionMemory(memory_mb * MEBIBYTE, memory_folder) if remembers else None
         self.class_balance = float(class_balance)
@@ -85,7 +101,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         mode: str = 'tensor',
         full: Tensor | Sequence[Tensor] | None = None,
     ) -> Any:
-        """Return the loss as ``{'loss_kl': ...}``, or what ``EncoderDecoder`` returns in the other modes.
+        """Return the loss as ``{'loss_kl': ...}``, now and then with those of ``beside``, or what ``EncoderDecoder`` returns.
 
         Args:
             inputs: Downsized images (N, C, h, w), normalised and padded.
@@ -112,13 +128,39 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             wanted, inside = _log_probability(self._wanted(full), hw), inputs.new_ones(len(inputs), 1, *hw)
         else:
             wanted, inside = self._wanted_inside(full, sizes, hw)
-        found = _log_probability(self._logits(inputs), hw)
+        loss = self._divergence(inputs, wanted, inside, count=True)
+        losses = {'loss_kl': loss}
+        if self._beside and self._steps % self._beside_interval == 0:
+            self._check_frozen('beside compares predictions', 'leave out beside')
+            losses['kl_downsizer'] = loss.detach()
+            with torch.no_grad():
+                for kernel, resizer in self._beside.items():
+                    resized = inputs.detach().clone()  # with its padding
+                    for out, image, size in zip(resized, full, sizes, strict=True):
+                        out[:, : size[0], : size[1]] = resizer.resize(image[None], size)[0]
+                    losses[f'kl_{kernel}'] = self._divergence(resized, wanted, inside, count=False)
+        self._steps += 1
+        return losses
+
+    def _divergence(self, inputs: Tensor, wanted: Tensor, inside: Tensor, count: bool) -> Tensor:
+        """Return the divergence of the prediction on ``inputs`` from log probabilities, inside a mask.
+
+        Args:
+            inputs: Downsized images (N, C, h, w).
+            wanted: Log probabilities (N, classes, h, w).
+            inside: (N, 1, h, w), 1 in the image, 0 in the padding.
+            count: Whether the pixels of every class are counted.
+        """
+        found = _log_probability(self._logits(inputs), inputs.shape[-2:])
         probability = wanted.exp() * inside
         by_pixel = (probability * (wanted - found)).sum(1)
         if not self.class_balance:
-            return {'loss_kl': by_pixel.sum() / inside.sum()}
-        weight = self._weight(probability, found.detach().exp() * inside)
-        return {'loss_kl': (weight * by_pixel).sum() / weight.sum()}
+            return by_pixel.sum() / inside.sum()
+        either = probability + found.detach().exp() * inside
+        if count:
+            self.class_pixels += either.sum((0, 2, 3), dtype=torch.float64)
+        weight = self._weight(either)
+        return (weight * by_pixel).sum() / weight.sum()
 
     def _warn_of_other_sizes(self, hw: tuple[int, int]) -> None:
         """Warn once if an image to predict is larger or smaller than all that the downsizer was trained on."""
@@ -150,9 +192,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             inside.append(F.pad(own.new_ones(1, 1, h, w), rest))
         return torch.cat(wanted), torch.cat(inside)
 
-    def _weight(self, wanted: Tensor, found: Tensor) -> Tensor:
-        either = wanted + found
-        self.class_pixels += either.sum((0, 2, 3), dtype=torch.float64)
+    def _weight(self, either: Tensor) -> Tensor:
         shares = (self.class_pixels / self.class_pixels.sum()).to(either)
         by_class = shares.clamp(min=torch.finfo(shares.dtype).tiny).pow(-self.class_balance)  # finite, if never seen
         return (either * by_class[:, None, None]).sum(1)  # autocast would take a product of matrices in float16
@@ -161,13 +201,16 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         if self.memory is None:
             with torch.no_grad():
                 return self._logits(full)
+        self._check_frozen('memory_mb and memory_folder keep the predictions', 'set memory_mb=0, memory_folder=None')
+        return self.memory.recall(full, self._logits_from_highest)
+
+    def _check_frozen(self, what: str, way_out: str) -> None:
         trained = [name for name, part in self.named_children() if name != 'data_preprocessor' and _is_trained(part)]
         if trained:
             raise Refusal(
-                f'memory_mb and memory_folder keep the predictions of a frozen model, and {", ".join(trained)} is being trained: '
-                "freeze it with custom_hooks=[dict(type='mmdownsize.TrainOnlyHook')], or set memory_mb=0, memory_folder=None"
+                f'{what} of a frozen model, and {", ".join(trained)} is being trained: '
+                f"freeze it with custom_hooks=[dict(type='mmdownsize.TrainOnlyHook')], or {way_out}"
             )
-        return self.memory.recall(full, self._logits_from_highest)
 
     def _logits(self, images: Tensor) -> Tensor:
         logits = self._forward(images)

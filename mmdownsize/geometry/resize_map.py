@@ -39,6 +39,14 @@ class ResizeMap:
         """Whether the sizes are equal."""
         return self.src_hw == self.dst_hw
 
+    @property
+    def keeps_ratio(self) -> bool:
+        """Whether one factor, rounded to whole pixels, gives both target sides."""
+        (lowest_h, highest_h), (lowest_w, highest_w) = (
+            ((dst - 0.5) / src, (dst + 0.5) / src) for src, dst in zip(self.src_hw, self.dst_hw)
+        )
+        return lowest_h <= highest_w and lowest_w <= highest_h
+
     def inverse(self) -> ResizeMap:
         """Return the map back."""
         return ResizeMap(self.dst_hw, self.src_hw)

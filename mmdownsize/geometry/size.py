@@ -73,6 +73,11 @@ class TargetSize:
             raise Refusal(
                 'give exactly one target: scale_factor (a number or a (w, h) pair) or scale ((w, h) in px), '
                 f'got scale_factor={self.scale_factor!r} and scale={self.scale!r}'
+                + (
+                    ''
+                    if self.scale is None
+                    else '; a config that inherits one of them says scale_factor=None, or scale=None'
+                )
             )
         if self.scale_factor is not None:
             _pair('scale_factor', self.scale_factor)

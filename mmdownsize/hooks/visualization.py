@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import Tensor
 
 from mmdownsize.drawing import draw
-from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.preprocessors.find import find_preprocessor
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import HOOKS
 
@@ -26,13 +29,13 @@ class DownsizeVisualizationHook(Hook):
 
     Args:
         interval: Iterations between two pictures; the first is drawn after the first iteration.
-        images: How many images of the batch to draw.
+        images: How many images of the batch to draw; the branches of a batch come one after another.
         kernel: Kernel of the fixed resizer to compare with.
         bgr: Whether the pipeline delivers blue, green, red, as OpenMMLab's loaders do by default.
 
     Raises:
-        ValueError: If ``interval`` or ``images`` is below 1; or, when the training begins, if the model's preprocessor is
-            not one of mmdownsize's.
+        ValueError: If ``interval`` or ``images`` is below 1; or, when the training begins, if none of the model's
+            preprocessors is one of mmdownsize's, or several are.
     """
 
     priority = 'LOW'  # after the optimizer's step
@@ -47,10 +50,10 @@ class DownsizeVisualizationHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Check that there is something to draw."""
-        preprocessor = self._preprocessor(runner)
-        if not isinstance(preprocessor, DownsizeMixin):
+        if find_preprocessor(runner.model) is None:
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
             raise Refusal(
-                f'DownsizeVisualizationHook: the model has a {type(preprocessor).__name__} and no downsizer; '
+                f'DownsizeVisualizationHook: the model has a {type(model.data_preprocessor).__name__} and no downsizer; '
                 "its data_preprocessor must be one of mmdownsize's"
             )
 
@@ -61,13 +64,18 @@ class DownsizeVisualizationHook(Hook):
         """Draw the batch that was just trained on."""
         if runner.iter % self.interval:
             return
-        preprocessor = self._preprocessor(runner)
-        for number, image in enumerate(data_batch['inputs'][: self.images]):
+        preprocessor = find_preprocessor(runner.model)
+        assert preprocessor is not None  # see before_train
+        for number, image in enumerate(islice(_images(data_batch['inputs']), self.images)):
             size = preprocessor.target.of(image.shape[-2:])
             picture = draw(preprocessor.downsizer, image, size, self.kernel, self.bgr)
             runner.visualizer.add_image(f'downsizer/{number}', picture, step=runner.iter)
 
-    @staticmethod
-    def _preprocessor(runner: Runner) -> Any:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        return model.data_preprocessor
+
+def _images(inputs: Any) -> Iterator[Tensor]:
+    """Yield the images (C, H, W) of a batch: of a stack, of a list, or of a dict of branches, where a list may have gaps."""
+    if isinstance(inputs, Tensor) and inputs.ndim == 3:
+        yield inputs
+    elif inputs is not None:
+        for part in inputs.values() if isinstance(inputs, Mapping) else inputs:
+            yield from _images(part)

@@ -14,6 +14,7 @@ from mmdownsize.checkpoints import CheckpointError
 from mmdownsize.configs import read_config
 from mmdownsize.launching.machine import prepare
 from mmdownsize.launching.runner import build_runner, prepare_process, work_dir_of
+from mmdownsize.pipelines.walk import with_pipeline
 from mmdownsize.refusal import Refusal
 from mmdownsize.storage import check_writable
 
@@ -126,10 +127,14 @@ def _augment(cfg: Config) -> None:
     missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
     if missing:
         raise Refusal(f'--tta: the config has no {" and no ".join(missing)}')
-    dataset = _needed(cfg, 'test_dataloader', '--tta').dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    dataset.pipeline = cfg.tta_pipeline
+    loader = _needed(cfg, 'test_dataloader', '--tta')
+    try:
+        loader.dataset = with_pipeline(loader.dataset, cfg.tta_pipeline)
+    except Refusal as refusal:
+        raise Refusal(f'--tta: {refusal}') from refusal
+    # mmengine puts a data_preprocessor at the top of a config in the place of the model's own, downsizer and all.
+    cfg.model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
+    cfg.data_preprocessor = None
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
-from mmdownsize.checkpoints import read_checkpoint
+from mmdownsize.checkpoints import latest_checkpoint, read_checkpoint
 from mmdownsize.configs import read_config, type_of
 from mmdownsize.hooks.exact_resume import ExactResumeHook
+from mmdownsize.hooks.last_validation import LastValidationHook
+from mmdownsize.hooks.plain_checkpoints import PlainCheckpointHook
 from mmdownsize.launching.machine import prepare
 from mmdownsize.launching.runner import build_runner, prepare_process, work_dir_of
 from mmdownsize.refusal import Refusal
@@ -25,7 +27,8 @@ class Options:
     Attributes:
         config: The config file.
         work_dir: Folder of logs and checkpoints; None: the config's, or ``work_dirs/NAME_OF_THE_CONFIG``.
-        resume: Checkpoint to continue from; ``'auto'``: the last one of the work dir, if there is any; None: start anew.
+        resume: Checkpoint to continue from; ``'auto'``: the last one of the work dir that is whole, if there is any; None: start
+            anew.
         amp: Train with mixed precision.
         auto_scale_lr: Scale the learning rate with the batch size.
         seed: Replaces the config's ``randomness.seed``.
@@ -56,8 +59,9 @@ def train(options: Options) -> Runner:
     cfg = config_of(options)
     prepare(cfg, training=True)
     runner = build_runner(cfg)
-    if not any(isinstance(hook, ExactResumeHook) for hook in runner.hooks):
-        runner.register_hook(ExactResumeHook())
+    for kind in (ExactResumeHook, LastValidationHook, PlainCheckpointHook):
+        if not any(isinstance(hook, kind) for hook in runner.hooks):
+            runner.register_hook(kind())
     runner.train()
     return runner
 
@@ -104,16 +108,12 @@ def _mix_precision(cfg: Config) -> None:
 
 
 def _resume_from(cfg: Config, checkpoint: str) -> None:
-    cfg.resume = True
-    cfg.load_from = None if checkpoint == 'auto' else checkpoint
-    path = find_latest_checkpoint(cfg.work_dir) if checkpoint == 'auto' else checkpoint
+    path = latest_checkpoint(cfg.work_dir) if checkpoint == 'auto' else checkpoint
     if path is None:
-        return
+        return  # the training begins as the config says, from load_from if it has one
     if '://' not in path and not os.path.isfile(path):
-        named = (
-            f', which {cfg.work_dir}/last_checkpoint names: give another to --resume' if checkpoint == 'auto' else ''
-        )
-        raise Refusal(f'no such checkpoint: {path}{named}')
+        raise Refusal(f'no such checkpoint: {path}')
+    cfg.resume, cfg.load_from = True, path
     if os.path.isfile(path):
         meta = read_checkpoint(path).get('meta', {})
         drawn = cfg.get('randomness', {}).get('seed') is None

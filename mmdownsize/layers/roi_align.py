@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,7 @@ from mmdownsize.layers.sealed import Sealed
 from mmdownsize.ops import coefficients_of, texture_at
 from mmdownsize.ops.gather import weighted_gather
 from mmdownsize.refusal import Refusal
+from mmdownsize.resizers.settings import KeepsSettings
 
 TAPS = 4  # pixels around a sample
 
@@ -55,7 +58,7 @@ def taps_of(positions: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
     return indices, torch.stack([1 - offset, offset], -1), there
 
 
-class TextureRoIAlign(Sealed):
+class TextureRoIAlign(KeepsSettings, Sealed):
     """RoIAlign with learned weights: a sample is a weighted mean of four pixels, a bin a weighted mean of its samples.
 
     For each of the S x S samples of a bin, P is the top-left of the four pixels around it::
@@ -116,6 +119,10 @@ class TextureRoIAlign(Sealed):
         self.fusion = nn.Conv2d(channels + TAPS, TAPS + 1, 1)
         self.place = nn.Parameter(torch.empty(sampling_ratio * sampling_ratio))
         self.reset_parameters()
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides which pixels the weights weigh: a state dict holds it."""
+        return {'spatial_scale': self.spatial_scale, 'sampling_ratio': self.sampling_ratio}
 
     def reset_parameters(self) -> None:
         """Set all parameters to their values before training."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from mmengine.registry import Registry
@@ -22,6 +23,7 @@ from mmdownsize.resizers import (
 )
 
 RESIZERS: tuple[type[nn.Module], ...] = (DownsizeNet, FixedResizer, ImportanceResizer, LearnedResizer, MullerResizer)
+RGB = 3  # the channels that a resizer takes if its config does not say
 KNOWN = ', '.join(resizer.__name__ for resizer in RESIZERS)
 
 for _resizer in RESIZERS:
@@ -49,11 +51,41 @@ def build_resizer(cfg: Mapping[str, Any] | nn.Module | None) -> nn.Module:
     found = _find_type(cfg['type'])
     trainable = isinstance(found, type) and issubclass(found, TrainableResizer)
     settings = {key: value for key, value in cfg.items() if key not in ('type', '_scope_')}
-    check_keywords(found.__name__, settings, found, also=['pretrained'] if trainable else [])
+    also = ['pretrained'] if trainable else []
+    check_keywords(found.__name__, settings, found, also=also, otherwise=partial(_of_another_type, found.__name__))
     pretrained = settings.pop('pretrained', None) if trainable else None
     if pretrained is not None:
         return _check_call(found.from_pretrained(pretrained, **settings))
     return _check_call(MODELS.build({'type': cfg['type'], **settings, '_scope_': MODELS.scope}))
+
+
+def _of_another_type(kind: str, setting: str) -> str:
+    """Return what to do about a setting of another resizer, which a config inherits when it changes the type alone."""
+    owners = [
+        one.__name__
+        for one in RESIZERS
+        if setting in inspect.signature(one).parameters
+        or (setting == 'pretrained' and issubclass(one, TrainableResizer))
+    ]
+    if not owners:
+        return ''
+    return (
+        f'. It is one of {" and ".join(owners)}: a config that changes the type of an inherited downsizer says '
+        f'downsizer=dict(_delete_=True, type={kind!r}, ...)'
+    )
+
+
+def for_channels(cfg: Mapping[str, Any], channels: int) -> dict[str, Any]:
+    """Return the config of a downsizer for images of so many channels: with ``in_channels``, where its type takes it.
+
+    Args:
+        cfg: Config of a downsizer. What it says itself stays, and so does what a ``pretrained`` one has.
+        channels: Channels C of the images.
+    """
+    if channels == RGB or 'in_channels' in cfg or 'pretrained' in cfg:
+        return dict(cfg)
+    takes = 'in_channels' in inspect.signature(_find_type(cfg.get('type'))).parameters
+    return {**cfg, 'in_channels': channels} if takes else dict(cfg)
 
 
 def _find_type(kind: Any) -> Any:

@@ -10,9 +10,11 @@ from mmengine.runner import CheckpointLoader
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
-from mmdownsize.checkpoints import CheckpointError, below, read_checkpoint, weights_of
+from mmdownsize.checkpoints import CheckpointError, below, places_of_downsizers, read_checkpoint, weights_of
+from mmdownsize.notices import warn
 from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.resizers.io import differences
+from mmdownsize.resizers.settings import differences_of_settings
 
 
 def check_batch(data: Any) -> None:
@@ -105,18 +107,39 @@ def check_resized(images: Tensor, out: Any, dst_hw: tuple[int, int], name: str) 
         )
 
 
-def check_fits(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:
+def check_colors(downsizer: nn.Module, settings: Mapping[str, Any]) -> None:
+    """Compare the order of colours that a downsizer was trained on with that of the pipeline, as far as both are known.
+
+    Args:
+        downsizer: The downsizer.
+        settings: The parent's arguments. ``bgr_to_rgb`` (mmpretrain: ``to_rgb``) says that images come as BGR, ``rgb_to_bgr``
+            as RGB. Without them nobody knows.
+
+    Warns:
+        UserWarning: If the two differ.
+    """
+    learned = getattr(downsizer, 'color_order', None)
+    came_as = {'bgr_to_rgb': 'BGR', 'to_rgb': 'BGR', 'rgb_to_bgr': 'RGB'}
+    for name, order in came_as.items():
+        if settings.get(name) is True and learned is not None and learned != order:
+            warn(
+                f'this {type(downsizer).__name__} was trained on {learned} images, and {name}=True says that they come as '
+                f'{order}: it is off by some grey levels. Have the pipeline deliver {learned}, or train it on'
+            )
+
+
+def check_fits(given: Mapping[str, Any], downsizer: nn.Module, source: str) -> None:
     """Check the weights of a downsizer before they are loaded: mmengine only logs what does not fit.
 
     Args:
-        given: Weights by name, as in the checkpoint.
-        expected: Weights by name, as the downsizer has them.
+        given: Weights by name, as in the checkpoint, and the settings among them.
+        downsizer: The downsizer.
         source: Where they come from, for the message.
 
     Raises:
-        CheckpointError: If one is missing, unknown, of another shape, or not finite.
+        CheckpointError: If one is missing, unknown, of another shape, or not finite, or if settings differ.
     """
-    wrong = differences(given, expected)
+    wrong = differences(given, downsizer.state_dict()) + differences_of_settings(given, downsizer)
     if wrong:
         more = f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''
         raise CheckpointError(
@@ -141,5 +164,11 @@ def check_pretrained(init_cfg: Any, module: nn.Module) -> None:
             local = '://' not in path
             checkpoint = read_checkpoint(path) if local else CheckpointLoader.load_checkpoint(path, map_location='cpu')
             prefix = f'{config["prefix"].rstrip(".")}.' if config.get('prefix') else ''
-            given = below(weights_of(checkpoint), prefix)
-            check_fits(given, module.state_dict(), f'{path} (prefix={config.get("prefix")!r})')
+            weights = weights_of(checkpoint)
+            given, elsewhere = below(weights, prefix), places_of_downsizers(weights)
+            if not given and elsewhere:
+                raise CheckpointError(
+                    f'{path} has no weights below prefix={config.get("prefix")!r}: its downsizer is at '
+                    f'prefix={elsewhere[0].rstrip(".")!r}'
+                )
+            check_fits(given, module, f'{path} (prefix={config.get("prefix")!r})')

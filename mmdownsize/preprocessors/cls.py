@@ -7,7 +7,6 @@ from mmpretrain.models import ClsDataPreprocessor
 
 from mmdownsize.geometry import ResizeMap
 from mmdownsize.preprocessors.mixin import DownsizeMixin
-from mmdownsize.preprocessors.samples import map_metainfo
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
@@ -21,7 +20,9 @@ class ClsDownsizePreprocessor(DownsizeMixin, ClsDataPreprocessor):
     """
 
     def map_sample(self, sample: BaseDataElement, resize_map: ResizeMap, training: bool) -> BaseDataElement:
-        """Return a new sample whose metainfo fits the downsized image; labels and scores do not depend on its size.
+        """Return a new sample that fits the downsized image; labels and scores do not depend on its size.
+
+        Boxes follow it at test time as well: mmpretrain divides ``gt_bboxes`` by ``scale_factor`` there, as it does predictions.
 
         Raises:
             ValueError: If it has a ``mask`` of patches, as for masked image modelling, which is made for another size.
@@ -31,6 +32,6 @@ class ClsDownsizePreprocessor(DownsizeMixin, ClsDataPreprocessor):
                 f'the sample has a mask, of shape {tuple(sample.mask.shape)}: masks of patches are made for the size that the '
                 'pipeline delivers, masked image modelling cannot be combined with a downsizer'
             )
-        mapped = sample.new()
-        mapped.set_metainfo(map_metainfo(sample.metainfo, resize_map))
+        mapped = self.fields.follow(sample, resize_map)
+        self.fields.set_metainfo(mapped, sample, resize_map)
         return mapped

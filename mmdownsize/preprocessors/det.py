@@ -14,15 +14,13 @@ from mmdet.models.data_preprocessors import (
     MultiBranchDataPreprocessor,
 )
 from mmdet.structures import DetDataSample
-from mmdet.structures.bbox import BaseBoxes
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
-from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
 from mmdownsize.arguments import check_divisor
-from mmdownsize.geometry import ResizeMap, resize_labels, scale_boxes, whole_hw
+from mmdownsize.geometry import ResizeMap, resize_labels, whole_hw
+from mmdownsize.preprocessors.fields import Fields, Rule
 from mmdownsize.preprocessors.mixin import DownsizeMixin
-from mmdownsize.preprocessors.samples import map_metainfo, resize_pixel_data
 from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.registry import MODELS
 
@@ -74,9 +72,14 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
                     )
                 augment.size = self.target.of(whole_hw('BatchFixedSizePad', augment.size))
 
+    @staticmethod
+    def more_rules() -> Mapping[str, Rule]:
+        """Return the rule of mmdet's masks."""
+        return MASKS
+
     def map_sample(self, sample: DetDataSample, resize_map: ResizeMap, training: bool) -> DetDataSample:
         """Return a new sample whose every field fits the downsized image."""
-        return map_det_sample(sample, resize_map, training)
+        return map_det_sample(sample, resize_map, training, self.fields)
 
 
 @MODELS.register_module()
@@ -108,15 +111,17 @@ class MultiBranchDownsizePreprocessor(MultiBranchDataPreprocessor):
         self.data_preprocessor.init_weights()
 
 
-def map_det_sample(sample: DetDataSample, resize_map: ResizeMap, training: bool) -> DetDataSample:
+def map_det_sample(
+    sample: DetDataSample, resize_map: ResizeMap, training: bool, fields: Fields | None = None
+) -> DetDataSample:
     """Return a sample whose every field fits the downsized image.
 
     Args:
         sample: Sample of the image before downsizing, which is left as it is.
         resize_map: The resize of its image.
-        training: Whether to map ``gt_instances``, ``ignored_instances`` and pixel-wise annotations. Otherwise only the
-            metainfo and ``proposals`` are: test pipelines load annotations after their own resizing, and metrics read
-            them in original px.
+        training: Whether to map annotations. Otherwise only the metainfo and ``proposals`` are: test pipelines load annotations
+            after their own resizing, and metrics read them in original px.
+        fields: How its fields follow; None: as their names say.
 
     Returns:
         A new sample.
@@ -126,40 +131,18 @@ def map_det_sample(sample: DetDataSample, resize_map: ResizeMap, training: bool)
         ValueError: If masks or a label map do not have the image's size, plain-tensor boxes are not (n, 4), or a field of
             the metainfo is not what mmdet writes.
     """
-    mapped = sample.new()
-    mapped.set_metainfo(map_metainfo(sample.metainfo, resize_map))
-    for name, value in sample.items():
-        if isinstance(value, InstanceData) and (
-            name == 'proposals' or (training and name in ('gt_instances', 'ignored_instances'))
-        ):
-            setattr(mapped, name, _map_instances(value, resize_map))
-        elif isinstance(value, PixelData) and training and name.startswith('gt_'):
-            setattr(mapped, name, resize_pixel_data(value, resize_map))
+    fields = fields or Fields(more=MASKS)
+    if training:
+        mapped = fields.follow(sample, resize_map)
+    else:
+        mapped = sample.new()
+        if 'proposals' in sample:
+            mapped.proposals = fields.value('proposals', sample.proposals, resize_map)
+    fields.set_metainfo(mapped, sample, resize_map)
     return mapped
 
 
-def _map_instances(instances: InstanceData, resize_map: ResizeMap) -> InstanceData:
-    mapped = instances.new()
-    if 'bboxes' in instances:
-        mapped.bboxes = _map_boxes(instances.bboxes, resize_map)
-    if 'masks' in instances:
-        mapped.masks = _map_masks(instances.masks, resize_map)
-    return mapped
-
-
-def _map_boxes(boxes: Tensor | BaseBoxes, resize_map: ResizeMap) -> Tensor | BaseBoxes:
-    if isinstance(boxes, BaseBoxes):
-        scaled = boxes.clone()
-        scaled.rescale_(resize_map.scale_xy)
-        return scaled
-    if not isinstance(boxes, Tensor):
-        raise TypeRefusal(
-            f'boxes must be a tensor or boxes of mmdet, got {type(boxes).__name__}: torch.from_numpy makes one'
-        )
-    return scale_boxes(boxes, resize_map)
-
-
-def _map_masks(masks: Any, resize_map: ResizeMap) -> Any:
+def _map_masks(name: str, masks: Any, resize_map: ResizeMap) -> Any:
     if isinstance(masks, Tensor):
         return resize_labels(masks, resize_map)
     if not hasattr(masks, 'height'):
@@ -177,3 +160,6 @@ def _map_masks(masks: Any, resize_map: ResizeMap) -> Any:
     if isinstance(masks, PolygonMasks):
         return masks.resize(resize_map.dst_hw)
     raise Refusal(f'masks must be BitmapMasks, PolygonMasks or a tensor, got {type(masks).__name__}')
+
+
+MASKS = {'masks': _map_masks}

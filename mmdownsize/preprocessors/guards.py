@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
+from mmengine.model import BaseTTAModel
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
+from mmdownsize.preprocessors.limits import limited_head
+from mmdownsize.preprocessors.misfits import explain_misfits
+from mmdownsize.preprocessors.views import Views
 from mmdownsize.refusal import Refusal
 
 _SHARDED = (
@@ -80,16 +84,27 @@ def _rule_for(kind: type[nn.Module]) -> tuple[str, HolderRule] | None:
 def watch_holders(preprocessors: type) -> None:
     """Have every module in :data:`HOLDERS` raise a ``Refusal`` when it takes hold of such a preprocessor.
 
+    A model of test-time augmentation has it compare the sizes of views: :class:`mmdownsize.preprocessors.views.Views`.
+    A model that may hold one learns to say which sizes it takes (:mod:`mmdownsize.preprocessors.misfits`), and the preprocessor
+    which limits the model's heads have (:mod:`mmdownsize.preprocessors.limits`).
+
     Uses PyTorch's hook on the registration of submodules, which holds for the whole process; a second call adds nothing. A
     class with ``holds_downsizers = True`` is exempt.
 
     Args:
-        preprocessors: The class of the preprocessors. They have a ``downsizer``.
+        preprocessors: The class of the preprocessors. They have a ``downsizer`` and ``views``.
     """
 
     def check(holder: nn.Module, attribute: str, held: nn.Module | None) -> None:
+        if held is None:
+            return
+        if isinstance(holder, BaseTTAModel):
+            for module in held.modules():
+                if isinstance(module, preprocessors):
+                    module.views = Views()
+        _introduce(holder, attribute, held, preprocessors)
         found = _rule_for(type(holder))
-        if found is None or held is None:
+        if found is None:
             return
         name, rule = found
         if rule.attributes and attribute not in rule.attributes:
@@ -99,6 +114,18 @@ def watch_holders(preprocessors: type) -> None:
                 raise Refusal(f'{name} cannot hold {type(module).__name__}: {rule.reason}')
 
     register_module_module_registration_hook(check)
+
+
+def _introduce(holder: nn.Module, attribute: str, held: nn.Module, preprocessors: type) -> None:
+    """Let a model and its preprocessor with a downsizer know of each other what matters to both."""
+    own = held if attribute == 'data_preprocessor' else holder._modules.get('data_preprocessor')
+    ours = [part for part in own.modules() if isinstance(part, preprocessors)] if own is not None else []
+    if not ours:
+        return
+    explain_misfits(holder)
+    head = limited_head(holder if own is held else held)
+    for preprocessor in ours if head else ():
+        preprocessor.heed(head)
 
 
 def check_no_deepspeed(downsizer: nn.Module) -> None:

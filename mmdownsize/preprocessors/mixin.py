@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,16 +16,20 @@ from mmdownsize.arguments import check_keywords, is_range
 from mmdownsize.checkpoints import below
 from mmdownsize.geometry import ResizeMap, TargetSize
 from mmdownsize.notices import warn
-from mmdownsize.preprocessors import guards
+from mmdownsize.preprocessors import guards, limits, places
 from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.preprocessors.checks import (
     check_batch,
+    check_colors,
     check_fits,
     check_images,
     check_pretrained,
     check_resized,
     check_samples,
 )
+from mmdownsize.preprocessors.fields import Fields, Rule
+from mmdownsize.preprocessors.gradient_watch import GradientWatch
+from mmdownsize.preprocessors.views import Views
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import BaseResizer
 
@@ -49,15 +54,19 @@ class DownsizeMixin:
         train_scale_factor: A pair (lowest, highest). In training, every batch is resized by a factor drawn between them,
             log-uniformly, instead of the target: for a downsizer, or a model, that is to serve many sizes. PyTorch's generator
             draws it (``randomness.seed``).
+        fields: How fields of samples that no OpenMMLab project has follow the image: ``dict(gaze='points')``, with one of
+            :data:`mmdownsize.preprocessors.fields.RULES`. ``'same'``: it does not depend on the size.
         args: The parent's.
         kwargs: The parent's.
 
     Raises:
         ValueError: If there is no downsizer, its type is unknown, not exactly one target is given, or ``train_scale_factor`` is
-            not such a pair; or under DeepSpeed. Other modules that may not hold it raise when they take hold of it: see
-            :mod:`mmdownsize.preprocessors.guards`.
+            not such a pair; if ``fields`` names no such rule; or under DeepSpeed. Other modules that may not hold it raise when
+            they take hold of it: see :mod:`mmdownsize.preprocessors.guards`.
         TypeError: If there is no setting of that name, or the downsizer cannot be called like one.
     """
+
+    views: Views | None = None  # under test-time augmentation, see mmdownsize.preprocessors.guards
 
     def __init__(
         self,
@@ -67,6 +76,7 @@ class DownsizeMixin:
         scale: int | tuple[int, int] | None = None,
         keep_ratio: bool = False,
         train_scale_factor: tuple[float, float] | None = None,
+        fields: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         classes = [cls for cls in type(self).__mro__ if issubclass(cls, DownsizeMixin) and '__init__' in vars(cls)]
@@ -75,15 +85,27 @@ class DownsizeMixin:
         if train_scale_factor is not None and not is_range(train_scale_factor):
             raise Refusal(f'train_scale_factor must be (lowest, highest), above 0, got {train_scale_factor!r}')
         target = TargetSize(scale_factor, scale, keep_ratio)
+        rules = Fields(fields, self.more_rules())
         module = build_resizer(downsizer)
         guards.check_no_deepspeed(module)
         guards.watch_holders(DownsizeMixin)
+        places.watch_holders(DownsizeMixin)
+        check_colors(module, inspect.signature(super().__init__).bind_partial(*args, **kwargs).arguments)
         super().__init__(*args, **kwargs)
         self.target = target
         self.train_scale_factor = train_scale_factor
+        self.fields = rules
         self.downsizer = module
         self._warned_of_identity = False
+        self._gradient_watch = GradientWatch()
+        self._limited_head: str | None = None
+        self._warned_of_short_masks = False
         self.is_init = isinstance(downsizer, nn.Module)  # one that was built elsewhere keeps its weights
+
+    @staticmethod
+    def more_rules() -> Mapping[str, Rule]:
+        """Return rules by which fields of samples follow the image, besides those for all packages."""
+        return {}
 
     def init_weights(self) -> None:
         """Initialise the downsizer, after and in spite of an ``init_cfg`` of the model around it.
@@ -128,21 +150,49 @@ class DownsizeMixin:
         Raises:
             TypeError: If ``data``, ``inputs`` or a sample has a wrong type.
             ValueError: If an image, a sample or an annotation is not as described; if a target has no pixels; if the downsizer
-                returns another size than asked for; or if the parent cannot make one batch of the result. NaN and infinite
-                pixels raise it where the result depends on them.
+                returns another size than asked for; if the parent cannot make one batch of the result; or if it makes one size
+                of the sizes of test-time augmentation. NaN and infinite pixels raise it where the result depends on them.
         """
         check_batch(data)
         data = self.cast_data(data)
         images, samples = data['inputs'], data.get('data_samples')
         check_images(images, getattr(self, 'mean', None))
         check_samples(samples, len(images), training)
+        if training:
+            self._gradient_watch.before_batch(self.downsizer)
         target = self.draw_target() if training else self.target
         maps = [ResizeMap(src_hw, target.of(src_hw)) for src_hw in (tuple(image.shape[-2:]) for image in images)]
+        if self._limited_head:
+            limits.check_maps(self._limited_head, maps)
         self.check_sizes(maps, target, training)
+        if self.views is not None and target.scale is not None and not training:
+            self.views.check(samples, maps, target)
         self._warn_of_identity(maps)
         data['inputs'] = self.downsize(images, maps)
         data['data_samples'] = self.map_samples(samples, maps, training)
-        return self.hand_on(data, target, training)
+        out = self.hand_on(data, target, training)
+        if self._limited_head and not training:
+            limits.check_padding(self._limited_head, maps, out)
+            self._warned_of_short_masks |= not self._warned_of_short_masks and limits.warn_of_short_masks(
+                self._limited_head, out
+            )
+        return out
+
+    def heed(self, head: str) -> None:
+        """Raise an error from now on for batches of which a head of the model would make wrong predictions.
+
+        Args:
+            head: Name of the head, one of those in :mod:`mmdownsize.preprocessors.limits`.
+
+        Raises:
+            ValueError: If the target says two factors already.
+        """
+        limits.check_target(head, self.target)
+        self._limited_head = head
+
+    def padding_to(self, divisor: int) -> str:
+        """Return the settings that pad downsized images to multiples of ``divisor`` px, for a message."""
+        return f'pad_size_divisor={divisor}'
 
     def draw_target(self) -> TargetSize:
         """Return the target of a batch to train on."""
@@ -223,8 +273,9 @@ class DownsizeMixin:
         )
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        given, expected = below(state_dict, f'{prefix}downsizer.'), self.downsizer.state_dict()
+        places.place(DownsizeMixin, self, state_dict, prefix)
+        given = below(state_dict, f'{prefix}downsizer.')
         # A checkpoint of the model without a downsizer has no such key, and is what a downsizer starts from.
-        if given and expected:
-            check_fits(given, expected, 'the checkpoint')
+        if given and self.downsizer.state_dict():
+            check_fits(given, self.downsizer, 'the checkpoint')
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -13,6 +13,8 @@ from mmseg.structures import SegDataSample
 
 from mmdownsize.arguments import check_divisor, flag
 from mmdownsize.geometry import ResizeMap, TargetSize, whole_hw
+from mmdownsize.notices import warn
+from mmdownsize.preprocessors.fields import Fields
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.preprocessors.pair import PairMixin
 from mmdownsize.preprocessors.samples import map_metainfo, resize_pixel_data
@@ -51,6 +53,7 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
             raise Refusal(
                 f'mmseg calls batch_augments and does not build it, got {self.batch_augments!r}: leave it out'
             )
+        self._warned_of_padded_depth = False
         self._source_size = _padding('', self.size, self.size_divisor)
         self.size = self.padded_size(self.target)
         if self.test_cfg:
@@ -87,6 +90,10 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
                 'pipeline, or take batch_size=1'
             )
 
+    def padding_to(self, divisor: int) -> str:
+        """Return the settings that pad downsized images to multiples of ``divisor`` px, for a message."""
+        return f'size=None, size_divisor={divisor}, test_cfg=dict(size_divisor={divisor})'
+
     def map_samples(
         self, samples: Sequence[SegDataSample] | None, maps: Sequence[ResizeMap], training: bool
     ) -> Sequence[SegDataSample]:
@@ -96,10 +103,16 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
 
     def map_sample(self, sample: SegDataSample, resize_map: ResizeMap, training: bool) -> SegDataSample:
         """Return a new sample whose every field fits the downsized image."""
-        return map_seg_sample(sample, resize_map, training, self.keep_labels)
+        return map_seg_sample(sample, resize_map, training, self.keep_labels, self.fields)
 
     def hand_on(self, data: dict[str, Any], target: TargetSize, training: bool) -> dict[str, Any]:
         """Return what mmseg makes of a batch that was downsized to ``target``, padded to the size of that target."""
+        data = self._padded_with_labels(data, target, training)
+        if training:
+            self._warn_of_padded_depth(data['data_samples'])
+        return data
+
+    def _padded_with_labels(self, data: dict[str, Any], target: TargetSize, training: bool) -> dict[str, Any]:
         if not (training and self.keep_labels):
             return self._padded(data, target, training)
         labels = [_take_labels(sample) for sample in data['data_samples']]  # mmseg would pad them as it does the image
@@ -118,6 +131,15 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
                 setattr(sample, name, _pad_labels(pixels, hw, self.seg_pad_val))
             sample.set_metainfo(dict(pad_shape=tuple(padded_hw)))
         return data
+
+    def _warn_of_padded_depth(self, samples: Sequence[SegDataSample]) -> None:
+        padded = any('gt_depth_map' in sample and any(sample.get('padding_size', ())) for sample in samples)
+        if padded and self.seg_pad_val > 0 and not self._warned_of_padded_depth:
+            self._warned_of_padded_depth = True
+            warn(
+                f'gt_depth_map is padded with seg_pad_val={self.seg_pad_val}, which a loss takes for a measured depth: say '
+                'seg_pad_val=0, which is none'
+            )
 
     def _kept_hw(self, src_hw: Sequence[int], dst_hw: Sequence[int], padded_hw: Sequence[int]) -> tuple[int, int]:
         """Return the size (h, w) that label maps of full resolution are padded to, when their image is from dst to padded."""
@@ -166,16 +188,21 @@ class SegPairDownsizePreprocessor(PairMixin, SegDownsizePreprocessor):
 
 
 def map_seg_sample(
-    sample: SegDataSample, resize_map: ResizeMap, training: bool, keep_labels: bool = False
+    sample: SegDataSample,
+    resize_map: ResizeMap,
+    training: bool,
+    keep_labels: bool = False,
+    fields: Fields | None = None,
 ) -> SegDataSample:
     """Return a sample whose every field fits the downsized image.
 
     Args:
         sample: Sample of the image before downsizing, which is left as it is.
         resize_map: The resize of its image.
-        training: Whether to map the annotations (``gt_sem_seg``, ``gt_edge_map``, ``gt_depth_map``). Otherwise only the metainfo
-            is: metrics read annotations in original px.
-        keep_labels: Leave the annotations at their own size.
+        training: Whether to map the annotations (``gt_sem_seg``, ``gt_edge_map``, ``gt_depth_map``, and others). Otherwise only
+            the metainfo is: metrics read annotations in original px.
+        keep_labels: Leave label maps at their own size.
+        fields: How its fields follow; None: as their names say.
 
     Returns:
         A new sample. A ``pad_shape`` of the pipeline is dropped: mmseg would resize its logits to it.
@@ -183,14 +210,15 @@ def map_seg_sample(
     Raises:
         ValueError: If a label map does not have the image's size.
     """
+    fields = fields or Fields()
     mapped = sample.new()
-    mapped.set_metainfo(map_metainfo(sample.metainfo, resize_map))
-    if 'pad_shape' in mapped.metainfo_keys():
-        del mapped.pad_shape
     if training:
+        kept = _take_labels(mapped) if keep_labels else {}
+        mapped = fields.follow(mapped, resize_map)
         own = ResizeMap(resize_map.src_hw, resize_map.src_hw)
-        for name, labels in _labels(sample).items():
-            setattr(mapped, name, resize_pixel_data(labels, own if keep_labels else resize_map))
+        for name, labels in kept.items():
+            setattr(mapped, name, resize_pixel_data(labels, own))
+    fields.set_metainfo(mapped, sample, resize_map)
     return mapped
 
 
@@ -226,7 +254,8 @@ def _padding(where: str, size: Any, divisor: Any) -> tuple[int, int] | None:
     """Check a pair of ``size`` and ``size_divisor`` and return the size (h, w), if there is one."""
     if size is not None and divisor is not None:
         raise Refusal(
-            f'{where}size={size!r} and {where}size_divisor={divisor!r} clash: mmseg pads to one of them, leave one out'
+            f'{where}size={size!r} and {where}size_divisor={divisor!r} clash: mmseg pads to one of them, leave one out '
+            f'(a config that inherits it says {where}size=None, or {where}size_divisor=None)'
         )
     if divisor is not None:
         check_divisor(f'{where}size_divisor', divisor)

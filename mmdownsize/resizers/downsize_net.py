@@ -149,6 +149,9 @@ class DownsizeNet(TrainableResizer):
         self.slots = slots
         self._finish()
 
+    def _maps_offsets(self) -> bool:
+        return self.normalize != 'none'  # the others have coefficients of sum 1
+
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments that decide what the module computes."""
         found = {name: getattr(self, name) for name in self.ARGUMENTS if name not in ('texture', 'num_convs')}

@@ -75,12 +75,16 @@ class FixedResizer(BaseResizer):
         super().__init__(init_cfg)
         arguments.choice('kernel', kernel, [*(name for name, stretched in NAMES if not stretched), *EXTREMES])
         if (kernel, arguments.flag('antialias', antialias)) not in NAMES and (antialias or kernel not in EXTREMES):
-            raise Refusal(f'antialias=True has no meaning for kernel={kernel!r}: leave it out')
+            raise Refusal(
+                f'antialias=True has no meaning for kernel={kernel!r}: leave it out, or say False where it is inherited'
+            )
         self.kernel = kernel
         self.antialias = antialias
         self.softness = 0.0 if softness == 0 else arguments.positive('softness', softness)
         if self.softness and kernel not in EXTREMES:
-            raise Refusal(f'softness={softness!r} has no meaning for kernel={kernel!r}: leave it out')
+            raise Refusal(
+                f'softness={softness!r} has no meaning for kernel={kernel!r}: leave it out, or say 0 where it is inherited'
+            )
         self.read_offset_yx = arguments.integers('shift', shift, '(down, right)')
 
     def resize(self, images: Tensor, dst_hw: tuple[int, int]) -> Tensor:

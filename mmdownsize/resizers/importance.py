@@ -85,6 +85,7 @@ class ImportanceResizer(TrainableResizer):
         'in_channels',
         'value_range',
     )
+    START_ONLY = ('start', 'strength')  # of the tone, which is one of the weights
     reads_bytes = True  # a float copy of a batch of high-resolution images is four times its size
 
     def __init__(

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from mmdownsize import arguments
 from mmdownsize.refusal import MissingFile, MissingPackage, Refusal
+from mmdownsize.resizers.settings import is_settings
 from mmdownsize.storage import write_whole
 
 VERSION = '1'
+COLOR_ORDERS = ('BGR', 'RGB')
 SHIPPED = Path(__file__).parents[1] / 'weights'  # NAME.safetensors, those that come with the package
 
 
@@ -31,6 +33,8 @@ class SavedDownsizer:
         provenance: How it was trained, free text by key.
         scale_factors: (lowest, highest) factor from the source's to the target's side that it was trained at. None: not
             known.
+        color_order: ``'BGR'`` or ``'RGB'``: order of the channels of the images it was trained on. None: not known, or no
+            colours.
     """
 
     kind: str
@@ -38,6 +42,7 @@ class SavedDownsizer:
     state: dict[str, Tensor]
     provenance: dict[str, str]
     scale_factors: tuple[float, float] | None = None
+    color_order: str | None = None
 
 
 def format_of(kind: str) -> str:
@@ -85,6 +90,7 @@ def save(
     state: Mapping[str, Tensor],
     provenance: Mapping[str, str],
     scale_factors: tuple[float, float] | None = None,
+    color_order: str | None = None,
 ) -> None:
     """Write a file. An existing one is replaced in one step, or not at all.
 
@@ -96,9 +102,10 @@ def save(
         provenance: Free text by key.
         scale_factors: (lowest, highest) factor from the source's to the target's side that it was trained at. None: not
             known.
+        color_order: ``'BGR'`` or ``'RGB'``; None: not known, or no colours.
 
     Raises:
-        ValueError: If ``scale_factors`` is not such a pair.
+        ValueError: If ``scale_factors`` is not such a pair, or ``color_order`` not such an order.
     """
     metadata = {
         'format': format_of(kind),
@@ -107,6 +114,8 @@ def save(
     }
     if scale_factors is not None:
         metadata['scale_factors'] = json.dumps(_range(scale_factors))
+    if color_order is not None:
+        metadata['color_order'] = arguments.choice('color_order', color_order, COLOR_ORDERS)
     content = _safetensors().torch.save({k: v.detach().cpu().contiguous() for k, v in state.items()}, metadata)
     write_whole(path, content)
 
@@ -146,8 +155,11 @@ def load(name_or_path: str | Path) -> SavedDownsizer:
         scale_factors = _range(json.loads(factors)) if factors is not None else None
     except ValueError as error:  # json raises ValueError too
         raise Refusal(f'{path}: its scale_factors are {factors!r} ({error}); write the file again') from error
+    order = metadata.get('color_order')
+    if order is not None and order not in COLOR_ORDERS:
+        raise Refusal(f'{path}: its color_order is {order!r}, neither BGR nor RGB; write the file again')
     settings, provenance = (_by_name(path, metadata, key) for key in ('arguments', 'provenance'))
-    return SavedDownsizer(kind, settings, state, provenance, scale_factors)
+    return SavedDownsizer(kind, settings, state, provenance, scale_factors, order)
 
 
 def _range(found: Any) -> tuple[float, float]:
@@ -170,7 +182,8 @@ def _by_name(path: Path, metadata: Mapping[str, str], key: str) -> dict[str, Any
 
 
 def differences(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """Return the reasons why a state cannot be loaded, a line each."""
+    """Return the reasons why weights cannot be loaded, a line each. Settings among them are not looked at."""
+    state, expected = ({key: value for key, value in one.items() if not is_settings(key)} for one in (state, expected))
     found = [f'{key} is missing' for key in expected.keys() - state.keys()]
     found += [f'{key} is unknown' for key in state.keys() - expected.keys()]
     for key in expected.keys() & state.keys():

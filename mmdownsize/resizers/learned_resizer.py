@@ -55,6 +55,7 @@ class LearnedResizer(TrainableResizer):
     """
 
     ARGUMENTS = ('num_blocks', 'channels', 'start', 'in_channels', 'value_range')
+    START_ONLY = ('start',)
 
     def __init__(
         self,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+
+from mmdownsize.refusal import Refusal, in_words
+from mmdownsize.storage import write_whole
 
 
 class Kept(Enum):
@@ -69,15 +74,66 @@ def edited(cfg: Config, edits: Sequence[Edit]) -> Config:
     return cfg
 
 
-def text_of(base: str, edits: Sequence[Edit]) -> str:
+def repeated(edits: Iterable[Edit], of: str, at: str, why: str) -> list[Edit]:
+    """Return the edits of a part of a config, for another place that has the same part.
+
+    Args:
+        edits: The edits.
+        of: Dotted path of the part.
+        at: Dotted path of the other place.
+        why: The reason for all of them; see :class:`Edit`.
+    """
+    own = [edit for edit in edits if f'{edit.key}.'.startswith(f'{of}.') and edit.value is not KEPT]
+    return [Edit(f'{at}{edit.key.removeprefix(of)}', edit.value, '' if i else why) for i, edit in enumerate(own)]
+
+
+def text_of(base: str | Config, edits: Sequence[Edit]) -> str:
     """Return the content of a config file: the notes as comments, and the edits over ``base``.
 
     Args:
-        base: What ``_base_`` names: a config file or ``PACKAGE::NAME``.
+        base: What ``_base_`` names: a config file or ``PACKAGE::NAME``. Or a config, which is written out in full.
         edits: The edits.
     """
     notes = '\n'.join(f'# {note}.' for note in notes_of(edits))
+    if isinstance(base, Config):
+        return f'{notes}\n\n{edited(base, edits).pretty_text}'
     return f'{notes}\n_base_ = {base!r}\n\n{Config(changes_of(edits)).pretty_text}'
+
+
+def read_back(text: str, cfg: Config, edits: Sequence[Edit]) -> Config:
+    """Return what mmengine reads from the content of a config file.
+
+    Args:
+        text: The content.
+        cfg: The config without the edits.
+        edits: The edits that it has to hold.
+
+    Raises:
+        Refusal: If it cannot be read, or reads as something else.
+        OSError: If there is no room for a temporary file.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'edited.py'
+        write_whole(path, text)
+        try:
+            found = Config.fromfile(path)
+        except Exception as error:  # a config is a program
+            raise Refusal(f'the edited config cannot be read back, nothing is written: {in_words(error)}') from error
+    wanted = edited(cfg, edits)
+    for key in {edit.key: None for edit in edits if edit.value is not KEPT}:
+        ours, theirs = (_value_at(config, key) for config in (wanted, found))
+        if ours != theirs:
+            raise Refusal(
+                f'the edited config reads back as another, nothing is written: {key}={theirs!r}, not {ours!r}'
+            )
+    return found
+
+
+def _value_at(cfg: Config, key: str) -> Any:
+    node: Any = cfg.to_dict()
+    for name in key.split('.'):
+        node = node.get(name) if isinstance(node, dict) else None
+    return node
 
 
 def _last_of_each_key(edits: Iterable[Edit]) -> dict[str, Edit]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,16 @@ from mmengine.config import Config
 
 from mmdownsize.configs import name_of
 from mmdownsize.fitting.recipe import BATCH, recipe, settings_without_labels
+from mmdownsize.pipelines.walk import chains, read_by, with_pipeline
 from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.refusal import Refusal
 from mmdownsize.swapping.edits import KEPT, Edit, edited
-from mmdownsize.swapping.swap import PREPROCESSOR, replace_preprocessor
+from mmdownsize.swapping.swap import COUNTERPARTS, PREPROCESSOR, preprocessor_of, replace_preprocessor, with_copy
 
 SEGMENTORS = 'mmdownsize.SegDownsizePreprocessor'
 PAIRED = 'mmdownsize.SegPairDownsizePreprocessor'
+# What an optim_wrapper may say besides rates, and what it usually says. A fit in float32 needs none of it.
+SPECIAL = dict(type='OptimWrapper', constructor='DefaultOptimWrapperConstructor', accumulative_counts=1, dtype=None)
 
 
 def check_fit(checkpoint: str, downsizer: Mapping[str, Any]) -> None:
@@ -34,6 +36,11 @@ def check_fit(checkpoint: str, downsizer: Mapping[str, Any]) -> None:
         raise Refusal(f'--fit: no such checkpoint: {checkpoint}')
     if not any(parameter.requires_grad for parameter in build_resizer(downsizer).parameters()):
         raise Refusal(f'--fit: {downsizer["type"]} has nothing to train: name another --downsizer, or leave out --fit')
+
+
+def fits_whole_images(cfg: Config) -> bool:
+    """Return whether a fit takes its images from the pipeline that tests them, as that of a segmentor does."""
+    return COUNTERPARTS.get(name_of(preprocessor_of(cfg))) == SEGMENTORS
 
 
 def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping[str, Any]) -> list[Edit]:
@@ -61,8 +68,10 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
         why = f'{name_of(swapped.model)} learns with its own loss, with labels, from its own training pipeline'
         learning, shown = [Edit('model.type', KEPT, why)], f'{batch_size} image{"s" if batch_size > 1 else ""} a step'
     steps = settings['train_cfg']['max_iters']
+    given = cfg.get('optim_wrapper') or {}
+    replaced = [f'{key}={given[key]}' for key in SPECIAL if given.get(key) not in (None, SPECIAL[key])]
     hooks = ', '.join(name_of(hook) for hook in cfg.get('custom_hooks') or [])
-    return [
+    edits = [
         Edit(
             'load_from',
             checkpoint,
@@ -72,7 +81,8 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
         Edit(
             'optim_wrapper',
             dict(_delete_=True, **settings['optim_wrapper']),
-            f'optim_wrapper, param_scheduler and train_cfg: {steps} steps, {shown}, and learning rates of the recipe',
+            f'optim_wrapper, param_scheduler and train_cfg: {steps} steps, {shown}, and learning rates of the recipe'
+            + (f'; not used: {", ".join(replaced)}' if replaced else ''),
         ),
         Edit('param_scheduler', settings['param_scheduler']),
         Edit('train_cfg', dict(_delete_=True, **settings['train_cfg'])),
@@ -82,9 +92,28 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
             f'custom_hooks: TrainOnlyHook, and a moving average of the weights{f"; removed: {hooks}" if hooks else ""}',
         ),
         Edit('default_hooks.logger', dict(interval=20, log_metric_by_epoch=False)),
-        Edit('default_hooks.checkpoint', dict(by_epoch=False, interval=steps, max_keep_ckpts=1)),
+        Edit(
+            'default_hooks.checkpoint',
+            settings['checkpoint'],
+            f'default_hooks.checkpoint: one every {settings["checkpoint"]["interval"]} steps; tools/train.py --resume continues '
+            'from the last',
+        ),
         Edit('log_processor', dict(by_epoch=False)),
+        *_neutral(cfg),
     ]
+    return with_copy(cfg, edits)
+
+
+def _neutral(cfg: Config) -> list[Edit]:
+    """Return edits of what belongs to the training of the model and would end or slow down a fit."""
+    edits = []
+    if cfg.get('resume'):
+        edits.append(Edit('resume', False, 'resume=False: the checkpoint is where a fit begins, not where it goes on'))
+    if (cfg.get('auto_scale_lr') or {}).get('enable'):
+        edits.append(
+            Edit('auto_scale_lr.enable', False, 'auto_scale_lr.enable=False: the recipe has learning rates of its own')
+        )
+    return edits
 
 
 def _without_labels(cfg: Config, swapped: Config) -> list[Edit]:
@@ -100,11 +129,12 @@ def _without_labels(cfg: Config, swapped: Config) -> list[Edit]:
             f'--fit: model.data_preprocessor.test_cfg={preprocessor.test_cfg} pads at test time, and a segmentor that learns '
             'from itself compares images that are not padded: say test_cfg=None in the config'
         )
-    if 'pipeline' not in swapped.get('val_dataloader', {}).get('dataset', {}):
-        raise Refusal('--fit: val_dataloader.dataset.pipeline says how images are tested, and the config has none')
-    steps = [dict(step) for step in swapped.val_dataloader.dataset.pipeline if name_of(step) != 'LoadAnnotations']
+    steps = _steps_of_testing(swapped)
     learner, positions = settings_without_labels()
-    dataset = _with_pipeline(swapped.train_dataloader.dataset.to_dict(), steps)
+    try:
+        dataset = with_pipeline(swapped.train_dataloader.dataset.to_dict(), steps)
+    except Refusal as refusal:
+        raise Refusal(f'--fit: {refusal}') from refusal
     shifted = dict(_delete_=True, type='mmdownsize.ShiftedDataset', dataset=dataset, shifts=positions)
     why = (
         f'model.type: EncoderDecoder -> {name_of(learner)}, which reads no labels: the target is the '
@@ -127,13 +157,15 @@ def _without_labels(cfg: Config, swapped: Config) -> list[Edit]:
     ]
 
 
-def _with_pipeline(dataset: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a data set's config with another pipeline, inside its wrappers."""
-    inner = 'dataset' in dataset or 'datasets' in dataset
-    if inner and 'pipeline' in dataset:
-        raise Refusal(f'--fit: {name_of(dataset)} mixes images: put the data set inside it in its place')
-    if 'datasets' in dataset:
-        return dict(dataset, datasets=[_with_pipeline(one, steps) for one in dataset['datasets']])
-    if 'dataset' in dataset:
-        return dict(dataset, dataset=_with_pipeline(dataset['dataset'], steps))
-    return dict(dataset, pipeline=copy.deepcopy(steps))
+def _steps_of_testing(cfg: Config) -> list[dict[str, Any]]:
+    """Return the pipeline by which a config tests images, without their labels."""
+    tested = chains(read_by(cfg, 'val'))
+    if not tested:
+        raise Refusal('--fit: val_dataloader.dataset.pipeline says how images are tested, and the config has none')
+    different = [chain for chain in tested if [one.steps for one in chain] != [one.steps for one in tested[0]]]
+    if different or len(tested[0]) > 1:
+        wheres = ', '.join(one.where for one in (different or tested)[0])
+        raise Refusal(
+            f'--fit: images are tested by several pipelines, {wheres} among them: leave one in val_dataloader'
+        )
+    return [dict(step) for step in tested[0][0].steps if name_of(step) != 'LoadAnnotations']

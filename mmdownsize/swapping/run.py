@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from mmdownsize.configs import read_fragment, read_named_config
+from mmdownsize.configs import is_pure_python, read_fragment, read_named_config, with_names
 from mmdownsize.geometry import TargetSize
 from mmdownsize.refusal import Refusal, in_words
 from mmdownsize.storage import write_whole
 from mmdownsize.swapping.check import check
-from mmdownsize.swapping.edits import notes_of, text_of
-from mmdownsize.swapping.fit import check_fit, fit_edits
-from mmdownsize.swapping.swap import swap_edits
+from mmdownsize.swapping.edits import KEPT, Edit, notes_of, read_back, text_of
+from mmdownsize.swapping.fit import check_fit, fit_edits, fits_whole_images
+from mmdownsize.swapping.swap import preprocessor_of, swap_edits
 
 DOWNSIZER, FITTED = 'importance_lanczos', 'downsizenet_6x6_signed'
 
@@ -35,6 +34,7 @@ class Options:
         keep_ratio: Whether ``scale`` keeps the aspect ratio.
         take_resize: Whether the target size is that of the pipelines' last ``Resize``, which is taken out.
         check: Whether to build the result and try it on made-up data.
+        log: Whether mmengine logs while that is done.
     """
 
     config: str
@@ -46,6 +46,7 @@ class Options:
     keep_ratio: bool = False
     take_resize: bool = False
     check: bool = False
+    log: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def swap_resizer(options: Options) -> Swapped:
     """Put a downsizer into a config, and write the result if there is a file for it.
 
     Raises:
-        Refusal: If an option or the config is not what it should be, or the check fails.
+        Refusal: If an option or the config is not what it should be, the check fails, or the result does not read back.
         OSError: If the file cannot be written.
     """
     downsizer, rates = read_fragment(options.downsizer or (FITTED if options.fit else DOWNSIZER))
@@ -77,14 +78,33 @@ def swap_resizer(options: Options) -> Swapped:
     cfg, base = read_named_config(options.config)
     if options.out and options.out.resolve() == Path(base):
         raise Refusal(f'--out {options.out} is the config itself, which the edited one needs: name another file')
-    edits = swap_edits(cfg, downsizer, target, rates)
+    in_full = is_pure_python(cfg)
+    told: list[Edit] = []
+    if in_full:
+        cfg = with_names(cfg)
+        told = _told_of_pure_python(cfg, base)
+    edits = swap_edits(cfg, downsizer, target, rates, own_images=not (options.fit and fits_whole_images(cfg)))
     if options.fit:
         edits += fit_edits(cfg, edits, options.fit, rates)
-    text = text_of(base, edits)
-    found = try_out(text) if options.check else []
+    edits = [*told, *edits]
+    text = text_of(cfg if in_full else base, edits)
+    read = read_back(text, cfg, edits)
+    found = try_out(read, log=options.log) if options.check else []
     if options.out:
         write_whole(options.out, text)
     return Swapped(text, notes_of(edits), found)
+
+
+def _told_of_pure_python(cfg: Config, base: str) -> list[Edit]:
+    """Return the edits of a pure Python config that is written in full, with names for its classes."""
+    why = f'{base} is pure Python, from which a config like this one cannot inherit: it is written in full'
+    told = [Edit('_base_', KEPT, why)]
+    if not cfg.get('default_scope'):
+        scope = str(preprocessor_of(cfg)['type']).partition('.')[0]
+        told.append(
+            Edit('default_scope', scope, f'default_scope={scope!r}: names without a module are looked up there')
+        )
+    return told
 
 
 def target_of(options: Options) -> dict[str, Any] | None:
@@ -106,16 +126,13 @@ def target_of(options: Options) -> dict[str, Any] | None:
     return target
 
 
-def try_out(text: str) -> list[str]:
-    """Return what :func:`mmdownsize.swapping.check.check` finds of a config file of this content, a line each.
+def try_out(cfg: Config, *, log: bool = False) -> list[str]:
+    """Return what :func:`mmdownsize.swapping.check.check` finds of a config, a line each.
 
     Raises:
         Refusal: If the config does not work.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'swapped.py'
-        path.write_text(text)
-        try:
-            return check(Config.fromfile(path))
-        except Exception as error:  # a model may fail in any way
-            raise Refusal(f'--check: the edited config does not work: {in_words(error)}') from error
+    try:
+        return check(cfg, log=log)
+    except Exception as error:  # a model may fail in any way
+        raise Refusal(f'--check: the edited config does not work: {in_words(error)}') from error

@@ -6,8 +6,10 @@ python -m study.zoo.sweep [--only FAMILY ...] [--tries N | --all] [--configs DIR
 A family is a folder of configs. Its lightest config, judged by its name, is tried; with --tries N up to N of them, until
 one runs without a downsizer. Every config is run as it is and with a downsizer, each in its own process with a bound of
 time and memory: a prediction, the losses, the downsizer's gradients and a step of the optimiser, on small made-up images
-and without pretrained weights. The report is written after every config, and a config in it is not run again: the same
-command continues an interrupted sweep. A report names the versions of the packages and takes no runs of other versions.
+and without pretrained weights. What runs is given to the tools too, on images of the config's own sizes:
+swap_resizer --check, a step of swap_resizer --fit, and get_flops. The report is written after every config, and a config
+in it is not run again: the same command continues an interrupted sweep. A report names the versions of the packages and
+takes no runs of other versions.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from mmdownsize.storage import check_writable, write_whole
 from mmdownsize.swapping.swap import swap_edits
 from study.zoo import table as zoo_table
 from study.zoo.families import chosen, families_in, installed_configs, lightest, scope_of
-from study.zoo.table import VERDICTS
+from study.zoo.table import TOOLS, VERDICTS
 from study.zoo.trial import FACTOR, Task, run
 
 REPORT = Path('study/results/zoo.json')
@@ -134,9 +136,14 @@ def try_config(
         swapped: dict[str, Any] = dict(error='not run: there are no weights', stage='build')
         if task.weights.exists():
             swapped = run_apart(Task(config, scope, hw, downsizer, task.weights, memory_gib), seconds)
+        judgement = judged(stock, swapped)
+        if not stock['error'] and not swapped.get('refused'):
+            for tool in TOOLS:
+                said = run_apart(Task(config, scope, hw, downsizer, task.weights, memory_gib, tool), seconds)
+                entry[tool] = 'works' if said['error'] is None else shortened(said['error'])
     entry['seconds'] = [round(one['seconds'], 1) if 'seconds' in one else None for one in (stock, swapped)]
     entry['peak_mib'] = [round(one['peak_mib']) if 'peak_mib' in one else None for one in (stock, swapped)]
-    return dict(judged(stock, swapped), **entry)
+    return dict(judgement, **entry)
 
 
 def judged(stock: dict[str, Any], swapped: dict[str, Any]) -> dict[str, Any]:

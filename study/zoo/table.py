@@ -15,11 +15,12 @@ VERDICTS = {
     'fails only swapped': '**fails only with a downsizer**',
     'refused': 'refused with a reason',
 }
-HEADINGS = ('config', 'verdict', 'loss differs by', 'same prediction', 's', 'MiB', 'why')
+TOOLS = ('check', 'fit', 'flops')
+HEADINGS = ('config', 'verdict', 'loss differs by', 'same prediction', *TOOLS, 's', 'MiB', 'why')
 
 
 def rows_of(configs: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """Return the rows of a report's configs: config, verdict, agreement, seconds, memory, reason."""
+    """Return the rows of a report's configs: config, verdict, agreement, the tools, seconds, memory, reason."""
     rows = []
     for name, entry in sorted(configs.items()):
         loss, same = entry.get('loss_difference'), entry.get('same_prediction')
@@ -29,6 +30,7 @@ def rows_of(configs: dict[str, dict[str, Any]]) -> list[list[str]]:
                 VERDICTS[entry['verdict']],
                 '' if loss is None else f'{loss:.2%}',
                 '' if same is None else f'{same:.1%}',
+                *(entry.get(tool, '') and ('works' if entry[tool] == 'works' else 'fails') for tool in TOOLS),
                 pair(entry.get('seconds')),
                 pair(entry.get('peak_mib')),
                 entry.get('reason', ''),
@@ -63,6 +65,12 @@ def summary(report: dict[str, Any]) -> str:
         of_all = sum(family.startswith(f'{scope}/') for family in report['families'])
         tried = f'{scope}: {len(entries)} of {of_all} families tried'
         parts.append('; '.join([tried, f'{counts["works"]} of {run_here} that run here run with a downsizer', *others]))
+        for tool in TOOLS:
+            said = [[entry[tool] for entry in family if tool in entry] for family in entries.values()]
+            said = [one for one in said if one]
+            if said:
+                works = sum('works' in one for one in said)
+                parts.append(f'{scope}: {tool} works with {works} of {len(said)} families')
     return '\n'.join([*parts, what_it_took(report), versions_of(report['versions'])])
 
 
@@ -93,6 +101,10 @@ def causes(report: dict[str, Any]) -> str:
             reason = ' '.join(reason.partition(', the current sys')[0].split())  # long messages are cut in that list
             folders = found.setdefault((VERDICTS[entry['verdict']], reason), [])
             folders += [folder for folder in [name.rpartition('/')[0]] if folder not in folders]
+        for tool in TOOLS:
+            if entry.get(tool, 'works') != 'works':
+                folders = found.setdefault((f'{tool} does not work', ' '.join(entry[tool].split())), [])
+                folders += [folder for folder in [name.rpartition('/')[0]] if folder not in folders]
     lines = [f'- {line}.' for line in summary(report).splitlines()]
     lines += ['', '| verdict | why | families |', '|---|---|---|']
     for (verdict, reason), folders in sorted(found.items()):

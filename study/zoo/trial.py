@@ -7,33 +7,39 @@ and predictions then have to be the same.
 
 from __future__ import annotations
 
+import copy
 import os
-import random
 import resource
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.logging import MessageHub
-from mmengine.model.utils import revert_sync_batchnorm
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mmdownsize.configs import nodes, read_config, without_downloads
+from mmdownsize.configs import channels_of, name_of, read_config, read_fragment
+from mmdownsize.deploy.flops import Options as Counted
+from mmdownsize.deploy.flops import count_config
+from mmdownsize.made_up import kinds_of, made_up_batch
 from mmdownsize.refusal import Refusal, in_words
-from mmdownsize.registry import MODELS
-from mmdownsize.swapping.edits import text_of
+from mmdownsize.registry import HOOKS
+from mmdownsize.swapping.build import build, seed
+from mmdownsize.swapping.check import check, losses_of, source_hw
+from mmdownsize.swapping.edits import edited, text_of
+from mmdownsize.swapping.fit import fit_edits
+from mmdownsize.swapping.predicted import prediction_of
+from mmdownsize.swapping.run import FITTED
 from mmdownsize.swapping.swap import swap_edits
-from study.zoo.data import doubled_batch, kinds_of
 
 FACTOR = 2
-KEPT = 10
+SURROUNDED = 1.5  # how many times larger original images are than what the pipeline delivers
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Task:
         downsizer: Config of the downsizer; None for the config as it is.
         weights: File that the unswapped model's weights are written to, and the swapped one's are read from.
         memory_gib: Bound of the address space.
+        does: What is done: one of :data:`DOINGS`.
     """
 
     config: Path
@@ -55,6 +62,7 @@ class Task:
     downsizer: dict[str, Any] | None
     weights: Path
     memory_gib: float
+    does: str = 'run'
 
 
 def run(task: Task, connection: Any) -> None:
@@ -68,7 +76,7 @@ def run(task: Task, connection: Any) -> None:
     os.environ.update(HF_HUB_OFFLINE='1', TRANSFORMERS_OFFLINE='1')
     found: dict[str, Any] = dict(stage='read', error=None)
     try:
-        attempt(task, found)
+        DOINGS[task.does](task, found)
     except Exception as error:  # a model may fail in any way
         refusal = refusal_behind(error)
         found['refused'] = refusal is not None
@@ -86,7 +94,7 @@ def refusal_behind(error: BaseException | None) -> Refusal | None:
 
 
 def attempt(task: Task, found: dict[str, Any]) -> None:
-    """Do a task, and note in ``found`` how far it came and what it gave.
+    """Run a model, and note in ``found`` how far it came and what it gave.
 
     Raises:
         ValueError: If losses are not finite, the downsizer does not learn, or a prediction has another size than the image.
@@ -97,25 +105,25 @@ def attempt(task: Task, found: dict[str, Any]) -> None:
         factor = FACTOR
         cfg = swapped(cfg, task)
     hw = (task.hw[0] * factor, task.hw[1] * factor)
-    if task.config.parents[1].name == 'configs':
-        os.chdir(task.config.parents[2])  # a teacher's config is named from there
-    init_default_scope(cfg.get('default_scope') or task.scope)
-    scope = cfg.get('default_scope') or task.scope
-    kinds = kinds_of(cfg)
+    enter(cfg, task)
+
+    def batch() -> dict[str, Any]:
+        ori_hw = (int(task.hw[0] * SURROUNDED), int(task.hw[1] * SURROUNDED))
+        return made_up_batch(cfg.default_scope, task.hw, kinds=kinds_of(cfg), ori_hw=ori_hw, repeat=factor)
 
     found['stage'] = 'build'
-    model = build(cfg, hw)
+    model = build(sized(cfg, hw))
     if task.downsizer is None:
         keep_weights(model, task.weights)
     else:
         take_weights(model, task.weights)
 
     found['stage'] = 'prediction'
-    batch = doubled_batch(scope, task.hw, factor, kinds)
+    data = batch()
     seed()
     model.eval()  # in a statement of its own: mmdet's distillers return None
     with torch.no_grad():
-        predicted = model.test_step(batch)
+        predicted = model.test_step(data)
     found['prediction'] = [prediction_of(sample) for sample in predicted]
     found['inside'] = all(p['inside'] for p in found['prediction'])
 
@@ -123,64 +131,111 @@ def attempt(task: Task, found: dict[str, Any]) -> None:
     seed()
     model.train()
     with torch.no_grad():
-        found['losses'] = losses_of(model, doubled_batch(scope, task.hw, factor, kinds))[1]
+        found['losses'] = losses_of(model, model.data_preprocessor(batch(), True))[1]
 
     # Among equal pixels it makes no difference how they are weighed: the gradient would be 0.
     found['stage'] = 'training'
-    batch = doubled_batch(scope, task.hw, factor, kinds)
-    batch['inputs'] = [torch.randint(0, 256, image.shape, dtype=torch.uint8) for image in batch['inputs']]
-    total, _ = losses_of(model, batch)
+    data = batch()
+    data['inputs'] = [torch.randint(0, 256, image.shape, dtype=torch.uint8) for image in data['inputs']]
+    total, _ = losses_of(model, model.data_preprocessor(data, True))
     downsizer = list(model.data_preprocessor.downsizer.named_parameters()) if factor > 1 else []
     step(model, total, dict(downsizer))
     found['stage'] = 'done'
 
 
+def enter(cfg: Config, task: Task) -> None:
+    """Make a config's scope the default one, and the folder that it names others from the current one."""
+    cfg.default_scope = cfg.get('default_scope') or task.scope
+    if task.config.parents[1].name == 'configs':
+        os.chdir(task.config.parents[2])  # a teacher's config is named from there
+    init_default_scope(cfg.default_scope)
+
+
 def swapped(cfg: Config, task: Task) -> Config:
     """Return the config with a downsizer, by way of the file that tools/swap_resizer.py would write."""
-    edits = swap_edits(cfg, dict(task.downsizer or {}), dict(scale_factor=1 / FACTOR))
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'swapped.py'
-        path.write_text(text_of(str(task.config), edits))
-        return read_config(path)
+        return read_config(write_swapped(cfg, task, Path(folder)))
 
 
-def seed() -> None:
-    """Start every generator afresh: samplers and dropout draw the same with and without a downsizer."""
-    random.seed(0)
-    np.random.seed(0)  # mmdet's samplers use the global one
-    torch.manual_seed(0)
+def write_swapped(cfg: Config, task: Task, folder: Path) -> Path:
+    """Write the file that tools/swap_resizer.py would write, into a folder, and return its path."""
+    edits = swap_edits(cfg, dict(task.downsizer or {}), dict(scale_factor=1 / FACTOR))
+    path = folder / 'swapped.py'
+    path.write_text(text_of(str(task.config), edits))
+    return path
 
 
-def build(cfg: Config, hw: tuple[int, int]) -> nn.Module:
-    """Return the config's model without anything to be downloaded, for images of this size."""
-    settings = cfg.model
-    settings.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
-    # A model with a set number of proposals predicts for each of them.
-    kept = max([KEPT, *(node['num_proposals'] for node in nodes(settings) if 'num_proposals' in node)])
-    for node in nodes(settings):
-        # With random weights every score is low: without this there would be no boxes to look at.
-        for key in ('score_thr', 'conf_thr'):
-            if isinstance(node.get(key), int | float):
-                node[key] = 0.0
-        if isinstance(node.get('max_per_img'), int):
-            node['max_per_img'] = min(node['max_per_img'], kept)
-        # mmcv's looks for the other processes when it is built; torch's is turned into BatchNorm below.
-        if node.get('type') == 'MMSyncBN':
-            node['type'] = 'SyncBN'
-    without_downloads(settings)
-    preprocessor = settings.data_preprocessor
+def try_check(task: Task, found: dict[str, Any]) -> None:
+    """Do what ``tools/swap_resizer.py --check`` does, on images of the config's own sizes."""
+    cfg = swapped(read_config(task.config), task)
+    enter(cfg, task)
+    found['said'] = check(cfg)
+
+
+def try_flops(task: Task, found: dict[str, Any]) -> None:
+    """Do what ``tools/get_flops.py`` does."""
+    cfg = read_config(task.config)
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_swapped(cfg, task, Path(folder))
+        enter(cfg, task)
+        count_config(Counted(path, cfg_options=dict(default_scope=cfg.default_scope)))
+
+
+def try_fit(task: Task, found: dict[str, Any]) -> None:
+    """Do a step of the training that ``tools/swap_resizer.py --fit`` sets up, on images of the config's own sizes.
+
+    Raises:
+        Refusal: If the downsizer does not learn, or something else does.
+    """
+    cfg = read_config(task.config)
+    downsizer, rates = read_fragment(FITTED)
+    edits = swap_edits(cfg, downsizer, dict(scale_factor=1 / FACTOR), rates)
+    cfg = edited(cfg, [*edits, *fit_edits(cfg, edits, 'finished.pth', rates)])
+    enter(cfg, task)
+    model = build(cfg)
+    trainer = SimpleNamespace(model=model)  # what the hook reads of mmengine's Runner
+    (hook,) = (HOOKS.build(hook) for hook in cfg.custom_hooks if name_of(hook) == 'TrainOnlyHook')
+    hook.before_train(trainer)
+    model.train()
+    hook.before_train_iter(trainer, 0)
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    images = min(cfg.train_dataloader.batch_size, 2)
+    hw = source_hw(cfg, training=True)
+    batch = made_up_batch(cfg.default_scope, hw, images=images, channels=channels_of(cfg.model), kinds=kinds_of(cfg))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    losses = model.train_step(batch, wrapper)
+    bad = [name for name, value in losses.items() if not torch.isfinite(value).all()]
+    if bad:
+        raise Refusal(f'losses that are not finite: {", ".join(bad)}')
+    # An update comes after several steps, or after this one.
+    learning = {
+        n for n, p in model.named_parameters() if not torch.equal(p, before[n]) or (p.grad is not None and p.grad.any())
+    }
+    if not any(name.startswith('data_preprocessor.downsizer.') for name in learning):
+        raise Refusal('the downsizer does not learn')
+    others = sorted(name for name in learning if not name.startswith('data_preprocessor.downsizer.'))
+    if others:
+        raise Refusal(f'{others[0]} learns too')
+
+
+DOINGS: dict[str, Callable[[Task, dict[str, Any]], None]] = {
+    'run': attempt,
+    'check': try_check,
+    'fit': try_fit,
+    'flops': try_flops,
+}
+
+
+def sized(cfg: Config, hw: tuple[int, int]) -> Config:
+    """Return the config for images of one size (h, w) in px, at the target."""
+    cfg = copy.deepcopy(cfg)
+    cfg.model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
+    preprocessor = cfg.model.data_preprocessor
     preprocessor.pop('train_scale_factor', None)  # losses are compared at the target
     for node in [preprocessor, *(preprocessor.get('batch_augments') or [])]:
         if isinstance(node.get('size'), Sequence):
             node['size'] = hw
-    hub = MessageHub.get_current_instance()
-    for name in ('iter', 'epoch'):
-        hub.update_info(name, 0)
-        hub.update_info(f'max_{name}s', 100)
-    seed()
-    model = revert_sync_batchnorm(MODELS.build(settings))
-    model.init_weights()
-    return model
+    return cfg
 
 
 def keep_weights(model: nn.Module, path: Path) -> None:
@@ -206,20 +261,6 @@ def parts_of(model: nn.Module) -> list[nn.Module]:
     return [model, *([model.teacher_model] if hasattr(model, 'teacher_model') else [])]
 
 
-def losses_of(model: nn.Module, batch: dict[str, Any]) -> tuple[Tensor, dict[str, float]]:
-    """Return the loss to be minimised, and every logged value.
-
-    Raises:
-        ValueError: If one is not finite.
-    """
-    total, logged = model.parse_losses(model(**model.data_preprocessor(batch, True), mode='loss'))
-    losses = {name: float(value) for name, value in logged.items() if value.numel() == 1}
-    bad = [name for name, value in losses.items() if not np.isfinite(value)]
-    if bad:
-        raise ValueError(f'losses that are not finite: {", ".join(bad)}')
-    return total, losses
-
-
 def step(model: nn.Module, total: Tensor, downsizer: dict[str, nn.Parameter]) -> None:
     """Take one step of gradient descent.
 
@@ -236,36 +277,3 @@ def step(model: nn.Module, total: Tensor, downsizer: dict[str, nn.Parameter]) ->
     torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4).step()
     if downsizer and all(torch.equal(p, before[name]) for name, p in downsizer.items()):
         raise ValueError('the optimiser does not move the downsizer')
-
-
-def prediction_of(sample: Any) -> dict[str, Any]:
-    """Return what a sample predicts: ``boxes`` (n, 4) px, ``labels`` (n,), ``map`` (h, w), and whether boxes lie ``inside``.
-
-    Raises:
-        ValueError: If it predicts nothing, numbers are not finite, or masks or maps do not have the original size.
-    """
-    said: dict[str, Any] = dict(boxes=None, labels=None, map=None, inside=True)
-    h, w = sample.ori_shape[:2]
-    for name in ('pred_sem_seg', 'pred_panoptic_seg', 'pred_depth_map'):
-        if name in sample:
-            data = sample.get(name)
-            data = data.sem_seg if 'sem_seg' in data else data.data
-            data = torch.as_tensor(data)
-            if tuple(data.shape[-2:]) != (h, w):
-                raise ValueError(f'{name} has {tuple(data.shape[-2:])} (h, w), the original image {(h, w)}')
-            said['map'] = data.reshape(-1, h, w)[0].numpy()
-    if 'pred_instances' in sample:
-        instances = sample.pred_instances
-        if 'bboxes' in instances:
-            boxes = instances.bboxes.reshape(-1, 4)
-            if not torch.isfinite(boxes).all():
-                raise ValueError('predicted boxes that are not finite')
-            edge = torch.tensor([w, h, w, h]) + 1
-            said['inside'] = bool((boxes >= -1).all() and (boxes <= edge).all())
-            said['boxes'] = boxes.numpy()
-            said['labels'] = instances.labels.numpy() if 'labels' in instances else np.zeros(len(boxes), int)
-        if 'masks' in instances and tuple(instances.masks.shape[-2:]) != (h, w):
-            raise ValueError(f'masks have {tuple(instances.masks.shape[-2:])} (h, w), the original image {(h, w)}')
-    if said['map'] is None and said['boxes'] is None:
-        raise ValueError('the model predicts nothing')
-    return said

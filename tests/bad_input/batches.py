@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
+from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import nn
 
@@ -39,6 +40,35 @@ def run(task, images, samples=AUTO, training=True, **settings):
     return build(**settings)(dict(inputs=images, data_samples=samples), training)
 
 
+class RTMDetInsHead(nn.Module):
+    """A head of that name."""
+
+
+class YOLACTProtonet(nn.Module):
+    """A head of that name."""
+
+
+def held_with(head, **target):
+    """The preprocessor of a model that has this head."""
+    model = BaseDetector(det_preprocessor(**target))
+    model.mask_head = head()
+    return model.data_preprocessor
+
+
+class BaseDetector(BaseModel):
+    forward = None
+
+
+class Strided(BaseModel):
+    """A network that halves its images, and adds what it has enlarged again."""
+
+    def extract_feat(self, inputs):
+        return inputs + inputs[..., ::2, ::2].repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return self.extract_feat(inputs)
+
+
 def both(id, images, error, value, way_out, **options):
     return [Case(f'{id} ({t})', lambda _, t=t: run(t, images, **options), error, value, way_out) for t in TASKS]
 
@@ -68,7 +98,7 @@ def sampled(id, error, value, way_out, task='det', training=True, **fields):
     def use(folder):
         sample = TASKS[task][1]()
         for name, content in fields.items():
-            setattr(sample.gt_instances if name in ('bboxes', 'masks') else sample, name, content)
+            setattr(sample if name.startswith('gt_') else sample.gt_instances, name, content)
         return run(task, [random_image()], [sample], training)
 
     return Case(f'{id} ({task})', use, error, value, way_out)
@@ -226,6 +256,30 @@ CASES = [
     *both(
         'nothing back', [random_image()], ValueError, 'got NoneType', r'must make \(1, 3, 15, 21\)', downsizer=Nothing()
     ),
+    # What a model of one scale for both directions, or of certain sizes, cannot take
+    Case(
+        'two scales for RTMDet-Ins',
+        lambda _: held_with(RTMDetInsHead, scale=(32, 32))(
+            dict(inputs=[random_image((48, 64))], data_samples=[det_sample((48, 64))])
+        ),
+        ValueError,
+        '(48, 64) -> (32, 32)',
+        'RTMDetInsHead would return masks of another size .*keep_ratio=True',
+    ),
+    Case(
+        'padding before YOLACT',
+        lambda _: held_with(YOLACTProtonet, scale_factor=0.5, pad_size_divisor=32)(dict(inputs=[random_image()])),
+        ValueError,
+        '(19, 27) (h, w) is padded to (32, 32)',
+        'say pad_size_divisor=1',
+    ),
+    Case(
+        'a size that strides do not divide',
+        lambda _: Strided(seg_preprocessor(scale_factor=0.5)).test_step(dict(inputs=[random_image((66, 100))])),
+        RuntimeError,
+        'images of 33x50 px',
+        r'it takes 34x50: say size=None, size_divisor=2, .*, or choose a target',
+    ),
     # Samples
     *both('no samples', [random_image()], ValueError, 'got None', 'training needs data_samples', samples=None),
     *both(
@@ -250,7 +304,13 @@ CASES = [
         'one sample, no list', [random_image()], TypeError, 'DataSample', 'a list of data samples', samples=seg_sample()
     ),
     # Metainfo
-    *described('scale_factor', 0.5, 'got 0.5', 'leave it out'),
+    *described('scale_factor', True, 'got True', 'leave it out'),
+    *described('scale_factor', (0.5, 0.5, 0.25, 0.5), 'got (0.5, 0.5, 0.25, 0.5)', r'a number, \(w, h\) or'),
+    *described('scale_factor', (0.5, 0.5, 3), 'got (0.5, 0.5, 3)', r'a number, \(w, h\) or'),
+    *described('pad_param', [1, 2, 3], 'got [1, 2, 3]', 'pad_param must be 4 finite numbers'),
+    *described('padding_size', 3, 'got 3', 'padding_size must be 4 finite numbers'),
+    *described('input_size', (0, 5), 'got (0, 5)', 'input_size must be 2 finite numbers above 0'),
+    *described('warp_mat', [[1, 0], [0, 1]], 'got [[1, 0], [0, 1]]', '2 x 3 or 3 x 3'),
     *described('scale_factor', None, 'got None', 'leave it out'),
     *described('scale_factor', (nan, 1.0), 'got (nan, 1.0)', '2 finite numbers above 0'),
     *described('scale_factor', (0.0, 0.0), 'got (0.0, 0.0)', '2 finite numbers above 0'),
@@ -300,6 +360,12 @@ CASES = [
     sampled(
         'masks in a list', TypeError, 'got list', 'BitmapMasks, PolygonMasks or a tensor', masks=[np.zeros(SRC_HW)] * 3
     ),
+    sampled('keypoints in one row', ValueError, 'got (3, 51)', r'\(\.\.\., 3\) keypoints', keypoints=torch.rand(3, 51)),
+    sampled(
+        'keypoints in words', TypeError, "got ['a', 'b', 'c']", 'must be a tensor, an array', keypoints=list('abc')
+    ),
+    sampled('half a point', ValueError, 'shape (5,)', 'x and y of every point', polygons=[np.zeros(5)] * 3),
+    sampled('areas in words', TypeError, "got ['a', 'b', 'c']", 'must be a tensor, an array', areas=list('abc')),
     sampled(
         'labels of a wrong size',
         ValueError,
@@ -382,6 +448,12 @@ def four_scales(folder):
         assert np.allclose(mapped.scale_factor, (0.5 * 21 / 53, 0.25 * 15 / 37))
 
 
+def one_scale(folder):
+    for task in TASKS:
+        (mapped,) = run(task, [random_image()], [TASKS[task][1](scale_factor=0.5)], False)['data_samples']
+        assert np.allclose(mapped.scale_factor, (0.5 * 21 / 53, 0.5 * 15 / 37))  # as mmseg 0 wrote it
+
+
 def long_and_thin(folder):
     for task in TASKS:
         for hw in ((1, 20000), (20000, 1)):
@@ -439,6 +511,7 @@ ACCEPTED = [
     Accepted('a training sample without labels', no_labels),
     Accepted('samples without img_shape, ori_shape and scale_factor', no_metainfo),
     Accepted('a scale_factor of four', four_scales),
+    Accepted('a scale_factor of one', one_scale),
     Accepted('images of 1 x 20000 px', long_and_thin),
     Accepted('half and double precision', half),
     Accepted('one channel, which mmseg normalises to three', grey),

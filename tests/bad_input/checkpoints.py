@@ -3,6 +3,7 @@
 import json
 import pickle
 
+import pytest
 import torch
 from mmengine.runner import load_checkpoint
 from safetensors.torch import save_file
@@ -153,6 +154,20 @@ def not_a_number(key):
     return change
 
 
+def with_two(folder):
+    """A checkpoint of two models, each with a downsizer of its own."""
+
+    def change(state):
+        state.update({f'teacher.{key}': value + 1 for key, value in state.items() if key.startswith(PREFIX)})
+        state.update({f'student.{key}': state.pop(key) for key in list(state) if key.startswith(PREFIX)})
+
+    return checkpoint(folder, change)
+
+
+def text(content):
+    return torch.tensor(list(content.encode()), dtype=torch.uint8)
+
+
 def floats_to_ints(state):
     state['fusion.bias'] = state['fusion.bias'].long()
 
@@ -207,6 +222,7 @@ CASES = [
     metadata(
         'a file that names a file', "['pretrained']", 'written by another version', arguments='{"pretrained": "x"}'
     ),
+    metadata('colours in no order', "'GBR'", 'neither BGR nor RGB; write the file again', color_order='GBR'),
     metadata('no provenance', 'got None', 'its provenance must be a JSON object', provenance=None),
     file('another setting in the config', saved, 'got 6', 'was trained with neighbors=2.*leave it out', neighbors=6),
     # A checkpoint, read
@@ -244,6 +260,18 @@ CASES = [
     ),
     initial('hostile', lambda f: pickled(f, dict(state_dict={}, meta=Bomb(f))), 'epoch_1.pth', 'could run code'),
     initial('cut off', lambda f: cut(checkpoint(f)), 'epoch_1.pth is cut off', EARLIER),
+    initial(
+        'with its downsizer inside another preprocessor',
+        lambda f: checkpoint(f, prefix=f'data_preprocessor.{PREFIX}'),
+        "prefix='data_preprocessor.data_preprocessor.downsizer'",
+        'no weights below prefix=',
+    ),
+    initial(
+        'of another start',
+        lambda f: checkpoint(f, start='area'),
+        "start='area' in the",
+        "'bilinear' here.*settings that",
+    ),
     # A checkpoint that mmengine loads into a model: it would log what does not fit, and go on
     loaded(
         'of another size',
@@ -253,6 +281,29 @@ CASES = [
     ),
     loaded(
         'of another depth', lambda f: checkpoint(f, num_convs=3), 'texture.2.bias is unknown', 'settings that it was'
+    ),
+    *(
+        loaded(
+            f'of another {name}',
+            lambda f, name=name, given=given: checkpoint(f, **{name: given}),
+            f'{name}={given!r} in the weights',
+            'here.*settings that it was trained with',
+        )
+        for name, given in dict(
+            start='area', distance='area', normalize='sigmoid', value_range=(0.0, 1.0), neighbors='auto'
+        ).items()
+    ),
+    loaded(
+        'settings that are none',
+        lambda f: checkpoint(f, lambda s: s.update({f'{PREFIX}_extra_state': torch.zeros(3, dtype=torch.uint8)})),
+        'its settings cannot be read',
+        'settings that it was',
+    ),
+    loaded(
+        'a setting of the future',
+        lambda f: checkpoint(f, lambda s: s.update({f'{PREFIX}_extra_state': text('{"magic": 1}')})),
+        'magic=1 is a setting of another version',
+        'settings that it was',
     ),
     loaded(
         'NaN',
@@ -265,6 +316,13 @@ CASES = [
         lambda f: checkpoint(f, lambda s: s.pop(f'{PREFIX}fusion.bias')),
         'fusion.bias is missing',
         'does not fit',
+    ),
+    loaded('two other downsizers', with_two, f'teacher.{PREFIX}*', 'rename the weights of the checkpoint'),
+    loaded(
+        'of another size, inside another preprocessor',
+        lambda f: checkpoint(f, channels=8, prefix=f'data_preprocessor.{PREFIX}'),
+        'texture.0.bias is (8,)',
+        'settings that it was trained with',
     ),
 ]
 
@@ -295,6 +353,15 @@ def in_half(folder):
     assert net.fusion.weight.dtype == torch.float32 and net.fusion.weight.abs().sum() > 0
 
 
+def without_settings(folder):
+    """What an earlier version has saved: it loads, with a note."""
+    model = Model()
+    with pytest.warns(UserWarning, match='these weights of a DownsizeNet come without its settings') as told:
+        path = checkpoint(folder, lambda s: s.pop(f'{PREFIX}_extra_state'))
+        load_checkpoint(model, str(path), map_location='cpu')
+    assert len(told) == 1 and model.data_preprocessor.downsizer.fusion.weight.abs().sum() > 0
+
+
 def config_dropped(folder):
     """mmengine would run meta['config'] when it resumes."""
     meta = dict(config=f"open({str(folder / 'exploded')!r}, 'w')", epoch=3)
@@ -306,5 +373,6 @@ ACCEPTED = [
     Accepted("a model's checkpoint from before it had a downsizer", without_downsizer),
     Accepted("a downsizer's weights, for a fixed resizer", with_a_fixed_resizer),
     Accepted('weights in half precision', in_half),
+    Accepted('weights of before settings were saved', without_settings),
     Accepted('a config in the checkpoint, which is dropped', config_dropped),
 ]

@@ -21,7 +21,18 @@ from mmdownsize.storage import append_line
 from tests.bad_input.case import Accepted, Case
 from tests.bad_input.checkpoints import PREFIX, Bomb, cut, not_a_number
 from tests.tools.small_training import ROOT, write_config, write_data
-from tools import check_env, compare, compare_report, compare_speed, demo, extract_downsizer, swap_resizer, test, train
+from tools import (
+    check_env,
+    compare,
+    compare_report,
+    compare_speed,
+    demo,
+    extract_downsizer,
+    get_flops,
+    swap_resizer,
+    test,
+    train,
+)
 from tools import visualize_downsizer as visualize
 
 
@@ -114,6 +125,13 @@ def stale(folder):
     (folder / 'work/last_checkpoint').write_text('/gone/epoch_7.pth')
 
 
+def halved(folder):
+    small(folder)
+    (folder / 'work').mkdir()
+    (folder / 'model.pth').rename(folder / 'work/epoch_1.pth')
+    cut(folder / 'work/epoch_1.pth')
+
+
 def cut_short(folder):
     small(folder)
     cut(folder / 'model.pth')
@@ -183,7 +201,14 @@ COMPARE = (CONFIG, '--arm', 'bilinear', *WORK)
 VISUALIZE = (CONFIG, CHECKPOINT, '{folder}/good.png', '--out', '{folder}/out')
 EMPTY = with_file('')
 BASE = "model = dict(data_preprocessor=dict(type='DetDataPreprocessor'))\n"
+RESIZE = "dict(type='Resize', scale=(40, 30))"
 FULL = 'File too large|No space left'
+
+
+def pipelines(steps):
+    """The line of a config whose training images go through these steps."""
+    return f'train_dataloader = dict(dataset=dict(pipeline={steps}))\n'
+
 
 CASES = [
     # tools/train.py
@@ -250,6 +275,14 @@ CASES = [
         '/gone/epoch_7.pth',
         'give another to --resume',
         stale,
+    ),
+    case(
+        train,
+        'resume where only half a checkpoint is left',
+        [CONFIG, *WORK, '--resume'],
+        'epoch_1.pth is empty or cut off',
+        'give another to --resume, or leave out --resume',
+        halved,
     ),
     case(
         train,
@@ -386,6 +419,14 @@ CASES = [
         'x.py/below',
         'cannot write',
         with_file('', then=small),
+    ),
+    case(
+        compare,
+        'half a file of equal costs',
+        [CONFIG, '--arm', 'bilinear', '--work-dir', '{folder}'],
+        'equal_cost.json',
+        'remove it, and it is measured again',
+        with_file('{"a": ', 'equal_cost.json', then=small),
     ),
     case(
         compare,
@@ -620,9 +661,44 @@ CASES = [
         'output on a full disk',
         ['{folder}/x.py', '--out', '{folder}/old.py', '--downsizer', 'area'],
         'cannot write',
-        f'old.py: ({FULL})',
+        f'edited.py: ({FULL})',  # where it is read back, before the old file is replaced
         with_file(BASE, then=with_file('# mine', 'old.py')),
         room=350,
+    ),
+    case(
+        swap_resizer,
+        'a Resize that only some images go through',
+        ['{folder}/x.py', '--take-resize'],
+        'train_dataloader.dataset.pipeline has Resize inside RandomApply',
+        'draws a size: keep it and give --scale-factor',
+        with_file(BASE + pipelines(f"[dict(type='RandomApply', transforms=[{RESIZE}])]")),
+    ),
+    case(
+        swap_resizer,
+        'a Resize of another size inside a data set',
+        ['{folder}/x.py', '--take-resize'],
+        "'train_dataloader.dataset.datasets.1.pipeline': {'scale': (9, 9)}",
+        'different sizes.*give --scale-factor or --scale',
+        with_file(
+            f'{BASE}\ntrain_dataloader = dict(dataset=dict(type="ConcatDataset", datasets=['
+            f'dict(pipeline=[{RESIZE}]), dict(pipeline=[dict(type="Resize", scale=(9, 9))])]))'
+        ),
+    ),
+    case(
+        swap_resizer,
+        'a scale that brings drawn sizes to one',
+        ['{folder}/x.py', '--scale', '9', '9'],
+        'RandomResize, which draws the sizes of training images, and scale=(9, 9)',
+        'give --scale-factor',
+        with_file(BASE + pipelines("[dict(type='RandomResize', scale=(40, 30), ratio_range=(0.5, 2))]")),
+    ),
+    case(
+        swap_resizer,
+        'images that are normalised by a choice',
+        ['{folder}/x.py'],
+        'take Normalize inside RandomChoice out',
+        'normalises images',
+        with_file(BASE + pipelines("[dict(type='RandomChoice', transforms=[[dict(type='mmcv.Normalize')]])]")),
     ),
     case(
         swap_resizer,
@@ -695,6 +771,9 @@ CASES = [
         with_file('', then=with_picture),
     ),
     case(visualize, 'a full disk', VISUALIZE, '0000_good.png', f'cannot write .*({FULL})', with_picture, room=5000),
+    # tools/get_flops.py
+    case(get_flops, 'a shape of 0', [CONFIG, '--shape', '5', '0'], 'got [5, 0]', '--shape must be W H', small),
+    case(get_flops, 'no config', ['gone.py'], 'gone.py', 'no such config'),
     # tools/demo.py
     case(demo, 'a negative seed', ['--seed', '-1'], 'got -1', '--seed must be at least 0'),
     case(demo, 'no iterations', ['--iters', '0'], 'got 0', '--iters must be at least 1'),

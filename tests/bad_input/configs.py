@@ -8,6 +8,7 @@ from torch import nn
 
 from mmdownsize.checkpoints import CheckpointError
 from mmdownsize.registry import MODELS
+from tests.bad_input.batches import RTMDetInsHead, held_with
 from tests.bad_input.case import Accepted, Case
 
 nan, inf = math.nan, math.inf
@@ -54,6 +55,15 @@ def resizer(kind, error=ValueError, **settings):
     return case
 
 
+def inherited(id, base, child, value, kind):
+    """A child config that changes the type of the downsizer and inherits the settings of the other one."""
+    way_out = rf'It is one of .*downsizer=dict\(_delete_=True, type={kind!r}'
+    case = Case(
+        f'{id} over {base["type"]}', partial(build, 'det', dict(downsizer={**base, **child})), TypeError, value, way_out
+    )
+    return [case]
+
+
 def initialised(init_cfg):
     def use(folder):
         build('det', dict(downsizer=dict(NET, init_cfg=init_cfg))).init_weights()
@@ -70,7 +80,16 @@ RANGE = r'must be \(lowest, highest\)'
 CASES = [
     # The target
     *target('no target', dict(scale_factor=ABSENT), 'scale_factor=None and scale=None', 'give exactly one target'),
-    *target('two targets', dict(scale_factor=0.5, scale=(3, 2)), 'scale=(3, 2)', 'give exactly one target'),
+    *target('two targets', dict(scale_factor=0.5, scale=(3, 2)), 'scale=(3, 2)', 'one target.*scale_factor=None'),
+    *inherited(
+        'type=FixedResizer',
+        dict(type='DownsizeNet', start='area'),
+        dict(type='FixedResizer'),
+        "'start'",
+        'FixedResizer',
+    ),
+    *inherited('type=DownsizeNet', dict(FIXED, kernel='area'), NET, "'kernel'", 'DownsizeNet'),
+    *inherited('type=FixedResizer', dict(NET, pretrained='x'), FIXED, "'pretrained'", 'FixedResizer'),
     *target('scale_factor 0', dict(scale_factor=0), 'got 0', ABOVE),
     *target('scale_factor negative', dict(scale_factor=-0.5), 'got -0.5', ABOVE),
     *target('scale_factor NaN', dict(scale_factor=nan), 'got nan', ABOVE),
@@ -86,6 +105,12 @@ CASES = [
     *target('scale a string', dict(scale='160x120'), "got '160x120'", NUMBER),
     *target('keep_ratio a string', dict(scale=20, keep_ratio='False'), "got 'False'", 'must be True or False'),
     *target('keep_ratio None', dict(scale=20, keep_ratio=None), 'got None', 'must be True or False'),
+    *target(
+        'a rule that is none', dict(fields=dict(gaze='pixels')), "fields.gaze 'pixels'", 'choose one of boxes, points'
+    ),
+    *target('no rule', dict(fields=dict(gaze=None)), 'fields.gaze None', 'choose one of boxes, points'),
+    *target('a rule of another package', dict(fields=dict(x='mask')), "fields.x 'mask'", 'choose one of boxes, points'),
+    *target('fields in a list', dict(fields=['gaze']), "got ['gaze']", r"a dict such as dict\(gaze='points'\)"),
     *target('train_scale_factor a number', dict(train_scale_factor=0.5), 'got 0.5', RANGE),
     *target('train_scale_factor backwards', dict(train_scale_factor=(0.6, 0.3)), 'got (0.6, 0.3)', RANGE),
     *target('train_scale_factor NaN', dict(train_scale_factor=(nan, 1)), 'got (nan, 1)', RANGE),
@@ -282,6 +307,13 @@ CASES = [
         ValueError,
         "[{'type': 'MixUp'}]",
         'leave it out',
+    ),
+    Case(
+        'two factors for RTMDet-Ins',
+        lambda folder: held_with(RTMDetInsHead, scale_factor=(0.5, 0.4)),
+        ValueError,
+        'scale_factor=(0.5, 0.4)',
+        'RTMDetInsHead would return masks of another size .*say one scale_factor',
     ),
     Case(
         'BatchResize',

@@ -71,3 +71,11 @@ def test_an_option_without_a_place_is_refused_with_its_arm():
 def test_a_config_without_a_downsizer_is_refused(cfg):
     with pytest.raises(Refusal, match=r'c\.py has no model\.data_preprocessor\.downsizer to replace'):
         check_replaceable(Config(cfg), Path('c.py'))
+
+
+def test_arms_take_the_channels_of_the_model():
+    model = dict(type='A', backbone=dict(in_channels=4), data_preprocessor=dict(downsizer=dict(type='FixedResizer')))
+    cfg = Config(dict(model=model, randomness=dict(seed=0)))
+    arms = [Arm('net', dict(type='DownsizeNet'), {}), Arm('area', dict(type='FixedResizer', kernel='area'), {})]
+    found = [config_of(cfg, arm, 0).model.data_preprocessor.downsizer for arm in arms]
+    assert found == [dict(type='DownsizeNet', in_channels=4), arms[1].downsizer]

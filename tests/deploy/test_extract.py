@@ -44,3 +44,38 @@ def test_an_importance_is_taken_out_of_a_checkpoint():
     assert torch.equal(found(images, (5, 7)), trained(images, (5, 7)))
     with pytest.raises(Refusal, match=r'texture\.1\.bias'):
         extract(dict(state_dict=state), dict(type='ImportanceResizer'))
+
+
+@pytest.mark.parametrize(
+    'model',
+    [
+        dict(data_preprocessor=dict(type='A', data_preprocessor=dict(type='B', downsizer=SETTINGS))),
+        dict(
+            type='C',
+            backbone=dict(downsizer=dict(type='D')),
+            architecture=dict(data_preprocessor=dict(downsizer=SETTINGS)),
+        ),
+    ],
+)
+def test_settings_inside_another_preprocessor_or_model(model):
+    assert settings_of(Config(dict(model=model)).pretty_text) == SETTINGS
+
+
+def test_settings_of_a_preprocessor_beside_the_model():
+    cfg = Config(dict(model=dict(type='A'), data_preprocessor=dict(downsizer=SETTINGS)))
+    assert settings_of(cfg.pretty_text) == SETTINGS
+
+
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        ('model = open("x")', r'is no dict'),
+        ('model = dict(data_preprocessor=open("x"))', 'is no dict'),
+        ('model = dict(data_preprocessor=dict())', "KeyError: 'downsizer'"),
+        ('model = dict()', "KeyError: 'data_preprocessor'"),
+        ('', "KeyError: 'model'"),
+    ],
+)
+def test_what_is_wrong_with_a_config_is_said(text, reason):
+    with pytest.raises(Refusal, match=f'{reason}.*with --config'):
+        settings_of(text)

@@ -4,16 +4,17 @@ from functools import partial
 
 import pytest
 from mmengine.analysis import get_model_complexity_info
+from mmengine.runner import set_random_seed
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
-from mmdownsize.deploy.flops import Options, Part, count, count_config
+from mmdownsize.deploy.flops import Options, Part, count, count_config, size_of
 from mmdownsize.loading import model_config
 from mmdownsize.made_up import made_up_batch
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
-from mmdownsize.resizers import DownsizeNet
+from mmdownsize.resizers import DownsizeNet, FixedResizer
 from mmdownsize.resizers.cost import multiply_adds
 from tests.integration.swapped_models import config_of
 
@@ -38,11 +39,61 @@ def test_parts_add_up_to_what_mmengine_counts(name, tmp_path):
     assert any('DeformConv' in skipped for skipped in found.skipped) == (name == 'centernet')
 
 
+def resizing(cfg, **resize):
+    """The config, whose test pipeline resizes so; without arguments it does not resize."""
+    name = cfg.default_scope.removeprefix('mm').capitalize()
+    steps = [dict(type='Resize', **resize)] if resize else []
+    pipeline = [dict(type='LoadImageFromFile'), *steps, dict(type=f'Pack{name}Inputs')]
+    cfg.test_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline = pipeline
+    return cfg
+
+
 def test_a_config_without_a_downsizer(tmp_path):
-    config_of('fcn', tmp_path, swapped=False).dump(tmp_path / 'config.py')
+    resizing(config_of('fcn', tmp_path, swapped=False)).dump(tmp_path / 'config.py')
     found = count_config(Options(tmp_path / 'config.py'))
-    assert found.src_hw == found.dst_hw == (64, 96)  # the preprocessor's size
+    assert found.src_hw == found.dst_hw == (64, 96)
+    assert found.source == "the preprocessor's size: the pipeline leaves it to the images"
     assert found.downsizers == {'no downsizer': Part('downsizer', 0, 0)}
+
+
+@pytest.mark.parametrize('name', ['fcn', 'faster_rcnn'])
+def test_the_image_is_as_large_as_the_pipeline_delivers_it(name, tmp_path):
+    resizing(config_of(name, tmp_path), scale=(90, 60), keep_ratio=False).dump(tmp_path / 'config.py')
+    cfg = model_config(tmp_path / 'config.py')
+    assert size_of(cfg).hw == (60, 90)
+    found = count(cfg, None)
+    assert (found.src_hw, found.dst_hw) == ((60, 90), (30, 45))
+    assert found.source == 'as the pipeline of test_dataloader delivers it'
+    assert size_of(resizing(cfg, scale=(1333, 800), keep_ratio=True)).hw == (800, 1333)
+    assert count_config(Options(tmp_path / 'config.py', shape=(70, 50))).src_hw == (50, 70)  # (w, h)
+
+
+def test_a_size_that_nobody_tells_is_a_usual_one(tmp_path):
+    resizing(config_of('faster_rcnn', tmp_path)).dump(tmp_path / 'config.py')
+    found = size_of(model_config(tmp_path / 'config.py'))
+    assert found.hw == (800, 1344) and found.source.startswith('a usual one')
+
+
+def test_the_same_model_has_the_same_number(tmp_path):
+    """How many proposals a second stage gets depends on the weights, which are random."""
+    config_of('faster_rcnn', tmp_path).dump(tmp_path / 'config.py')
+    counts = []
+    for seed in (1, 2, 3):
+        set_random_seed(seed)
+        counts.append(count(model_config(tmp_path / 'config.py'), (64, 96)))
+    assert counts[0] == counts[1] == counts[2]
+
+
+@pytest.mark.parametrize('channels', [1, 4])
+def test_a_model_of_other_channels(channels, tmp_path):
+    backbone = dict(in_channels=channels)
+    settings = dict(mean=[1.0] * channels, std=[1.0] * channels, downsizer=dict(in_channels=channels), bgr_to_rgb=False)
+    config_of('fcn', tmp_path, backbone=backbone, data_preprocessor=settings).dump(tmp_path / 'config.py')
+    found = count(model_config(tmp_path / 'config.py'), (64, 96))
+    net = DownsizeNet(in_channels=channels)
+    assert found.downsizers['DownsizeNet'].multiply_adds == multiply_adds(net, channels, (64, 96), (32, 48))
+    fixed = multiply_adds(FixedResizer(), channels, (64, 96), (32, 48))
+    assert found.downsizers['bilinear'].multiply_adds == fixed
 
 
 def test_a_config_of_another_package_is_refused(tmp_path):

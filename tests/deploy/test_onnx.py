@@ -226,6 +226,12 @@ def test_what_is_not_exported_whole_is_refused_by_name(tmp_path):
         DownsizedSegmentor(initialised('segformer', tmp_path))
     with pytest.raises(TypeError, match='data_preprocessor is a SegDataPreProcessor and has no downsizer'):
         DownsizedSegmentor(initialised('fcn', tmp_path, swapped=False))
+    inside = initialised('fcn', tmp_path)
+    inside.data_preprocessor = nn.Sequential(inside.data_preprocessor)
+    with pytest.raises(
+        TypeError, match='is a Sequential and has its downsizer inside: export that with --part downsizer'
+    ):
+        DownsizedSegmentor(inside)
     with pytest.raises(TypeError, match=r'the model is a FasterRCNN; only EncoderDecoder .*--part downsizer'):
         DownsizedSegmentor(initialised('faster_rcnn', tmp_path))
 

@@ -18,6 +18,8 @@ from torch.nn.functional import interpolate
 
 from mmdownsize.fitting.self_distillation import SelfDistilledEncoderDecoder
 from mmdownsize.fitting.train_only import TrainOnlyHook
+from mmdownsize.geometry import TargetSize
+from mmdownsize.resizers import FixedResizer
 from tests.preprocessors.batches import seg_sample
 from tests.tools.small_training import ROOT, write_config
 
@@ -96,6 +98,66 @@ def test_balanced_classes_weigh_by_a_power_of_their_share_of_all_images_so_far(t
         assert loss != pytest.approx(weighted_divergence(full, small, np.ones_like(so_far)), rel=1e-3)
         if step:
             assert loss != pytest.approx(weighted_divergence(full, small, in_batch**-balance), rel=1e-3)
+
+
+@pytest.mark.parametrize('balance', [0.0, 1.0])
+@pytest.mark.parametrize('sizes', [[HW, HW], [HW, (20, 32)]], ids=['one size', 'padded'])
+def test_what_fixed_kernels_would_have_is_shown_beside_it(tmp_path, balance, sizes):
+    model = frozen(build(tmp_path, class_balance=balance, beside=['bilinear', 'area'], beside_interval=2))
+    model.data_preprocessor.target = quarter = TargetSize(scale_factor=0.25)
+    given = batch()
+    given['inputs'] = [image[:, :h] for image, (h, _) in zip(given['inputs'], sizes)]
+    given['data_samples'] = [seg_sample(hw) for hw in sizes]
+    data = model.data_preprocessor(given, True)
+    shown = model(**data, mode='loss')
+    assert shown.keys() == {'loss_kl', 'kl_downsizer', 'kl_bilinear', 'kl_area'}
+    loss = shown['loss_kl'].item()
+    assert shown['kl_downsizer'].item() == loss
+    assert shown['kl_bilinear'].item() == pytest.approx(loss, rel=1e-4)  # as which it starts
+    counted = model.class_pixels.clone() if balance else None
+    assert model(**data, mode='loss').keys() == {'loss_kl'}
+
+    area = build(tmp_path, class_balance=balance)
+    area.data_preprocessor.downsizer, area.data_preprocessor.target = FixedResizer(kernel='area'), quarter
+    area.load_state_dict({k: v for k, v in model.state_dict().items() if 'downsizer' not in k})
+    if balance:
+        area.class_pixels.copy_(counted)
+        assert counted.sum() == pytest.approx(2 * sum(h * w / 16 for h, w in sizes))  # of this batch, once
+        loss_area = area._divergence(*parts(area, given), count=False).item()
+    else:
+        loss_area = area(**area.data_preprocessor(given, True), mode='loss')['loss_kl'].item()
+    assert shown['kl_area'].item() == pytest.approx(loss_area, rel=1e-4)
+    assert shown['kl_area'].item() != pytest.approx(loss, rel=1e-3)
+    sums = model.parse_losses(shown)[0].item()
+    assert sums == pytest.approx(loss)  # what is beside it is not trained
+
+
+def frozen(model):
+    for name, part in model.named_children():
+        part.requires_grad_(name == 'data_preprocessor')
+    return model
+
+
+def parts(model, given):
+    """Return what the divergence of a batch is computed from: images, log probabilities, mask."""
+    data = model.data_preprocessor(given, True)
+    hw = tuple(data['inputs'].shape[-2:])
+    sizes = [tuple(sample.img_shape) for sample in data['data_samples']]
+    return data['inputs'], *model._wanted_inside(data['full'], sizes, hw)
+
+
+@pytest.mark.parametrize('settings', [dict(beside=['darkest']), dict(beside='area'), dict(beside_interval=0)])
+def test_what_cannot_be_shown_beside_it_is_refused(tmp_path, settings):
+    with pytest.raises(ValueError, match='beside'):
+        build(tmp_path, **settings)
+
+
+def test_beside_a_model_that_is_trained_nothing_is_shown(tmp_path):
+    model = build(tmp_path, beside=['area'])
+    with pytest.raises(
+        ValueError, match='beside compares predictions of a frozen model, and backbone, decode_head is being'
+    ):
+        model(**model.data_preprocessor(batch(), True), mode='loss')
 
 
 def weighted_divergence(full, small, by_class):

@@ -29,9 +29,12 @@ class Pictures:
         self.added[step, name] = image
 
 
-def running(**changes):
+def running(channels=3, **changes):
     preprocessor = SegDownsizePreprocessor(
-        downsizer=dict(type='DownsizeNet', neighbors=4), scale_factor=0.5, size_divisor=1, bgr_to_rgb=True
+        downsizer=dict(type='DownsizeNet', neighbors=4, in_channels=channels),
+        scale_factor=0.5,
+        size_divisor=1,
+        bgr_to_rgb=channels == 3,
     )
     return SimpleNamespace(model=Model(data_preprocessor=preprocessor), visualizer=Pictures(), iter=0, **changes)
 
@@ -45,6 +48,14 @@ def test_every_so_many_iterations_the_first_images_are_drawn():
     assert sorted(runner.visualizer.added) == [(i, f'downsizer/{n}') for i in (0, 3) for n in (0, 1)]
     expected = draw(runner.model.data_preprocessor.downsizer, images[1], (6, 8), 'area')
     assert np.array_equal(runner.visualizer.added[3, 'downsizer/1'], expected)
+
+
+@pytest.mark.parametrize('channels', [1, 2, 4, 5])
+def test_any_number_of_channels(channels):
+    runner, image = running(channels), torch.randint(0, 256, (channels, 12, 16), dtype=torch.uint8)
+    DownsizeVisualizationHook().after_train_iter(runner, 0, dict(inputs=[image]))
+    expected = draw(runner.model.data_preprocessor.downsizer, image, (6, 8))
+    assert np.array_equal(runner.visualizer.added[0, 'downsizer/0'], expected)
 
 
 def test_other_ranks_draw_nothing(monkeypatch):

@@ -9,6 +9,7 @@ from mmdet.datasets.transforms import PackDetInputs
 from mmengine.dataset import pseudo_collate
 from mmseg.apis import MMSegInferencer, inference_model, init_model
 from mmseg.datasets.transforms import PackSegInputs
+from PIL import Image
 from torch import nn
 
 from tests.integration.swapped_models import NUM_CLASSES, built, config_of
@@ -111,6 +112,21 @@ def test_inference_detector(detector, given):
         assert_same_instances(sample.pred_instances, wanted, image)
     single = inference_detector(loaded, paths[1] if given == 'paths' else images[1])
     assert_same_instances(single.pred_instances, detected(model, config, images[1:2])[0], images[1])
+
+
+def test_a_photograph_that_its_file_says_to_turn_is_predicted_and_drawn_as_it_is_seen(detector, tmp_path):
+    model, config_path, checkpoint, _, _, config = detector
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter to the right
+    image = np.random.default_rng(0).integers(0, 256, (60, 96, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / 'photo.jpg', exif=turned)
+    seen = cv2.imread(str(tmp_path / 'photo.jpg'))
+    assert seen.shape == (96, 60, 3)
+    inferencer = DetInferencer(model=config_path, weights=checkpoint, device='cpu', show_progress=False)
+    found = inferencer(str(tmp_path / 'photo.jpg'), return_datasamples=True, return_vis=True)
+    (sample,), (drawn,) = found['predictions'], found['visualization']
+    assert_same_instances(sample.pred_instances, detected(model, config, [seen])[0], seen)
+    assert drawn.shape == seen.shape
 
 
 @pytest.mark.parametrize('given', ['paths', 'arrays'])

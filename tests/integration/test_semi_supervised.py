@@ -33,13 +33,18 @@ model = dict(data_preprocessor=dict(
 """
 
 
-@pytest.fixture
-def config(tmp_path):
-    path = tmp_path / 'swapped.py'
+def swapped_config(folder):
+    """The shipped config, swapped and shrunk."""
+    path = folder / 'swapped.py'
     path.write_text(SWAP.format(base=SHIPPED))
     config = Config.fromfile(path)
     config.merge_from_dict(dict(model=SHRUNK))
     return config
+
+
+@pytest.fixture
+def config(tmp_path):
+    return swapped_config(tmp_path)
 
 
 def downsizer_of(model):

@@ -95,3 +95,33 @@ def test_label_maps_of_all_views_agree(padding_hw, tmp_path):
     assert torch.equal(map_found[2::8, 2::8], labels[0, 2::8, 2::8])
     assert torch.equal(map_found[5::8, 5::8], labels[0, 5::8, 5::8])
     assert (map_found == labels[0]).float().mean() > 0.9
+
+
+@pytest.mark.parametrize('mode', ['whole', 'slide'])
+def test_a_network_with_a_position_embedding_sees_every_view(mode):
+    """SETR's is interpolated to each view's size, in slide mode to that of its window."""
+    backbone = dict(
+        type='VisionTransformer', img_size=(32, 32), patch_size=16, embed_dims=16, num_layers=1, num_heads=2
+    )
+    head = dict(type='SETRUPHead', in_channels=16, channels=8, in_index=0, num_convs=1, up_scale=4, num_classes=3)
+    preprocessor = dict(
+        type='mmdownsize.SegDownsizePreprocessor', downsizer=dict(type='FixedResizer'), scale_factor=0.5
+    )
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = MODELS.build(
+            dict(
+                type='EncoderDecoder',
+                data_preprocessor=dict(preprocessor, size_divisor=1),
+                backbone=dict(backbone, out_indices=(0,), norm_cfg=dict(type='LN')),
+                decode_head=dict(head, norm_cfg=dict(type='BN')),
+                test_cfg=ConfigDict(mode=mode, crop_size=(32, 32), stride=(20, 20)),
+            )
+        )
+    sizes = []
+    look = model.extract_feat
+    model.extract_feat = lambda inputs: sizes.append(tuple(inputs.shape[-2:])) or look(inputs)
+    image = np.random.default_rng(0).integers(0, 256, (*HW, 3), np.uint8)
+    batch = views('mmseg', image, [dict(type='Resize', scale_factor=f, keep_ratio=True) for f in FACTORS])
+    (found,) = wrapped('mmseg', 'SegTTAModel', model).test_step(batch)
+    assert set(sizes) == ({(32, 48), (64, 96)} if mode == 'whole' else {(32, 32)})
+    assert found.pred_sem_seg.data.reshape(HW).shape == HW

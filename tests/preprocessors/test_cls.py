@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, DefaultScope
 
 pytest.importorskip('tests.mmpretrain_here')
@@ -99,6 +99,31 @@ def test_samples_may_be_missing_at_test_time_or_of_many_tasks():
     assert type(found) is MultiTaskDataSample and found.first.gt_label.item() == 3
 
 
+@pytest.mark.parametrize('training', [True, False])
+def test_boxes_of_visual_grounding_return_to_the_original_image(training):
+    # mmpretrain packs both with the data, and at test time divides boxes by scale_factor to compare them
+    box = torch.tensor([[10.0, 20, 30, 40]])
+    data = batch(SRC_HW, gt_bboxes=box * torch.tensor([0.5, 0.25] * 2))
+    (given,) = data['data_samples']
+    del given.scale_factor
+    given.scale_factor = (0.5, 0.25)
+    (found,) = build()(data, training)['data_samples']
+    assert 'scale_factor' not in found.metainfo
+    torch.testing.assert_close(found.gt_bboxes / torch.tensor(found.scale_factor).repeat(2), box)
+    h, w = DST_HW
+    torch.testing.assert_close(found.gt_bboxes, given.gt_bboxes * torch.tensor([w / SRC_HW[1], h / SRC_HW[0]] * 2))
+    assert given.scale_factor == (0.5, 0.25)
+
+
+def test_metainfo_of_each_of_many_tasks_follows():
+    tasks = MultiTaskDataSample()
+    tasks.set_field(sample(3), 'first')
+    tasks.first.set_metainfo(dict(img_shape=SRC_HW))
+    image = torch.randint(0, 256, (3, *SRC_HW), dtype=torch.uint8)
+    (found,) = build()(dict(inputs=[image], data_samples=[tasks]), True)['data_samples']
+    assert found.first.img_shape == DST_HW and tasks.first.img_shape == SRC_HW
+
+
 @pytest.mark.parametrize('augment', ['Mixup', 'CutMix', 'ResizeMix'])
 @pytest.mark.parametrize('normalize', [True, False])
 def test_batch_augments_mix_the_downsized_images_and_the_downsizer_learns_through_them(augment, normalize):
@@ -172,3 +197,34 @@ def test_without_mmpretrain_the_way_out_is_named(name, monkeypatch):
     found = {'QualityMetric': registry.METRICS, 'RatingDataset': registry.DATASETS}.get(name, registry.MODELS)
     with pytest.raises(ImportError, match=rf'{name} needs mmpretrain, .* pip install (onedl-)?mmpretrain==\d'):
         found.get(f'mmdownsize.{name}')
+
+
+def test_the_inferencer_takes_images_of_two_sizes_one_at_a_time():
+    """mmpretrain stacks a batch before any preprocessor sees it; one image a batch is its default."""
+    from mmpretrain.apis import ImageClassificationInferencer
+
+    preprocessor = dict(
+        PARENT, type='mmdownsize.ClsDownsizePreprocessor', downsizer=dict(type='FixedResizer'), scale=32
+    )
+    model = dict(
+        type='ImageClassifier',
+        data_preprocessor=preprocessor,
+        backbone=dict(type='ResNet', depth=18),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=5, in_channels=512),
+    )
+    steps = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+    loader = dict(dataset=dict(type='CustomDataset', pipeline=steps))
+    config = Config(dict(default_scope='mmpretrain', model=model, test_dataloader=loader))
+    inferencer = ImageClassificationInferencer(config, device='cpu', pretrained=False, classes=list('abcde'))
+    images = [np.random.default_rng(0).integers(0, 256, (*hw, 3), np.uint8) for hw in ((60, 80), (50, 90))]
+    found = inferencer(images)
+    for image, one in zip(images, found, strict=True):
+        data = dict(inputs=[torch.from_numpy(image.transpose(2, 0, 1).copy())])
+        with torch.no_grad():
+            wanted = inferencer.model.head.predict(
+                inferencer.model.extract_feat(inferencer.model.data_preprocessor(data)['inputs'])
+            )[0].pred_score
+        np.testing.assert_allclose(one['pred_scores'], wanted.numpy(), rtol=1e-4)
+    with pytest.raises(RuntimeError, match='stack expects each tensor to be equal size'):
+        inferencer(images, batch_size=2)

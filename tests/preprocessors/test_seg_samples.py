@@ -49,6 +49,30 @@ def test_ignored_pixels_stay_ignored_and_nothing_is_mixed():
     assert (mapped == 255).any()
 
 
+@pytest.mark.parametrize('keep_labels', [False, True])
+@pytest.mark.parametrize('invalid', [0.0, float('nan'), float('inf')])
+def test_depths_are_never_mixed_with_pixels_that_have_none(invalid, keep_labels):
+    sample = seg_sample()
+    depth = torch.rand(1, *SRC_HW) * 9 + 1
+    depth[:, 5:20, 7:30] = invalid
+    sample.gt_depth_map = PixelData(data=depth.clone())
+    mapped = processed(sample, training=True, keep_labels=keep_labels).gt_depth_map.data
+    wanted = depth if keep_labels else torch.from_numpy(nearest(depth.numpy()))
+    assert mapped.dtype == torch.float32 and torch.equal(mapped.nan_to_num(-1), wanted.nan_to_num(-1))
+
+
+@pytest.mark.parametrize(('sizes', 'size'), [([(80, 120)] * 2, (64, 96)), ([(80, 80)] * 2, (64, 96))])
+def test_crops_that_are_larger_than_size_are_padded_as_without_a_downsizer(sizes, size):
+    from mmseg.models import SegDataPreProcessor
+
+    def shapes(preprocessor):
+        data = dict(inputs=[random_image(hw) for hw in sizes], data_samples=[seg_sample(hw) for hw in sizes])
+        out = preprocessor(data, True)
+        return np.array([out['inputs'].shape[-2:], *(sample.gt_sem_seg.shape for sample in out['data_samples'])])
+
+    assert (shapes(seg_preprocessor(size=size, scale_factor=0.5)) * 2 == shapes(SegDataPreProcessor(size=size))).all()
+
+
 @both_modes
 def test_img_shape_and_scale_factor_are_those_of_the_downsized_image(training):
     sample = processed(seg_sample(ori_shape=(74, 106), scale_factor=(0.5, 0.5)), training)

@@ -268,5 +268,5 @@ def test_a_softness_that_is_none_is_refused(softness):
 
 @pytest.mark.parametrize('kernel', ['area', 'bilinear'])
 def test_softness_without_a_meaning_is_refused(kernel):
-    with pytest.raises(ValueError, match=f"softness=2.0 has no meaning for kernel='{kernel}': leave it out"):
+    with pytest.raises(ValueError, match=f"softness=2.0 has no meaning for kernel='{kernel}': leave it out, or say 0"):
         FixedResizer(kernel=kernel, softness=2.0)

@@ -244,18 +244,18 @@ def test_far_from_where_it_was_trained_it_says_so_once(factors, dst_hw, fits, tm
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter('always')
         for _ in range(2):
-            net(torch.rand(1, 3, 20, 20), dst_hw)
+            net(255 * torch.rand(1, 3, 20, 20), dst_hw)
     assert [warning.category for warning in found] == [UserWarning] * (not fits)
     assert all(warning.filename == __file__ for warning in found)
 
 
 def test_the_warning_names_both_places(placed):
     with pytest.warns(UserWarning, match=NAMES_THE_PLACE):
-        DownsizeNet.from_pretrained(placed).eval()(torch.rand(1, 3, 20, 10), (20, 10))
+        DownsizeNet.from_pretrained(placed).eval()(255 * torch.rand(1, 3, 20, 10), (20, 10))
 
 
 def test_a_recording_holds_no_warning(placed):
-    net, images = DownsizeNet.from_pretrained(placed, frozen=True), torch.rand(1, 3, 20, 10)
+    net, images = DownsizeNet.from_pretrained(placed, frozen=True), 255 * torch.rand(1, 3, 20, 10)
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter('always')
         torch.jit.trace(lambda images: net(images, (20, 10)), images, check_trace=False)  # which runs it as it is
@@ -265,7 +265,7 @@ def test_a_recording_holds_no_warning(placed):
 
 
 def test_one_that_is_trained_on_is_at_home_where_it_is_trained(placed):
-    images = torch.rand(1, 3, 20, 10)
+    images = 255 * torch.rand(1, 3, 20, 10)
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         net = DownsizeNet.from_pretrained(placed)

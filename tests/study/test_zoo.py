@@ -14,7 +14,7 @@ pytest.importorskip('mmseg')
 from mmengine.registry import DefaultScope
 
 from mmdownsize.configs import read_named_config
-from study.zoo import data as zoo_data
+from mmdownsize.swapping.build import build
 from study.zoo import families as zoo_families
 from study.zoo import sweep as zoo_sweep
 from study.zoo import table as zoo_table
@@ -66,11 +66,14 @@ def test_a_detector_and_a_segmentor_give_what_they_give_without_a_downsizer(zoo,
         assert entry['loss_difference'] < 1e-3
         assert entry['same_prediction'] > 0.98
         assert min(entry['seconds']) > 0 and min(entry['peak_mib']) > 100
+        assert entry['check'] == entry['fit'] == 'works'
+    assert entries['zoo/seg/model_r18.py']['flops'] == 'works'
     capsys.readouterr()
     assert sweep(folder, tmp_path / 'report.json', '--markdown') == entries
     said = capsys.readouterr().out
-    families, took, versions, _, head = said.splitlines()[:5]
+    families, check, fit, _, took, versions, _, head = said.splitlines()[:8]
     assert families == '- zoo: 2 of 2 families tried; 2 of 2 that run here run with a downsizer.'
+    assert check == '- zoo: check works with 2 of 2 families.' and fit == '- zoo: fit works with 2 of 2 families.'
     longest = max(second for entry in entries.values() for second in entry['seconds'])
     assert took.startswith('- 2 configs: ') and f'the longest {longest / 60:.1f} min' in took
     assert versions.startswith('- mmcv 2.') and 'mmdet 3.' in versions and 'mmseg 1.' in versions
@@ -228,7 +231,7 @@ def test_only_what_differs_from_another_report_is_told(zoo, tmp_path, monkeypatc
 
 def built(config):
     with DefaultScope.overwrite_default_scope('mmdet'):
-        return zoo_trial.build(read_named_config(config)[0], (128, 160))
+        return build(zoo_trial.sized(read_named_config(config)[0], (128, 160)))
 
 
 def test_models_are_built_without_other_processes_and_without_a_net(monkeypatch):
@@ -256,7 +259,7 @@ def test_a_distiller_has_the_same_teacher_with_a_downsizer(tmp_path, monkeypatch
     monkeypatch.chdir(zoo_families.installed_configs()[0].parent)  # the teacher's config is named from there
     with DefaultScope.overwrite_default_scope('mmdet'):
         cfg = read_named_config('mmdet::ld/ld_r18-gflv1-r101_fpn_1x_coco.py')[0]
-        models = [zoo_trial.build(cfg, (128, 160)) for _ in range(2)]
+        models = [build(zoo_trial.sized(cfg, (128, 160))) for _ in range(2)]
     _, teacher = zoo_trial.parts_of(models[0])
     with torch.no_grad():
         next(teacher.parameters()).add_(1)
@@ -334,38 +337,6 @@ def test_agreement_is_measured():
     assert zoo_sweep.same_prediction([dict(stock, map=None, boxes=boxes[:0])], [stock]) is None
     assert zoo_sweep.loss_difference(dict(loss=2.0), dict(loss=2.5)) == 0.25
     assert zoo_sweep.loss_difference(dict(loss=2.0), dict(loss=2.0, other=1.0)) is None
-
-
-def test_annotations_are_those_that_the_pipeline_loads():
-    kinds = zoo_data.kinds_of(read_named_config('mmdet::htc/htc_r50_fpn_1x_coco.py')[0])
-    assert kinds['masks'] and kinds['semantic'] and not kinds['proposals']
-    assert zoo_data.kinds_of(read_named_config('mmdet::fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py')[0])['proposals']
-    assert zoo_data.kinds_of(read_named_config('mmdet::solo/solo_r50_fpn_1x_coco.py')[0])['boxes'] is True
-    panoptic = zoo_data.kinds_of(read_named_config('mmdet::maskformer/maskformer_r50_ms-16xb1-75e_coco.py')[0])
-    assert panoptic['masks'] and panoptic['semantic'] and panoptic['first_stuff'] == 80
-    assert not zoo_data.kinds_of(read_named_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')[0])['masks']
-
-
-def test_larger_images_are_the_small_ones_with_every_pixel_repeated():
-    kinds = dict(boxes=True, masks=True, polygons=False, semantic=True, proposals=True)
-    kinds.update(edges=True, depth=True, border=True, first_stuff=3)
-    for scope in ('mmdet', 'mmseg'):
-        small, large = (zoo_data.doubled_batch(scope, (32, 48), factor, kinds) for factor in (1, 2))
-        for a, b in zip(small['inputs'], large['inputs']):
-            assert torch.equal(b[:, ::2, ::2], a) and torch.equal(b[:, 1::2, 1::2], a)
-        for a, b in zip(small['data_samples'], large['data_samples']):
-            assert b.img_shape == (64, 96) and a.ori_shape == b.ori_shape == (48, 72)
-            assert (b.border == 2 * a.border).all()
-            assert b.scale_factor == pytest.approx((96 / 72, 64 / 48))
-            if scope == 'mmdet':
-                assert torch.equal(b.gt_instances.bboxes.tensor, 2 * a.gt_instances.bboxes.tensor)
-                assert torch.equal(b.proposals.bboxes, 2 * a.proposals.bboxes)
-                assert (b.gt_instances.masks.masks[:, ::2, ::2] == a.gt_instances.masks.masks).all()
-                assert a.gt_instances.masks.masks.any(axis=(1, 2)).all()
-                assert set(b.gt_sem_seg.sem_seg.unique().tolist()) == {3, 4}
-            else:
-                assert torch.equal(b.gt_depth_map.data[:, ::2, ::2], a.gt_depth_map.data)
-                assert b.gt_sem_seg.data.shape == b.gt_edge_map.data.shape == (1, 64, 96)
 
 
 def test_the_page_has_what_the_reports_say():

@@ -1,5 +1,7 @@
 """tools/swap_resizer.py --fit: what is written is the recipe and trains nothing but the downsizer."""
 
+import json
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,13 @@ from mmengine.registry import MODELS, init_default_scope
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 
-from mmdownsize.configs import read_named_config
+from mmdownsize.configs import read_named_config, without_downloads
 from mmdownsize.evaluation.shifted import ShiftedDataset
 from mmdownsize.fitting.recipe import FRAGMENT
-from mmdownsize.swapping.edits import changes_of
+from mmdownsize.swapping.edits import changes_of, notes_of
 from mmdownsize.swapping.fit import SEGMENTORS, fit_edits
 from tests.tools.small_training import HW, write_config
 from tools import swap_resizer
@@ -57,11 +60,12 @@ def test_what_is_written_trains_nothing_but_the_downsizer(finished: tuple[Path, 
     assert cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == cfg.param_scheduler[1].end == steps
     assert cfg.train_dataloader.batch_size == 1 and cfg.optim_wrapper.accumulative_counts == 8
     assert (cfg.param_scheduler[0].end, cfg.custom_hooks[1].interval) == (50 * 8, 8)
-    options = {'train_cfg.max_iters': 24, 'train_cfg.val_interval': 24, 'default_hooks.checkpoint.interval': 24}
+    assert cfg.default_hooks.checkpoint.interval == 130 * 8  # after a whole update, five times
+    options = {'train_cfg.max_iters': 24, 'train_cfg.val_interval': 24, 'default_hooks.checkpoint.interval': 8}
+    options['default_hooks.checkpoint.max_keep_ckpts'] = 3
     work_dir = tmp_path / 'run'
     settings = [f'{key}={value}' for key, value in options.items()]
-    settings += ['experiment_name=fit', 'visualizer.name=fit']
-    train_tool.main([str(tmp_path / 'fit.py'), '--work-dir', str(work_dir), '--cfg-options', *settings])
+    train_tool.main([str(tmp_path / 'fit.py'), '--work-dir', str(work_dir), '--cfg-options', *settings, *named('fit')])
     before = torch.load(checkpoint)['state_dict']
     after = torch.load(work_dir / 'iter_24.pth', weights_only=False)['state_dict']
     assert after.keys() - before.keys() == {key for key in after if 'downsizer' in key} | {'class_pixels'}
@@ -69,6 +73,56 @@ def test_what_is_written_trains_nothing_but_the_downsizer(finished: tuple[Path, 
     fusion = after['data_preprocessor.downsizer.fusion.weight']
     assert fusion.shape[0] == 36 and fusion[:, :16].any()  # 0 at the start
     assert after['class_pixels'].sum() > 0
+    (log,) = work_dir.glob('*/vis_data/scalars.json')
+    (shown,) = [row for row in map(json.loads, log.read_text().splitlines()) if 'kl_bilinear' in row]
+    assert shown['kl_area'] != shown['kl_bilinear'] and shown['kl_downsizer'] > 0
+
+    # Stopped after two thirds and resumed, it ends the same.
+    again = tmp_path / 'again'
+    options = ['--work-dir', str(again), '--resume', str(work_dir / 'iter_16.pth')]
+    train_tool.main([str(tmp_path / 'fit.py'), *options, '--cfg-options', *settings, *named('again')])
+    resumed = torch.load(again / 'iter_24.pth')['state_dict']
+    assert all(torch.equal(resumed[key], after[key]) for key in after)
+
+
+def named(name: str) -> list[str]:
+    return [f'experiment_name={name}', f'visualizer.name={name}']
+
+
+def test_a_model_that_shares_layers_is_fitted(finished: tuple[Path, Path]) -> None:
+    """RTMDet's levels share convolutions, which mmengine refuses to take twice."""
+    cfg = swapped('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py', finished[1], '--downsizer', 'downsizenet_4x4_area')
+    assert cfg.optim_wrapper.paramwise_cfg.bypass_duplicate
+    init_default_scope('mmdet')
+    without_downloads(cfg.model)
+    model = MODELS.build(cfg.model)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', '.* is duplicate')
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    taken = {id(parameter) for group in wrapper.param_groups for parameter in group['params']}
+    assert taken >= {id(parameter) for parameter in model.data_preprocessor.parameters()}
+
+
+def test_what_belongs_to_the_training_of_the_model_does_not_reach_a_fit() -> None:
+    stock = read_named_config(RETINANET)[0]
+    stock.resume, stock.auto_scale_lr = True, dict(enable=True, base_batch_size=16)
+    stock.optim_wrapper.update(type='AmpOptimWrapper', constructor='LearningRateDecayOptimizerConstructor')
+    stock.optim_wrapper.accumulative_counts = 4
+    edits = fit_edits(stock, [], 'x.pth', {})
+    changes = changes_of(edits)
+    assert changes['resume'] is False and changes['auto_scale_lr'] == dict(enable=False)
+    assert changes['optim_wrapper']['type'] == 'OptimWrapper' and 'constructor' not in changes['optim_wrapper']
+    said = ' '.join(notes_of(edits))
+    assert (
+        'not used: type=AmpOptimWrapper, constructor=LearningRateDecayOptimizerConstructor, accumulative_counts=4'
+        in said
+    )
+    stock = read_named_config(RETINANET)[0]
+    edits = fit_edits(stock, [], 'x.pth', {})
+    assert not {'resume', 'auto_scale_lr'} & changes_of(edits).keys() and 'not used' not in ' '.join(notes_of(edits))
+    assert changes_of(edits)['default_hooks']['checkpoint'] == dict(
+        by_epoch=False, interval=208, save_begin=0, max_keep_ckpts=1
+    )
 
 
 def test_images_are_whole_as_they_are_tested_and_in_five_positions(finished: tuple[Path, Path]) -> None:

@@ -53,6 +53,20 @@ def test_two_lines_are_all_there_is():
     assert 'scale_factor=0.4' in notes_of(edits)[1]
 
 
+@pytest.mark.parametrize('kind', ['DownsizeNet', 'ImportanceResizer', 'LearnedResizer'])
+def test_a_model_of_four_channels_gets_a_downsizer_of_four(kind):
+    cfg = config()
+    cfg.model.backbone = dict(type='ResNet', in_channels=4)
+    settings = changes_of(swap_edits(cfg, dict(type=kind), dict(scale_factor=0.5)))['model']['data_preprocessor']
+    assert settings['downsizer'] == dict(type=kind, in_channels=4)
+    own = dict(type=kind, in_channels=5)
+    settings = changes_of(swap_edits(cfg, own, dict(scale_factor=0.5)))['model']['data_preprocessor']
+    assert settings['downsizer'] == own
+    fixed = dict(type='FixedResizer', kernel='area')  # takes any
+    settings = changes_of(swap_edits(cfg, fixed, dict(scale_factor=0.5)))['model']['data_preprocessor']
+    assert settings['downsizer'] == fixed
+
+
 def test_a_resize_is_taken_out_of_every_pipeline_also_below_wrappers():
     edits = swap_edits(config(), DOWNSIZER, None)
     left = [dict(type='LoadImageFromFile'), dict(type='PackDetInputs')]

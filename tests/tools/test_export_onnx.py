@@ -20,7 +20,7 @@ from mmdownsize.version import __version__
 from tests.tools.small_training import write_config
 from tools import export_onnx
 
-EXAMPLE = ['--example', '40', '56']
+EXAMPLE = ['--example', '56', '40']
 
 
 @pytest.fixture
@@ -170,3 +170,15 @@ def test_bad_input(trained, arguments, message, tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=message):
         export_onnx.main([argument.format(config=trained[0]) for argument in arguments])
     assert not list(tmp_path.glob('*.onnx*'))
+
+
+def test_a_fixed_resizer_takes_the_channels_of_the_model(trained, tmp_path):
+    cfg = Config.fromfile(trained[0])
+    cfg.model.data_preprocessor.update(mean=[1.0] * 4, std=[1.0] * 4)
+    cfg.model.data_preprocessor.downsizer = dict(type='FixedResizer', kernel='area')
+    cfg.dump(tmp_path / 'four.py')
+    export_onnx.main([str(tmp_path / 'four.py'), '--out', str(tmp_path / 'net.onnx'), *EXAMPLE])
+    (found,), _ = run(tmp_path / 'net.onnx', torch.full((1, 4, 20, 30), 7.0))
+    assert found.shape == (1, 4, 10, 15) and (abs(found - 7) < 1e-4).all()
+    with pytest.raises(SystemExit, match='--rgb needs images of 3 channels, the downsizer takes 4'):
+        export_onnx.main([str(tmp_path / 'four.py'), '--out', str(tmp_path / 'net.onnx'), '--rgb', *EXAMPLE])

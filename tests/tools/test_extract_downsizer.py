@@ -10,14 +10,14 @@ from mmdownsize.resizers import io as pretrained
 from tools import extract_downsizer
 
 
-def checkpoint(tmp_path, downsizer=None, state=None, with_config=True):
+def checkpoint(tmp_path, downsizer=None, state=None, with_config=True, preprocessor=None):
     arguments = dict(type='DownsizeNet', neighbors=4, distance='area', start='area') if downsizer is None else downsizer
     net = build_resizer(arguments)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape))
     own = {f'data_preprocessor.downsizer.{k}': v for k, v in net.state_dict().items()} if state is None else state
-    cfg = Config(dict(model=dict(data_preprocessor=dict(downsizer=arguments))))
+    cfg = Config(dict(model=dict(data_preprocessor=dict(downsizer=arguments, **(preprocessor or {})))))
     meta = dict(epoch=3, seed=7, experiment_name='a run')
     if with_config:
         meta['cfg'] = cfg.pretty_text
@@ -106,3 +106,36 @@ def test_what_cannot_be_extracted_is_refused(tmp_path):
     with pytest.raises(SystemExit, match=r'does not fit the downsizer: fusion.bias is \(3,\) instead of \(16,\)'):
         extract_downsizer.main([str(path), out])
     assert not (tmp_path / 'net.safetensors').exists()
+
+
+@pytest.mark.parametrize(
+    ('settings', 'options', 'expected'),
+    [
+        ({}, [], 'BGR'),
+        (dict(bgr_to_rgb=True), [], 'BGR'),
+        (dict(rgb_to_bgr=True), [], 'RGB'),
+        (dict(rgb_to_bgr=False), ['--color-order', 'RGB'], 'RGB'),
+    ],
+)
+@pytest.mark.parametrize('with_config', [True, False])
+def test_the_file_names_the_order_of_colours(settings, options, expected, with_config, tmp_path, capsys):
+    path, _ = checkpoint(tmp_path, with_config=with_config, preprocessor=settings)
+    own = [] if with_config else ['--config', str(tmp_path / 'config.py')]
+    extract_downsizer.main([str(path), str(tmp_path / 'net.safetensors'), *own, *options])
+    assert pretrained.load(tmp_path / 'net.safetensors').color_order == expected
+    assert f'{expected} images' in capsys.readouterr().out
+
+
+def test_images_of_other_channels_have_no_order_of_colours(tmp_path):
+    path, _ = checkpoint(tmp_path, dict(type='DownsizeNet', in_channels=4))
+    extract_downsizer.main([str(path), str(tmp_path / 'net.safetensors')])
+    assert pretrained.load(tmp_path / 'net.safetensors').color_order is None
+
+
+def test_a_config_of_other_settings_than_the_checkpoints_is_refused(tmp_path):
+    path, _ = checkpoint(tmp_path)
+    other = tmp_path / 'other.py'
+    other.write_text((tmp_path / 'config.py').read_text().replace("start='area'", "start='triangle'"))
+    with pytest.raises(SystemExit) as refused:
+        extract_downsizer.main([str(path), str(tmp_path / 'net.safetensors'), '--config', str(other)])
+    assert "start='area' in the weights, 'triangle' here" in str(refused.value)

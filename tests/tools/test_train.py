@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 from PIL import Image
 
 pytest.importorskip('mmseg')
@@ -140,6 +141,39 @@ def test_test_time_augmentation_wraps_the_model(trained: tuple[Path, Path]) -> N
     assert cfg.test_dataloader.dataset.pipeline == [1]
 
 
+def test_test_time_augmentation_keeps_the_downsizer_and_reaches_all_data_sets(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config, whole = trained
+    cfg = Config.fromfile(config)
+    # As in the configs of mmsegmentation: mmengine gives this copy to a model without a preprocessor, here the one around it.
+    cfg.data_preprocessor = dict(type='SegDataPreProcessor', size_divisor=1)
+    cfg.tta_model = dict(type='SegTTAModel')
+    flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+    packed = dict(type='PackSegInputs')
+    cfg.tta_pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadAnnotations'),
+        dict(type='TestTimeAug', transforms=[flips, [packed]]),
+    ]
+    one = cfg.test_dataloader.dataset
+    cfg.test_dataloader = dict(cfg.test_dataloader, dataset=dict(type='ConcatDataset', datasets=[one, one]))
+    cfg.dump(tmp_path / 'tta.py')
+    options = [
+        '--tta',
+        '--work-dir',
+        str(tmp_path / 'run'),
+        '--cfg-options',
+        'experiment_name=tta',
+        'visualizer.name=tta',
+    ]
+    arguments = [str(tmp_path / 'tta.py'), str(whole / 'epoch_2.pth'), *options]
+    read = testing.config_of(testing.Options(**vars(test_tool.parse_args(arguments))))
+    assert all(one.pipeline == cfg.tta_pipeline for one in read.test_dataloader.dataset.datasets)
+    runner = Runner.from_cfg(read)
+    assert type(runner.model.module.data_preprocessor).__name__ == 'SegDownsizePreprocessor'
+
+
 @pytest.mark.parametrize(
     'tool, arguments, message',
     [
@@ -162,3 +196,16 @@ def test_what_is_wrong_is_said_in_one_line(tool, arguments, message, trained: tu
     with pytest.raises(SystemExit) as stopped:
         tool.main(arguments)
     assert message in str(stopped.value) and '\n' not in str(stopped.value)
+
+
+def test_resuming_where_nothing_was_trained_begins_as_the_config_says(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """mmengine would leave out load_from, and train a model of random weights."""
+    start = str(trained[1] / 'epoch_1.pth')
+    options = [str(trained[0]), '--work-dir', str(tmp_path / 'new'), '--resume', '--cfg-options', f'load_from={start}']
+    cfg = training.config_of(training.Options(**vars(train_tool.parse_args(options))))
+    assert cfg.load_from == start and not cfg.resume
+    options[2] = str(trained[1])
+    cfg = training.config_of(training.Options(**vars(train_tool.parse_args(options))))
+    assert cfg.load_from.endswith('epoch_2.pth') and cfg.resume

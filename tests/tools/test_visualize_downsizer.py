@@ -88,3 +88,28 @@ def test_a_checkpoint_without_a_downsizer_is_refused(trained, data, tmp_path):
         visualize_downsizer.main(
             [str(trained[0]), str(tmp_path / 'other.pth'), str(data / 'images'), '--out', str(tmp_path / 'out')]
         )
+
+
+def test_images_of_four_channels(trained, tmp_path):
+    cfg = Config.fromfile(trained[0])
+    cfg.model.data_preprocessor.update(mean=[1.0] * 4, std=[1.0] * 4)
+    cfg.model.data_preprocessor.downsizer = dict(type='DownsizeNet', channels=4, in_channels=4)
+    cfg.test_dataloader.dataset.pipeline[0].color_type = 'unchanged'
+    cfg.dump(tmp_path / 'four.py')
+    downsizer = MODELS.build(cfg.model.data_preprocessor).downsizer
+    state = {f'data_preprocessor.downsizer.{key}': value for key, value in downsizer.state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'four.pth')
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 4), np.uint8)
+    cv2.imwrite(str(tmp_path / 'a.png'), image)
+    out = tmp_path / 'out'
+    visualize_downsizer.main(
+        [str(tmp_path / 'four.py'), str(tmp_path / 'four.pth'), str(tmp_path / 'a.png'), '--out', str(out)]
+    )
+    (written,) = out.glob('*.png')
+    source = torch.from_numpy(image).permute(2, 0, 1).float()
+    assert np.array_equal(cv2.imread(str(written))[..., ::-1], draw(downsizer, source, (10, 15)))
+    cv2.imwrite(str(tmp_path / 'three.png'), image[..., :3])
+    with pytest.raises(SystemExit, match=r'images must have 4 channels, got \(1, 3, 20, 30\)'):
+        visualize_downsizer.main(
+            [str(tmp_path / 'four.py'), str(tmp_path / 'four.pth'), str(tmp_path / 'three.png'), '--out', str(out)]
+        )

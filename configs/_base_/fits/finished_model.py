@@ -12,7 +12,8 @@ fit = dict(
         type='OptimWrapper',
         optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.0),
         clip_grad=dict(max_norm=1.0),
-        paramwise_cfg=dict(custom_keys=_base_.downsizer_rates),
+        # Some models share layers. Those are frozen, so it does not matter that mmengine takes them once only.
+        paramwise_cfg=dict(custom_keys=_base_.downsizer_rates, bypass_duplicate=True),
     ),
     param_scheduler=[
         dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=50),
@@ -25,6 +26,9 @@ fit = dict(
     ],
 )
 # A segmentor learns from its own predictions at full resolution; every class counts the same.
-fit_without_labels = dict(type='mmdownsize.SelfDistilledEncoderDecoder', class_balance=1.0)
+# Every 10 steps the loss that bilinear and area have is logged beside its own.
+fit_without_labels = dict(
+    type='mmdownsize.SelfDistilledEncoderDecoder', class_balance=1.0, beside=('bilinear', 'area'), beside_interval=10
+)
 # Each image is whole, has the size that is tested, and comes in five positions: pixels (down, right).
 fit_positions = [(0, 0), (5, 9), (-9, 4), (-4, -8), (8, -6)]

@@ -1,0 +1,1 @@
+"""The pipelines of a config: where they are, and what they do to the size of an image."""
