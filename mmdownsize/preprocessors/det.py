@@ -20,7 +20,7 @@ from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
 from mmdownsize.arguments import check_divisor
-from mmdownsize.geometry import ResizeMap, resize_labels, scale_boxes, whole_hw
+from mmdownsize.geometry import ResizeMap, TargetSize, resize_labels, scale_boxes, whole_hw
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.preprocessors.samples import map_metainfo, resize_pixel_data
 from mmdownsize.refusal import Refusal, TypeRefusal
@@ -67,12 +67,14 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
                     'combined with a downsizer: remove it; scale and keep_ratio say one size, train_scale_factor draws many'
                 )
             if isinstance(augment, BatchFixedSizePad):
-                if self.train_scale_factor is not None:
+                low, high = self.train_scale_factor or (None, None)
+                if low != high:
                     raise Refusal(
                         'BatchFixedSizePad in batch_augments pads to one size, train_scale_factor draws many: '
                         'remove one of them; pad_size_divisor goes with both'
                     )
-                augment.size = self.target.of(whole_hw('BatchFixedSizePad', augment.size))
+                target = self.target if low is None else TargetSize(scale_factor=low)  # it pads in training only
+                augment.size = target.of(whole_hw('BatchFixedSizePad', augment.size))
 
     def map_sample(self, sample: DetDataSample, resize_map: ResizeMap, training: bool) -> DetDataSample:
         """Return a new sample whose every field fits the downsized image."""
