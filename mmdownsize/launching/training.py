@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmdownsize.checkpoints import latest_checkpoint, read_checkpoint
-from mmdownsize.configs import read_config, type_of
+from mmdownsize.configs import name_of, read_config, type_of
 from mmdownsize.hooks.exact_resume import ExactResumeHook
 from mmdownsize.hooks.last_validation import LastValidationHook
 from mmdownsize.hooks.plain_checkpoints import PlainCheckpointHook
@@ -93,7 +93,7 @@ def keep_checkpoints(cfg: Config) -> None:
     """Have mmengine's hook remove a checkpoint only after it has written the next one."""
     hooks = cfg.get('default_hooks') or {}
     hook = hooks.get('checkpoint', dict(type='CheckpointHook', interval=1))  # which is mmengine's default
-    if isinstance(hook, dict) and hook.get('type') == 'CheckpointHook':
+    if isinstance(hook, dict) and name_of(hook) == 'CheckpointHook':
         cfg.default_hooks = {**hooks, 'checkpoint': {**hook, 'type': 'mmdownsize.KeepingCheckpointHook'}}
 
 

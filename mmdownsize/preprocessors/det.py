@@ -18,7 +18,7 @@ from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from torch import Tensor
 
 from mmdownsize.arguments import check_divisor
-from mmdownsize.geometry import ResizeMap, resize_labels, whole_hw
+from mmdownsize.geometry import ResizeMap, TargetSize, resize_labels, whole_hw
 from mmdownsize.preprocessors.fields import Fields, Rule
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.refusal import Refusal, TypeRefusal
@@ -65,12 +65,14 @@ class DetDownsizePreprocessor(DownsizeMixin, DetDataPreprocessor):
                     'combined with a downsizer: remove it; scale and keep_ratio say one size, train_scale_factor draws many'
                 )
             if isinstance(augment, BatchFixedSizePad):
-                if self.train_scale_factor is not None:
+                low, high = self.train_scale_factor or (None, None)
+                if low != high:
                     raise Refusal(
                         'BatchFixedSizePad in batch_augments pads to one size, train_scale_factor draws many: '
                         'remove one of them; pad_size_divisor goes with both'
                     )
-                augment.size = self.target.of(whole_hw('BatchFixedSizePad', augment.size))
+                target = self.target if low is None else TargetSize(scale_factor=low)  # it pads in training only
+                augment.size = target.of(whole_hw('BatchFixedSizePad', augment.size))
 
     @staticmethod
     def more_rules() -> Mapping[str, Rule]:

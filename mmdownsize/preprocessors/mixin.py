@@ -198,6 +198,8 @@ class DownsizeMixin:
         """Return the target of a batch to train on."""
         if self.train_scale_factor is None:
             return self.target
+        if self.train_scale_factor[0] == self.train_scale_factor[1]:
+            return TargetSize(scale_factor=self.train_scale_factor[0])
         low, high = (math.log(factor) for factor in self.train_scale_factor)
         return TargetSize(scale_factor=math.exp(low + (high - low) * torch.rand(()).item()))
 

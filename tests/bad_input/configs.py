@@ -89,7 +89,9 @@ CASES = [
         'FixedResizer',
     ),
     *inherited('type=DownsizeNet', dict(FIXED, kernel='area'), NET, "'kernel'", 'DownsizeNet'),
-    *inherited('type=FixedResizer', dict(NET, pretrained='x'), FIXED, "'pretrained'", 'FixedResizer'),
+    *inherited(
+        'type=FixedResizer, without pretrained,', dict(NET, pretrained='x'), FIXED, "'pretrained'", 'FixedResizer'
+    ),
     *target('scale_factor 0', dict(scale_factor=0), 'got 0', ABOVE),
     *target('scale_factor negative', dict(scale_factor=-0.5), 'got -0.5', ABOVE),
     *target('scale_factor NaN', dict(scale_factor=nan), 'got nan', ABOVE),

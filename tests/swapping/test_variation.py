@@ -103,3 +103,12 @@ def test_a_fit_to_whole_images_draws_nothing():
     with pytest.raises(Refusal, match='RandomResize, which draws'):
         swap_edits(cfg, DOWNSIZER, target)
     assert 'train_scale_factor' not in str(swap_edits(cfg, DOWNSIZER, target, own_images=False))
+
+
+def test_a_batch_that_is_padded_to_one_size_is_padded_to_that_size_downsized():
+    cfg = read_named_config('mmdet::atss/atss_r18_fpn_8xb8-amp-lsj-200e_coco.py')[0]
+    edits = swap_edits(cfg, DOWNSIZER, dict(scale=(667, 400), keep_ratio=True))
+    init_default_scope('mmdet')
+    preprocessor = MODELS.build(edited(cfg, edits).model.data_preprocessor)
+    assert preprocessor.train_scale_factor == (0.5, 0.5) and preprocessor.batch_augments[0].size == (512, 512)
+    assert preprocessor.draw_target().of((301, 1000)) == (151, 500)
