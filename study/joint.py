@@ -92,6 +92,7 @@ PAIRS = [
     ('tiles', 'image_IoU/mean', 'importance_colours_around_lanczos', 'importance'),
     ('tiles', 'image_IoU/mean', 'importance_colours_around_lanczos', 'area'),
 ]
+SCALES, OWN_SCALE = (0.2, 0.25, 0.3, 0.4), 0.25
 TILE_KINDS = ['image_IoU/blowhole', 'image_IoU/crack', 'image_IoU/break']
 SUMMARY = {
     'bilinear': 'bilinear',
@@ -143,11 +144,29 @@ def kinds(log: str, metrics: Sequence[str]) -> str:
     return markdown(['before the model', *metrics], lines)
 
 
+def scales() -> str:
+    """Return a table of cracks at several scales: means, and differences to antialiased Lanczos at the same scale."""
+    runs = read_log([STUDY / 'results' / f'{log}.jsonl' for log in ('cracks_500', 'cracks_scales')])
+    values = by_arm(runs, 'IoU/crack')
+    lines = []
+    for arm, title in SUMMARY.items():
+        row = []
+        for scale in SCALES:
+            name, rival = (one if scale == OWN_SCALE else f'{one}@{scale:g}' for one in (arm, LANCZOS))
+            mean = f'{statistics.fmean(values[name].values()):.2f}' if name in values else ''
+            found = difference_of(values, name, rival) if mean and arm != LANCZOS else None
+            row.append(mean if found is None else f'{mean}: {written(found)}')
+        if row[0]:
+            lines.append([title, *row])
+    return markdown(['before the model', *(f'{scale:g}' for scale in SCALES)], lines)
+
+
 def main() -> None:
     """Print the tables."""
     for setting in SETTINGS:
         print(f'{setting.title}\n\n{table(setting)}\n')
     print(f'Tiles by kind\n\n{kinds("tiles", TILE_KINDS)}\n')
+    print(f'Cracks by scale\n\n{scales()}\n')
     print(f'Pairs\n\n{pairs()}\n')
     print(f'README.md\n\n{summary()}')
 

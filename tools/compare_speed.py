@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('--plot', type=Path, required=True, help='the picture')
     parser.add_argument('--metric', help="by default the runs' own")
+    parser.add_argument('--only', nargs='+', metavar='ARM', help='only these arms, at all of their scales')
     parser.add_argument('--no-measure', dest='measure', action='store_false', help='leave out arms that have no time')
     with in_one_line():
         print(picture(Options(**vars(parser.parse_args(argv)))))

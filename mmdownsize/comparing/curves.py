@@ -43,6 +43,7 @@ class Options:
         plot: The picture.
         metric: Key of the metric; None: the runs' own.
         measure: Measure what ``times`` lacks. Otherwise arms without a time are left out.
+        only: Names of the arms that count, without their scale; None: all.
     """
 
     config: Path
@@ -51,6 +52,7 @@ class Options:
     plot: Path
     metric: str | None = None
     measure: bool = True
+    only: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,11 @@ def picture(options: Options) -> str:
     cfg = read_config(options.config)
     check_replaceable(cfg, options.config)
     logged = [run for run in read_log(options.logs) if run['config'] == options.config.stem]
+    names = {run['arm'].partition('@')[0] for run in logged}
+    for name in options.only or ():
+        if name not in names:
+            raise Refusal(f'--only: no arm {name!r} among {", ".join(sorted(names))}')
+    logged = [run for run in logged if options.only is None or run['arm'].partition('@')[0] in options.only]
     path, preprocessor = preprocessor_of(cfg)
     own = {f'{path}.scale_factor': preprocessor.get('scale_factor')}
     runs = [at_a_scale(run, own) for run in logged if scale_in({**own, **run['options']}) is not None]

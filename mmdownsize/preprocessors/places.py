@@ -31,7 +31,8 @@ def watch_holders(preprocessors: type) -> None:
     """
 
     def follow(holder: nn.Module, attribute: str, held: nn.Module | None) -> None:
-        if (isinstance(held, preprocessors) or hasattr(held, _MARK)) and not hasattr(holder, _MARK):
+        # In vars(): FSDP's getattr asks the module inside, which it does not have yet.
+        if held is not None and (isinstance(held, preprocessors) or _MARK in vars(held)) and _MARK not in vars(holder):
             setattr(holder, _MARK, True)
             holder._register_load_state_dict_pre_hook(partial(place, preprocessors), with_module=True)
 

@@ -121,7 +121,7 @@ def read_back(text: str, cfg: Config, edits: Sequence[Edit]) -> Config:
             raise Refusal(f'the edited config cannot be read back, nothing is written: {in_words(error)}') from error
     wanted = edited(cfg, edits)
     for key in {edit.key: None for edit in edits if edit.value is not KEPT}:
-        ours, theirs = (_value_at(config, key) for config in (wanted, found))
+        ours, theirs = (_without_scopes(_value_at(config, key)) for config in (wanted, found))
         if ours != theirs:
             raise Refusal(
                 f'the edited config reads back as another, nothing is written: {key}={theirs!r}, not {ours!r}'
@@ -134,6 +134,13 @@ def _value_at(cfg: Config, key: str) -> Any:
     for name in key.split('.'):
         node = node.get(name) if isinstance(node, dict) else None
     return node
+
+
+def _without_scopes(value: Any) -> Any:
+    """Return a setting without the ``_scope_`` that mmengine adds to what it inherits from another package."""
+    if isinstance(value, dict):
+        return {key: _without_scopes(part) for key, part in value.items() if key != '_scope_'}
+    return type(value)(map(_without_scopes, value)) if isinstance(value, list | tuple) else value
 
 
 def _last_of_each_key(edits: Iterable[Edit]) -> dict[str, Edit]:

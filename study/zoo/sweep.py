@@ -148,7 +148,7 @@ def try_config(
 
 def judged(stock: dict[str, Any], swapped: dict[str, Any]) -> dict[str, Any]:
     """Return the verdict on what was found with and without a downsizer, its reason, and how far the two agree."""
-    if swapped.get('refused'):
+    if swapped.get('refused') and not stock.get('refused'):  # what is wrong without a downsizer too is not refused
         return dict(verdict='refused', reason=swapped['error'])
     if stock['error'] and not swapped['error']:
         return dict(verdict='fails only unswapped', reason=shortened(stock['error']), stage=stock['stage'])

@@ -32,7 +32,7 @@ from tests.configs.catalogue import (
 
 
 def test_there_are_configs() -> None:
-    assert len(REAL) >= 12 and len(SIBLINGS) >= 33 and len(PLAIN) >= 6 and len(FRAGMENTS) == 19
+    assert len(REAL) >= 12 and len(SIBLINGS) >= 33 and len(PLAIN) >= 6 and len(FRAGMENTS) == 20
 
 
 def test_the_model_index_names_every_config_of_a_pipeline() -> None:

@@ -8,6 +8,7 @@ import warnings
 import pytest
 import torch
 
+from mmdownsize.notices import Notice
 from mmdownsize.ops import kernels
 from mmdownsize.resizers import DownsizeNet, ImportanceResizer, LearnedResizer, MullerResizer, io
 
@@ -245,7 +246,7 @@ def test_far_from_where_it_was_trained_it_says_so_once(factors, dst_hw, fits, tm
         warnings.simplefilter('always')
         for _ in range(2):
             net(255 * torch.rand(1, 3, 20, 20), dst_hw)
-    assert [warning.category for warning in found] == [UserWarning] * (not fits)
+    assert [warning.category for warning in found] == [Notice] * (not fits)
     assert all(warning.filename == __file__ for warning in found)
 
 

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
-from study.joint import SETTINGS, TILE_KINDS, TITLES, Setting, kinds, pairs, summary, table
+from study.joint import SETTINGS, TILE_KINDS, TITLES, Setting, kinds, pairs, scales, summary, table
 from tests.study.test_pages import STUDY, arms_of
 
 PAGE = (STUDY / 'pages' / 'joint.md').read_text()
@@ -18,6 +18,10 @@ def test_the_page_has_the_table_of_the_runs(setting: Setting) -> None:
 
 def test_the_page_has_the_other_differences() -> None:
     assert pairs() in PAGE
+
+
+def test_the_page_has_the_table_of_scales() -> None:
+    assert scales() in PAGE
 
 
 def test_titles_are_those_of_arms() -> None:
