@@ -173,9 +173,8 @@ class DownsizeMixin:
         out = self.hand_on(data, target, training)
         if self._limited_head and not training:
             limits.check_padding(self._limited_head, maps, out)
-            self._warned_of_short_masks |= not self._warned_of_short_masks and limits.warn_of_short_masks(
-                self._limited_head, out
-            )
+            if not self._warned_of_short_masks:
+                self._warned_of_short_masks = limits.warn_of_short_masks(self._limited_head, out)
         return out
 
     def heed(self, head: str) -> None:

@@ -182,7 +182,7 @@ def try_flops(task: Task, found: dict[str, Any]) -> None:
 
 
 def try_fit(task: Task, found: dict[str, Any]) -> None:
-    """Do a step of the training that ``tools/swap_resizer.py --fit`` sets up, on images of the config's own sizes.
+    """Do a step of the training that ``tools/swap_resizer.py --fit`` sets up, on images of the size that the config trains on.
 
     Raises:
         Refusal: If the downsizer does not learn, or something else does.
@@ -190,6 +190,9 @@ def try_fit(task: Task, found: dict[str, Any]) -> None:
     cfg = read_config(task.config)
     downsizer, rates = read_fragment(FITTED)
     edits = swap_edits(cfg, downsizer, dict(scale_factor=1 / FACTOR), rates)
+    hw = source_hw(
+        edited(cfg, edits), training=True
+    )  # whole images, which a segmentor is fitted with, take much longer
     cfg = edited(cfg, [*edits, *fit_edits(cfg, edits, 'finished.pth', rates)])
     enter(cfg, task)
     model = build(cfg)
@@ -200,7 +203,6 @@ def try_fit(task: Task, found: dict[str, Any]) -> None:
     hook.before_train_iter(trainer, 0)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     images = min(cfg.train_dataloader.batch_size, 2)
-    hw = source_hw(cfg, training=True)
     batch = made_up_batch(cfg.default_scope, hw, images=images, channels=channels_of(cfg.model), kinds=kinds_of(cfg))
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     losses = model.train_step(batch, wrapper)

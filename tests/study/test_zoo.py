@@ -56,8 +56,12 @@ def sweep(folder, out, *options):
 def test_a_detector_and_a_segmentor_give_what_they_give_without_a_downsizer(zoo, tmp_path, capsys):
     folder = zoo(
         det="_base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'\nmodel = dict(backbone=dict(depth=18), "
-        'neck=dict(in_channels=[64, 128, 256, 512]))\n',
-        seg="_base_ = 'mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-769x769.py'\n",
+        'neck=dict(in_channels=[64, 128, 256, 512]))\ntrain_dataloader = dict(dataset=dict(pipeline=[dict('
+        "type='LoadAnnotations', with_mask=True), dict(type='Resize', scale=(320, 256))]))\n"
+        "test_dataloader = dict(dataset=dict(pipeline=[dict(type='Resize', scale=(320, 256))]))\n",
+        seg="_base_ = 'mmseg::fcn/fcn_r18-d8_4xb2-80k_cityscapes-769x769.py'\n"
+        'model = dict(data_preprocessor=dict(size=(192, 192)))\n'
+        "test_dataloader = dict(dataset=dict(pipeline=[dict(type='Resize', scale=(256, 192))]))\n",
     )
     entries = sweep(folder, tmp_path / 'report.json')
     assert sorted(entries) == ['zoo/det/model_r18.py', 'zoo/seg/model_r18.py']
