@@ -88,17 +88,13 @@ def picture(options: Options) -> str:
     cfg = read_config(options.config)
     check_replaceable(cfg, options.config)
     logged = [run for run in read_log(options.logs) if run['config'] == options.config.stem]
-    names = {run['arm'].partition('@')[0] for run in logged}
-    for name in options.only or ():
-        if name not in names:
-            raise Refusal(f'--only: no arm {name!r} among {", ".join(sorted(names))}')
-    logged = [run for run in logged if options.only is None or run['arm'].partition('@')[0] in options.only]
     path, preprocessor = preprocessor_of(cfg)
     own = {f'{path}.scale_factor': preprocessor.get('scale_factor')}
     runs = [at_a_scale(run, own) for run in logged if scale_in({**own, **run['options']}) is not None]
     if not runs:
         raise Refusal(f'no run of {options.config.stem} at a scale in {", ".join(map(str, options.logs))}: '
                       'run tools/compare.py with --scales')  # fmt: skip
+    runs = only(runs, options.only)
     known = read_times(options.times)
     times = known.setdefault(options.config.stem, {})
     if options.measure:
@@ -111,6 +107,26 @@ def picture(options: Options) -> str:
         raise Refusal(f'{options.times} has no time of an arm of {options.config.stem}: leave out --no-measure')
     write_whole(options.plot, draw(curves, metric, options.config.stem, kind))
     return markdown(*rows_of(curves, metric))
+
+
+def only(runs: Sequence[dict[str, Any]], names: Sequence[str] | None) -> Sequence[dict[str, Any]]:
+    """Return the runs of some arms, which are named without their scale; without ``names`` all.
+
+    Raises:
+        Refusal: If no run has such an arm.
+    """
+    if names is None:
+        return runs
+    known = {without_scale(run['arm']) for run in runs}
+    for name in names:
+        if name not in known:
+            raise Refusal(f'--only: no arm {name!r} among {", ".join(sorted(known))}')
+    return [run for run in runs if without_scale(run['arm']) in names]
+
+
+def without_scale(name: str) -> str:
+    """Return the name of an arm without the scale that :func:`~mmdownsize.comparing.arms.name_at` has added."""
+    return name.rpartition('@')[0]
 
 
 def at_a_scale(run: dict[str, Any], own: Mapping[str, float]) -> dict[str, Any]:
@@ -156,7 +172,7 @@ def curves_of(runs: Sequence[dict[str, Any]], times: Mapping[str, float], metric
             run = kinds[arm]
             fixed = run['downsizer'].get('type') == 'FixedResizer'
             point = Point(scale_in(run['options']), times[arm], values, fixed)
-            curves.setdefault(arm.rpartition('@')[0], []).append(point)
+            curves.setdefault(without_scale(arm), []).append(point)
     return {name: sorted(points, key=lambda point: point.milliseconds) for name, points in curves.items()}
 
 

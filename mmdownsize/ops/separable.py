@@ -75,9 +75,8 @@ def resize(images: Tensor, dst_hw: Sequence[Length], kernel: str) -> Tensor:
         (N, C, h, w), float64 for float64 images, else float32: half precision holds 0..255 in steps of 1, and so would sums.
         Differentiable in ``images``.
     """
-    if (
-        images.dtype == torch.uint8 and not is_tracing()
-    ):  # one by one: a float copy of them all is four times their size
+    if images.dtype == torch.uint8 and not is_tracing():
+        # One image at a time: a float copy of all of them is four times their size.
         singles = [_resize(image[None].float(), dst_hw, kernel) for image in images]
         return torch.cat(singles) if singles else images.new_empty((0, images.shape[1], *dst_hw), dtype=torch.float32)
     return _resize(images.to(torch.promote_types(images.dtype, torch.float32)), dst_hw, kernel)

@@ -132,7 +132,7 @@ def check_fits(given: Mapping[str, Any], downsizer: nn.Module, source: str) -> N
     """Check the weights of a downsizer before they are loaded: mmengine only logs what does not fit.
 
     Args:
-        given: Weights by name, as in the checkpoint, and the settings among them.
+        given: The checkpoint's part for the downsizer: a dict of its weights and settings.
         downsizer: The downsizer.
         source: Where they come from, for the message.
 

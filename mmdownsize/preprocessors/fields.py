@@ -117,7 +117,7 @@ class Fields:
 
     Args:
         rules: Names of further fields, and for each the name of its rule: see :data:`RULES`. They come before what is known.
-        more: Further rules by name, such as that of mmdet's masks.
+        more: Extra rules, a dict from name to rule. For mmdet it has the rule for masks.
 
     Raises:
         ValueError: If ``rules`` is no mapping from names of fields to names of rules.

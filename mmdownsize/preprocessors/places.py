@@ -47,7 +47,7 @@ def place(
     Args:
         preprocessors: The class of the preprocessors. They have a ``downsizer``.
         module: The module that they are loaded into.
-        weights: Weights by name. Changed in place: PyTorch and mmengine hand on a copy of what they are given.
+        weights: A state dict. It is changed in place, which is safe: PyTorch and mmengine pass a copy.
         prefix: What the names of the module's weights begin with. Only the outermost module, without any, does something.
 
     Raises:

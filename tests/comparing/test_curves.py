@@ -124,6 +124,24 @@ def test_measured_once_drawn_and_written(cfg, tmp_path, monkeypatch):
     assert len(asked) == 4 * curves.ROUNDS  # nothing is measured twice
 
 
+def test_some_arms_only_at_all_of_their_scales():
+    runs = [*RUNS, run('net@v2', 0.25, 0, 40.0, 'DownsizeNet')]
+    found = curves.only(runs, ['area', 'net@v2'])
+    assert {one['arm'] for one in found} == {'area@0.25', 'area@0.5', 'net@v2@0.25'}
+    assert curves.only(runs, None) == runs
+    with pytest.raises(Refusal, match=r"--only: no arm 'ner' among area, dark, net, net@v2"):
+        curves.only(runs, ['ner'])
+
+
+def test_only_some_arms_are_measured_and_drawn(cfg, tmp_path):
+    log, times = tmp_path / 'runs.jsonl', tmp_path / 'times.json'
+    log.write_text('\n'.join(json.dumps(one) for one in RUNS))
+    times.write_text(json.dumps({'c': TIMES}))
+    options = curves.Options(tmp_path / 'c.py', [log], times, tmp_path / 'p.png', only=['net', 'dark'])
+    table = curves.picture(options)
+    assert '| net |' in table and '| dark |' in table and '| area |' not in table
+
+
 def test_the_name_of_an_arm_may_have_the_sign_that_is_before_its_scale():
     runs = [run('net@v2', 0.25, 0, 40.0, 'DownsizeNet')]
     assert list(curves.curves_of(runs, {'net@v2@0.25': 10.0}, 'mIoU')) == ['net@v2']

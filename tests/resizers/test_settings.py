@@ -1,4 +1,4 @@
-"""Settings in state dicts: other settings are refused by name, and whatever handles the tensors of a state dict keeps them."""
+"""State dicts hold settings. Loading under other settings raises an error that names them. Copies and averages keep them."""
 
 import copy
 import io
