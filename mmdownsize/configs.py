@@ -153,6 +153,12 @@ def preprocessor_settings(model: Any, path: str = 'model') -> tuple[str, dict[st
     return next(filter(None, (preprocessor_settings(part, f'{path}.{key}') for key, part in model.items())), None)
 
 
+def downsizing(cfg: Config) -> tuple[str, dict[str, Any]] | None:
+    """Return what :func:`preprocessor_settings` finds in a config, whose preprocessor may be outside its model."""
+    outside = cfg.get('data_preprocessor')
+    return preprocessor_settings(cfg.get('model')) or preprocessor_settings(outside, 'data_preprocessor')
+
+
 def channels_of(model: Any) -> int:
     """Return how many channels a model's images have.
 

@@ -12,7 +12,7 @@ import torch
 
 from mmdownsize.checkpoints import DOWNSIZER, read_checkpoint, weights_of, weights_of_downsizer
 from mmdownsize.command_line import building
-from mmdownsize.configs import preprocessor_settings, read_config
+from mmdownsize.configs import downsizing, read_config
 from mmdownsize.preprocessors.build import build_resizer
 from mmdownsize.preprocessors.checks import check_fits
 from mmdownsize.refusal import Refusal, TypeRefusal
@@ -115,9 +115,7 @@ def settings_in(config: Path) -> dict[str, Any]:
         Refusal: If there is no such file, or no settings of a downsizer in it.
     """
     cfg = read_config(config)
-    found = preprocessor_settings(cfg.get('model')) or preprocessor_settings(
-        cfg.get('data_preprocessor'), 'data_preprocessor'
-    )
+    found = downsizing(cfg)
     downsizer = found[1]['downsizer'] if found else None
     if not isinstance(downsizer, dict):
         raise Refusal(f'{config} has model.data_preprocessor.downsizer={downsizer!r}: a config is needed')

@@ -19,7 +19,7 @@ from torch import nn
 from mmdownsize.command_line import building
 from mmdownsize.configs import channels_of, without_downloads
 from mmdownsize.loading import model_config
-from mmdownsize.made_up import made_up_batch
+from mmdownsize.made_up import Kinds, kinds_of, made_up_batch
 from mmdownsize.pipelines.delivered import Delivered, delivered
 from mmdownsize.preprocessors.find import find_preprocessor
 from mmdownsize.refusal import Refusal
@@ -114,7 +114,7 @@ def count(cfg: Config, src_hw: Sequence[int] | None) -> Count:
     preprocessor = find_preprocessor(model)
     channels = getattr(getattr(preprocessor, 'downsizer', None), 'in_channels', channels_of(cfg.model))
     with torch.no_grad():
-        parts, skipped = parts_of(model, scope, size.hw, channels)
+        parts, skipped = parts_of(model, scope, size.hw, channels, kinds_of(cfg))
     if preprocessor is None:
         return Count(parts, {'no downsizer': Part('downsizer', 0, 0)}, size.hw, size.hw, size.source, skipped)
     dst_hw = preprocessor.target.of(size.hw)
@@ -157,7 +157,9 @@ def _in_words(src_hw: Sequence[int]) -> str:
     return f'--shape {w} {h} is W H: {w} px wide and {h} px high'
 
 
-def parts_of(model: nn.Module, scope: str, src_hw: tuple[int, int], channels: int) -> tuple[list[Part], list[str]]:
+def parts_of(
+    model: nn.Module, scope: str, src_hw: tuple[int, int], channels: int, kinds: Kinds
+) -> tuple[list[Part], list[str]]:
     """Return what a model computes after its data preprocessor, child by child, and which functions are not counted.
 
     Args:
@@ -165,8 +167,9 @@ def parts_of(model: nn.Module, scope: str, src_hw: tuple[int, int], channels: in
         scope: ``'mmdet'`` or ``'mmseg'``.
         src_hw: Size (h, w) in px of the image that its preprocessor is given.
         channels: Of that image.
+        kinds: What samples have: Fast R-CNN needs proposals, and some heads of mmdet compute losses in any mode but prediction.
     """
-    batch = made_up_batch(scope, src_hw, images=1, channels=channels, annotated=False)
+    batch = made_up_batch(scope, src_hw, images=1, channels=channels, kinds=kinds)
     data = model.data_preprocessor(batch)
     model.forward = partial(model.forward, data_samples=data['data_samples'])
     try:

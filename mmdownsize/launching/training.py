@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,15 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmdownsize.checkpoints import latest_checkpoint, read_checkpoint
-from mmdownsize.configs import name_of, read_config, type_of
+from mmdownsize.configs import downsizing, name_of, read_config, type_of
 from mmdownsize.hooks.exact_resume import ExactResumeHook
 from mmdownsize.hooks.last_validation import LastValidationHook
 from mmdownsize.hooks.plain_checkpoints import PlainCheckpointHook
+from mmdownsize.launching.lock import only_training_in
 from mmdownsize.launching.machine import prepare
 from mmdownsize.launching.runner import build_runner, prepare_process, work_dir_of
+from mmdownsize.notices import warn
+from mmdownsize.pipelines.sizes import drawn_in_training, factor_of
 from mmdownsize.refusal import Refusal
 
 
@@ -58,12 +62,37 @@ def train(options: Options) -> Runner:
     prepare_process(options.local_rank)
     cfg = config_of(options)
     prepare(cfg, training=True)
-    runner = build_runner(cfg)
-    for kind in (ExactResumeHook, LastValidationHook, PlainCheckpointHook):
-        if not any(isinstance(hook, kind) for hook in runner.hooks):
-            runner.register_hook(kind())
-    runner.train()
+    with only_training_in(cfg.work_dir) if _is_first(cfg) else nullcontext():
+        warn_of_one_size(cfg)
+        runner = build_runner(cfg)
+        for kind in (ExactResumeHook, LastValidationHook, PlainCheckpointHook):
+            if not any(isinstance(hook, kind) for hook in runner.hooks):
+                runner.register_hook(kind())
+        runner.train()
     return runner
+
+
+def _is_first(cfg: Config) -> bool:
+    """Return whether this is the first of a launcher's processes; mmengine knows only after it has built the runner."""
+    ranks = (os.environ.get(name) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
+    return cfg.launcher == 'none' or next(filter(None, ranks), '0') == '0'
+
+
+def warn_of_one_size(cfg: Config) -> None:
+    """Warn if a pipeline draws the sizes of training images, and the downsizer would bring them all to one."""
+    found = downsizing(cfg)
+    settings = found[1] if found else {}
+    if settings.get('scale') is None or settings.get('train_scale_factor') is not None:
+        return
+    drawn = drawn_in_training(cfg)
+    if drawn is None:
+        return
+    factor = factor_of(cfg, {key: settings[key] for key in ('scale', 'keep_ratio') if key in settings})
+    example = f'train_scale_factor=({factor:g}, {factor:g})' if factor else 'scale_factor in place of scale'
+    warn(
+        f'{drawn[0].where}: {drawn[1]} draws the sizes of training images, and scale={settings["scale"]} brings them all to one: '
+        f'say {example} in the data preprocessor to keep them'
+    )
 
 
 def config_of(options: Options) -> Config:

@@ -2,6 +2,5 @@
 
 from mmdownsize.made_up.batch import made_up_batch
 from mmdownsize.made_up.kinds import Kinds, kinds_of
-from mmdownsize.made_up.sizes import delivered_hw
 
-__all__ = ['Kinds', 'delivered_hw', 'kinds_of', 'made_up_batch']
+__all__ = ['Kinds', 'kinds_of', 'made_up_batch']

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, TRANSFORMS
 
 from mmdownsize.configs import channels_of, name_of
+from mmdownsize.pipelines.said import delivered_hw
 from mmdownsize.pipelines.walk import chain_of
 
 LOADERS = ('test_dataloader', 'val_dataloader')
@@ -35,7 +36,8 @@ def delivered(cfg: Config) -> Delivered | None:
     """Return the size of the images that a config tests with, as its pipeline delivers them.
 
     The steps of the pipeline are run on a made-up image. If they keep its ratio, the result is the largest that they make. If
-    they leave the size to the image, it is that of the first one of the data set, where there is one.
+    they leave the size to the image, it is that of the first one of the data set, where there is one. If the steps cannot be
+    run, it is what their settings say.
 
     Args:
         cfg: A config, whose scope is the default one of this process.
@@ -60,6 +62,9 @@ def delivered(cfg: Config) -> Delivered | None:
         first = _first_image(cfg[loader]['dataset'])
         if first is not None:
             return Delivered(first, f'that of the first image of {loader}')
+        said = delivered_hw(cfg)  # a step may need what a made-up image lacks: proposals, a video
+        if said is not None:
+            return Delivered(said, f'as the steps of {loader} say it')
     return None
 
 

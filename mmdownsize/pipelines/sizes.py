@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.config import Config
 
-from mmdownsize.pipelines.walk import Pipeline, Step, chains, pipelines
+from mmdownsize.geometry import TargetSize
+from mmdownsize.pipelines.walk import Pipeline, Step, chains, pipelines, read_by
 
 # Steps that draw the size of an image at random.
 DRAWING = ('RandomResize', 'RandomChoiceResize', 'RandomScale')
@@ -24,6 +26,8 @@ SIZED_SETTINGS = (
     'size',
     'size_divisor',
 )
+
+SAME = 0.01  # factors of width and height that differ by less are one: sizes are whole px
 
 
 def draws(step: Step) -> bool:
@@ -58,6 +62,11 @@ def varying(chain: Sequence[Pipeline]) -> tuple[Pipeline, Step] | None:
     return found
 
 
+def drawn_in_training(cfg: Config) -> tuple[Pipeline, Step] | None:
+    """Return the step that gives the training images of a config different sizes; None if there is none."""
+    return next(filter(None, map(varying, chains(read_by(cfg, 'train')))), None)
+
+
 def resized_to(step: Step) -> tuple[int, int] | None:
     """Return the size (w, h) in px that a step resizes to; None if it does not name one."""
     scale = step.settings.get('scale')
@@ -86,6 +95,31 @@ def named_size(cfg: Config, *readers: str) -> tuple[tuple[int, int], bool] | Non
     by_reader = ([one for one in pipelines(cfg) if one.reader == reader] for reader in readers)
     found = {_last_size(chain) for chain in chains(next(filter(None, by_reader), []))}
     return found.pop() if len(found) == 1 else None
+
+
+def factor_of(cfg: Config, target: Mapping[str, Any]) -> float | None:
+    """Return by what factor a target makes the images smaller that are tested; None if that depends on the image.
+
+    Args:
+        cfg: The config.
+        target: The preprocessor's target size.
+    """
+    if 'scale_factor' in target:
+        factor = target['scale_factor']
+        return float(factor) if isinstance(factor, int | float) else None
+    tested = named_size(cfg, 'test', 'val')
+    if tested is None:
+        return None
+    (w, h), keeps_ratio = tested
+    if not keeps_ratio:
+        small_h, small_w = TargetSize(**target).of((h, w))
+        first, second = small_h / h, small_w / w
+    elif target.get('keep_ratio'):  # an image fits into the smaller box as it does into the larger one
+        box = target['scale'] if isinstance(target['scale'], Sequence) else (target['scale'], target['scale'])
+        first, second = min(box) / min(w, h), max(box) / max(w, h)
+    else:
+        return None
+    return round(first, 4) if abs(first - second) <= SAME * first else None
 
 
 def sizes_tried(pipeline: Pipeline) -> set[str]:

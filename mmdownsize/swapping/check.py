@@ -14,8 +14,9 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from mmdownsize.configs import channels_of
-from mmdownsize.made_up import delivered_hw, kinds_of, made_up_batch
+from mmdownsize.made_up import kinds_of, made_up_batch
 from mmdownsize.notices import Notice
+from mmdownsize.pipelines.said import delivered_hw
 from mmdownsize.refusal import Refusal
 from mmdownsize.swapping.build import build, seed
 from mmdownsize.swapping.predicted import prediction_of

@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
 
-from mmdownsize.geometry import TargetSize
-from mmdownsize.pipelines.sizes import named_size, sizes_tried, varying
-from mmdownsize.pipelines.walk import chains, read_by
+from mmdownsize.pipelines.sizes import drawn_in_training, factor_of, sizes_tried
+from mmdownsize.pipelines.walk import read_by
 from mmdownsize.refusal import Refusal
 from mmdownsize.swapping.edits import KEPT, Edit
-
-SAME = 0.01  # factors of width and height that differ by less are one: sizes are whole px
-
-
-def factor_of(cfg: Config, target: Mapping[str, Any]) -> float | None:
-    """Return by what factor a target makes the images smaller that are tested; None if that depends on the image.
-
-    Args:
-        cfg: The config.
-        target: The preprocessor's target size.
-    """
-    if 'scale_factor' in target:
-        factor = target['scale_factor']
-        return float(factor) if isinstance(factor, int | float) else None
-    tested = named_size(cfg, 'test', 'val')
-    if tested is None:
-        return None
-    (w, h), keeps_ratio = tested
-    if not keeps_ratio:
-        small_h, small_w = TargetSize(**target).of((h, w))
-        first, second = small_h / h, small_w / w
-    elif target.get('keep_ratio'):  # an image fits into the smaller box as it does into the larger one
-        box = target['scale'] if isinstance(target['scale'], Sequence) else (target['scale'], target['scale'])
-        first, second = min(box) / min(w, h), max(box) / max(w, h)
-    else:
-        return None
-    return round(first, 4) if abs(first - second) <= SAME * first else None
 
 
 def keep_drawn_sizes(cfg: Config, target: Mapping[str, Any]) -> list[Edit]:
@@ -51,8 +23,8 @@ def keep_drawn_sizes(cfg: Config, target: Mapping[str, Any]) -> list[Edit]:
     Raises:
         Refusal: If sizes are drawn, and the target in px is not one factor of what the test pipeline delivers.
     """
-    drawn = next(filter(None, map(varying, chains(read_by(cfg, 'train')))), None)
-    if 'scale' not in target or drawn is None:
+    drawn = drawn_in_training(cfg) if 'scale' in target else None
+    if drawn is None:
         return []
     pipeline, step = drawn
     factor = factor_of(cfg, target)

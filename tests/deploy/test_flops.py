@@ -4,11 +4,13 @@ from functools import partial
 
 import pytest
 from mmengine.analysis import get_model_complexity_info
+from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
+from mmdownsize.configs import read_named_config
 from mmdownsize.deploy.flops import Options, Part, count, count_config, size_of
 from mmdownsize.loading import model_config
 from mmdownsize.made_up import made_up_batch
@@ -17,6 +19,17 @@ from mmdownsize.registry import MODELS
 from mmdownsize.resizers import DownsizeNet, FixedResizer
 from mmdownsize.resizers.cost import multiply_adds
 from tests.integration.swapped_models import config_of
+
+
+@pytest.mark.parametrize(
+    'name', ['fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py', 'condinst/condinst_r50_fpn_ms-poly-90k_coco_instance.py']
+)
+def test_models_that_need_proposals_or_annotations_to_compute_at_all(name):
+    cfg, _ = read_named_config(f'mmdet::{name}')
+    init_default_scope('mmdet')
+    found = count(cfg, (64, 96))
+    assert {part.name for part in found.parts} >= {'backbone', 'neck'}
+    assert all(part.multiply_adds > 0 for part in found.parts if part.name != 'between them')
 
 
 @pytest.mark.parametrize('name', ['fcn', 'faster_rcnn', 'centernet'])

@@ -45,6 +45,7 @@ def _scope():
         ([dict(type='mmdet.Resize', scale=300), dict(type='RandomFlip', prob=0.5)], (300, 300), 'as the pipeline'),
         ([dict(type='mmdet.RandomCenterCropPad', crop_size=None, ratios=None, border=None, test_mode=True,
                test_pad_mode=['logical_or', 31], mean=[0] * 3, std=[1] * 3, to_rgb=True)], None, ''),
+        ([dict(type='LoadProposals'), RESIZE, dict(type='NoSuchStep')], (200, 300), 'as the steps of test_dataloader say it'),
         ([], None, ''),
         ([dict(type='NoSuchStep')], None, ''),
         ([dict(type='Resize', scale_factor=0.5)], None, ''),

@@ -1,10 +1,10 @@
-"""The size of the images that a config's pipelines deliver."""
+"""The size of the images that a config's pipelines deliver, as far as the config says it."""
 
 import pytest
 from mmengine.config import Config
 
 from mmdownsize.configs import read_named_config
-from mmdownsize.made_up import delivered_hw
+from mmdownsize.pipelines.said import delivered_hw
 
 SHIPPED = [
     # (config, in training, at test time), each (h, w)
@@ -35,6 +35,12 @@ def test_sizes_of_shipped_configs(name, training, test):
         ('mmdet', [dict(type='Resize', scale_factor=0.5)], None),
         ('mmdet', [dict(type='Resize', scale=(64, 48))], (48, 64)),
         ('mmdet', [dict(type='Resize', scale=64)], (64, 64)),
+        (
+            'mmdet',
+            [dict(type='Resize', scale=(48, 64), keep_ratio=True)],
+            (48, 64),
+        ),  # of a box the wide form: any order
+        ('mmdet', [dict(type='Resize', scale=(48, 64))], (64, 48)),
         ('mmdet', [dict(type='mmcv.Resize', scale=(64, 48)), dict(type='Resize', scale_factor=(0.5, 0.25))], (12, 32)),
         ('mmdet', [dict(type='Resize', scale=(64, 48)), dict(type='Resize', scale=32, keep_ratio=True)], (24, 32)),
         ('mmdet', [dict(type='RandomChoiceResize', scales=[(64, 48), (80, 60), (72, 54)])], (60, 80)),

@@ -17,7 +17,8 @@ HW = tuple[int, int]
 def delivered_hw(cfg: Config, *, training: bool = False) -> HW | None:
     """Return the size of an image that a config's pipeline hands to the preprocessor.
 
-    A ``Resize`` that keeps the aspect ratio is taken to fill its box, and what draws a size to draw its largest.
+    A ``Resize`` that keeps the aspect ratio is taken to fill its box with an image that is wide rather than high, and what draws
+    a size to draw its largest.
 
     Args:
         cfg: The config.
@@ -62,7 +63,9 @@ def _resized(step: Step, hw: HW | None, scope: str | None) -> HW | None:
     if step.name == 'ResizeShortestEdge' or step.settings.get('resize_type') == 'ResizeShortestEdge':
         short = min(scale) if isinstance(scale, Sequence) else scale
         return TargetSize(scale_factor=short / min(hw)).of(hw) if hw else (short, short)
-    keep_ratio = bool(step.settings.get('keep_ratio')) and hw is not None
+    keep_ratio = bool(step.settings.get('keep_ratio'))
+    if keep_ratio and hw is None:
+        return (min(scale), max(scale)) if isinstance(scale, Sequence) else (scale, scale)
     target = TargetSize(scale=tuple(scale) if isinstance(scale, Sequence) else scale, keep_ratio=keep_ratio)
     return target.of(hw or (1, 1))
 
