@@ -3,7 +3,7 @@
 python tools/compare.py CONFIG --arm area --arm importance --baseline area --scales 0.125 0.25 0.5 --log runs.jsonl
 python tools/compare_speed.py CONFIG runs.jsonl --times times.json --plot picture.png
 
-Every arm at every scale is timed on the first validation image, three times in turn. The table says, for each learned resizer,
+Every arm at every scale is timed on eight validation images, ten times in turn. The table says, for each learned resizer,
 which fixed one is best at the same time, and the difference. Nothing else should run meanwhile.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -48,29 +49,56 @@ def target_area(preprocessor: dict[str, Any], factor: float) -> dict[str, Any]:
     raise Refusal('equal_cost_to: the preprocessor has no scale and no scale_factor to raise')
 
 
-def inference_seconds(cfg: Config, repeats: int = 7) -> float:
-    """Return the median time of a prediction on the first validation image, in seconds.
+class Inference:
+    """A model that is ready to be timed on some of its validation images, as they may differ in size.
 
     Args:
         cfg: With ``val_dataloader`` and ``model``.
-        repeats: How often to measure, after one prediction that does not count.
+        images: How many images, at equal distances in the data set.
+
+    Raises:
+        Refusal: If the config has no ``val_dataloader``, or cannot be built.
     """
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    if cfg.get('val_dataloader') is None:
-        raise Refusal('the config has no val_dataloader, and its first image is used to measure the time: set it')
-    with building():
-        loader = Runner.build_dataloader(
-            dict(copy.deepcopy(cfg.val_dataloader), batch_size=1, num_workers=0, persistent_workers=False), seed=0
-        )
-        model = MODELS.build(cfg.model).eval()
-    times = []
-    for _ in range(repeats + 1):
-        batch = next(iter(loader))
-        start = time.perf_counter()
-        with torch.no_grad():
-            model.val_step(batch)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
+
+    def __init__(self, cfg: Config, images: int = 8) -> None:
+        init_default_scope(cfg.get('default_scope', 'mmengine'))
+        if cfg.get('val_dataloader') is None:
+            raise Refusal('the config has no val_dataloader, and its images are used to measure the time: set it')
+        with building():
+            self._loader = Runner.build_dataloader(
+                dict(copy.deepcopy(cfg.val_dataloader), batch_size=1, num_workers=0, persistent_workers=False), seed=0
+            )
+            self._model = MODELS.build(cfg.model).eval()
+        self._indices = range(0, len(self._loader.dataset), -(-len(self._loader.dataset) // images))
+        self._lowest = [math.inf] * len(self._indices)
+        self._predict()  # the first time takes longer, and does not count
+
+    def _predict(self) -> list[float]:
+        times = []
+        for index in self._indices:
+            batch = self._loader.collate_fn([self._loader.dataset[index]])  # anew: a model may change its samples
+            start = time.perf_counter()
+            with torch.no_grad():
+                self._model.val_step(batch)
+            times.append(time.perf_counter() - start)
+        return times
+
+    def time(self) -> None:
+        """Predict every image once more."""
+        self._lowest = list(map(min, self._lowest, self._predict()))
+
+    @property
+    def seconds(self) -> float:
+        """The mean over images, of each the least time so far: whatever else the machine does only adds to it."""
+        return statistics.fmean(self._lowest)
+
+
+def inference_seconds(cfg: Config, repeats: int = 7) -> float:
+    """Return the time of a prediction in seconds: see :class:`Inference`."""
+    inference = Inference(cfg)
+    for _ in range(repeats):
+        inference.time()
+    return inference.seconds
 
 
 def at_equal_cost(cfg: Config, arm: Arm, other: Arm, seed: int) -> Arm:

@@ -43,12 +43,37 @@ def test_equal_cost_is_found_on_the_line_through_two_sizes(tmp_path, data, monke
         monkeypatch.setattr(costs, 'inference_seconds', None)
 
 
-def test_inference_is_timed_on_one_of_the_configs_own_images(tmp_path, data, monkeypatch):
+def test_inference_is_timed_on_some_of_the_configs_own_images(tmp_path, data, monkeypatch):
     cfg = Config.fromfile(write_config(tmp_path / 'c.py', data, by_epoch=True, seed=0, workers=0))
     cfg.val_dataloader.batch_size = 2
     built, build = [], costs.Runner.build_dataloader
     monkeypatch.setattr(
         costs.Runner, 'build_dataloader', lambda *args, **kwargs: built.append(build(*args, **kwargs)) or built[0]
     )
-    assert 0 < costs.inference_seconds(cfg, repeats=1) < 60
+    from mmseg.models import EncoderDecoder
+
+    predicted, step = [], EncoderDecoder.val_step
+    monkeypatch.setattr(
+        EncoderDecoder,
+        'val_step',
+        lambda self, batch: predicted.append(batch['data_samples'][0].img_path) or step(self, batch),
+    )
+    inference = costs.Inference(cfg, images=2)
     assert built[0].batch_size == 1
+    indices = 0, -(-len(built[0].dataset) // 2)
+    paths = [built[0].dataset[i]['data_samples'].img_path for i in indices]
+    assert predicted == paths and paths[0] != paths[1]
+    inference.time()
+    assert predicted == 2 * paths
+    assert 0 < inference.seconds < 60
+
+
+def test_the_least_time_of_every_image_counts(tmp_path, data, monkeypatch):
+    cfg = Config.fromfile(write_config(tmp_path / 'c.py', data, by_epoch=True, seed=0, workers=0))
+    clock = iter([0, 9, 0, 9, 0, 1, 0, 5, 0, 3, 0, 2])  # begin and end of every prediction; the first two do not count
+    monkeypatch.setattr(costs.time, 'perf_counter', lambda: next(clock))
+    inference = costs.Inference(cfg, images=2)
+    inference.time()
+    assert inference.seconds == (1 + 5) / 2
+    inference.time()
+    assert inference.seconds == (1 + 2) / 2
