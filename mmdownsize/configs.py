@@ -1,4 +1,4 @@
-"""Configs: where those of the package (and its tools) are, how one is read, and what its parts are called."""
+"""Configs: how one is read, and what its parts are called."""
 
 from __future__ import annotations
 
@@ -9,27 +9,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.hub import get_config
 
+from mmdownsize.places import shipped
 from mmdownsize.refusal import Refusal, in_words
-
-_PACKAGE = Path(__file__).parent
-
-
-def shipped(name: str) -> Path:
-    """Return the path of a folder or file of ``configs/``, by its path below that folder.
-
-    An installation has the configs in ``mmdownsize/.mim``. A clone that is only on the path has them beside the package.
-    """
-    return _folder('configs') / name
-
-
-def tool(name: str) -> Path:
-    """Return the path of a file of ``tools/``, which an installation has in ``mmdownsize/.mim`` too."""
-    return _folder('tools') / name
-
-
-def _folder(name: str) -> Path:
-    installed = _PACKAGE / '.mim' / name
-    return installed if installed.is_dir() else _PACKAGE.parent / name
 
 
 def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> Config:

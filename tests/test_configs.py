@@ -1,10 +1,7 @@
 """Reading configs: names of shipped ones, fragments, and models without downloads."""
 
-from pathlib import Path
-
 import pytest
 
-from mmdownsize import configs
 from mmdownsize.configs import (
     FRAGMENTS,
     channels_of,
@@ -54,14 +51,6 @@ def test_no_pretrained_weights_are_looked_for_wherever_they_are_named() -> None:
         image_encoder=dict(pretrained=None),
         teacher_ckpt=None,
     )
-
-
-def test_the_tools_are_found_in_an_installation_and_in_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert configs.tool('train.py').is_file() and configs.tool('test.py').is_file()
-    monkeypatch.setattr(configs, '_PACKAGE', tmp_path / 'mmdownsize')
-    assert configs.tool('train.py') == tmp_path / 'tools/train.py'
-    (tmp_path / 'mmdownsize/.mim/tools').mkdir(parents=True)
-    assert configs.tool('train.py') == tmp_path / 'mmdownsize/.mim/tools/train.py'
 
 
 @pytest.mark.parametrize(

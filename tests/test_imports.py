@@ -23,6 +23,7 @@ ROOMS = {
     'notices': set(),
     'storage': set(),
     'pins': set(),
+    'places': set(),
     'registry': set(),
     'configs': set(),
     'pipelines': {'configs'},
@@ -32,6 +33,8 @@ ROOMS = {
     'ops': set(),
     'geometry': {'ops'},
     'resizers': {'ops', 'storage'},
+    'images': {'geometry', 'resizers', 'storage', 'progress'},
+    'progress': set(),
     'preprocessors': {'geometry', 'resizers', 'registry', 'checkpoints'},
     'layers': {'ops', 'resizers', 'registry'},
     'models': {'registry', 'storage'},
@@ -61,7 +64,7 @@ ROOMS = {
     'demo': {'configs', 'checkpoints', 'storage'},
 }
 # The rooms that every other one may import.
-OPEN = {'version', 'refusal', 'arguments', 'notices', 'pins'}
+OPEN = {'version', 'refusal', 'arguments', 'notices', 'pins', 'places'}
 # Room: the packages it may import besides the standard library, where that is limited.
 EXTERNAL = {
     'version': set(),
@@ -72,7 +75,10 @@ EXTERNAL = {
     'ops': TORCH_ONLY | {'triton'},  # which is asked for only when its back end is
     'geometry': TORCH_ONLY,
     'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written
+    'images': TORCH_ONLY | {'numpy', 'PIL'},
+    'progress': {'rich'},  # if it is installed
     'pins': set(),
+    'places': set(),
     'registry': {'mmengine'},
 }
 # Rooms and files of the package that must not know one of the three.
@@ -334,7 +340,7 @@ def test_the_package_itself_imports_nothing():
 def test_every_public_name_is_there_when_asked_for():
     package = importlib.import_module(PACKAGE)
     resizers = {'DownsizeNet', 'FixedResizer', 'ImportanceResizer', 'LearnedResizer', 'MullerResizer'}
-    assert resizers | {'list_pretrained'} <= set(package.__all__)
+    assert resizers | {'list_pretrained', 'resize_image'} <= set(package.__all__)
     assert set(package.__all__) <= set(dir(package))
     for name in package.__all__:
         assert getattr(package, name) is not None
