@@ -15,6 +15,12 @@ def shipped(name: str) -> Path:
     return _folder('configs') / name
 
 
+def fragments() -> dict[str, str]:
+    """Return the fragments of ``configs/_base_/downsize`` by name, and the line that says what each is."""
+    paths = sorted(shipped('_base_/downsize').glob('*.py'))
+    return {path.stem: path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ') for path in paths}
+
+
 def tool(name: str) -> Path:
     """Return the path of a file of ``tools/``, which an installation has in ``mmdownsize/.mim`` too."""
     return _folder('tools') / name

@@ -41,7 +41,17 @@ ROOMS = {
     'evaluation': {'registry', 'models', 'ops'},
     'loading': {'registry', 'configs', 'command_line', 'preprocessors'},
     'drawing': {'resizers'},
-    'gallery': {'drawing', 'loading', 'configs', 'command_line', 'checkpoints', 'storage', 'preprocessors', 'resizers'},
+    'gallery': {
+        'drawing',
+        'images',
+        'loading',
+        'configs',
+        'command_line',
+        'checkpoints',
+        'storage',
+        'preprocessors',
+        'resizers',
+    },
     'hooks': {'registry', 'geometry', 'resizers', 'preprocessors', 'drawing'},
     'deploy': {
         'registry',
@@ -63,6 +73,7 @@ ROOMS = {
     'launching': {'registry', 'configs', 'pipelines', 'checkpoints', 'storage', 'command_line', 'hooks'},
     'demo': {'configs', 'checkpoints', 'storage'},
 }
+ROOMS['cli'] = set(ROOMS)
 # The rooms that every other one may import.
 OPEN = {'version', 'refusal', 'arguments', 'notices', 'pins', 'places'}
 # Room: the packages it may import besides the standard library, where that is limited.
@@ -81,8 +92,13 @@ EXTERNAL = {
     'places': set(),
     'registry': {'mmengine'},
 }
-# Rooms and files of the package that must not know one of the three.
+# What `mmdownsize resize` and `mmdownsize list` need is installed with the package.
+BARE = ('cli.resize', 'cli.list', 'images.resize')
+# Rooms and files of the package that must not know one of these.
 WITHOUT = {
+    'mmengine': BARE,
+    'mmcv': BARE,
+    'rich': BARE,
     'mmdet': (
         'preprocessors.cls',
         'preprocessors.seg',

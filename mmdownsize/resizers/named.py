@@ -21,13 +21,13 @@ FIXED = {
     'bilinear': "what cv2 and mmcv's Resize do: no antialiasing",
     'triangle': "bilinear with antialiasing, PIL's BILINEAR",
     'area': "the mean over the area of each output pixel, cv2's INTER_AREA",
-    'sharp_area': 'the area mean less its blur: often the best one at a third of the size',
+    'sharp_area': 'area less its blur: often the best at a third of the size',
     'bicubic': "cv2's INTER_CUBIC: no antialiasing",
     'bicubic_antialias': "bicubic with antialiasing, PIL's BICUBIC",
     'lanczos': "cv2's INTER_LANCZOS4: no antialiasing",
     'lanczos_antialias': "Lanczos with antialiasing, PIL's LANCZOS",
-    'darkest': 'the darkest source pixel of each output pixel: keeps thin dark things',
-    'brightest': 'the brightest source pixel of each output pixel: keeps thin bright things',
+    'darkest': 'the darkest source pixel: keeps thin dark things',
+    'brightest': 'the brightest source pixel: keeps thin bright things',
 }
 """The fixed kernels by name, and what each is in a few words."""
 
@@ -69,3 +69,20 @@ def resizer_named(name: str | Path) -> BaseResizer:
 
 def _known() -> list[str]:
     return [*FIXED, *io.list_pretrained()]
+
+
+def card(name: str) -> list[str]:
+    """Return what is known of trained weights, in a few lines.
+
+    Args:
+        name: A name or path, as for :func:`resizer_named`.
+    """
+    saved = io.load(name)
+    about = [saved.kind, f'{sum(weight.numel() for weight in saved.state.values()):,} parameters']
+    if saved.scale_factors is not None:
+        about.append('for a factor of ' + ' to '.join(f'{factor:.2g}' for factor in dict.fromkeys(saved.scale_factors)))
+    about.append(f'trained on {saved.color_order} images' if saved.color_order else 'order of colours not known')
+    told = [
+        f'{key.replace("_", " ")}: {saved.provenance[key]}' for key in ('fitted_to', 'data') if key in saved.provenance
+    ]
+    return [', '.join(about), *told]
