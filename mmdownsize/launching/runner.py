@@ -13,8 +13,6 @@ import mmdownsize.registry  # noqa: F401  (lets a config say _base_ = 'mmdownsiz
 from mmdownsize.checkpoints import allow_mmengine_checkpoints, guard_checkpoints
 from mmdownsize.command_line import building
 
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
-
 
 def prepare_process(local_rank: int) -> None:
     """Name the process's GPU to mmengine, and have mmengine read and write checkpoints safely.

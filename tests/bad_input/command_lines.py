@@ -197,7 +197,7 @@ def without_cfg(content, folder):
 
 CONFIG, CHECKPOINT, WORK = '{folder}/small.py', '{folder}/model.pth', ('--work-dir', '{folder}/work')
 FILE = '{folder}/x.py/below'  # cannot be made: x.py is a file
-COMPARE = (CONFIG, '--arm', 'bilinear', *WORK)
+COMPARE = (CONFIG, '--resizer', 'bilinear', *WORK)
 VISUALIZE = (CONFIG, CHECKPOINT, '{folder}/good.png', '--out', '{folder}/out')
 EMPTY = with_file('')
 BASE = "model = dict(data_preprocessor=dict(type='DetDataPreprocessor'))\n"
@@ -367,9 +367,9 @@ CASES = [
     case(test, 'no tta', [CONFIG, CHECKPOINT, '--tta'], 'no tta_model', 'no tta_pipeline', small),
     case(test, 'a setting without value', [CONFIG, CHECKPOINT, '--cfg-options', 'x'], "'x'", 'KEY=VALUE', small),
     # tools/compare.py and its report
-    case(compare, 'no config', ['gone.py', '--arm', 'bilinear'], 'gone.py', 'no such config'),
-    case(compare, 'no arms', [CONFIG], 'no arms', 'give --arm or --arms', small),
-    case(compare, 'an unknown arm', [CONFIG, '--arm', 'linear'], "'linear'", 'choose one of', small),
+    case(compare, 'no config', ['gone.py', '--resizer', 'bilinear'], 'gone.py', 'no such config'),
+    case(compare, 'no arms', [CONFIG], 'no arms', 'give --resizer or --arms', small),
+    case(compare, 'an unknown arm', [CONFIG, '--resizer', 'linear'], "'linear'", 'choose one of', small),
     case(
         compare,
         'arms that are no Python',
@@ -397,7 +397,7 @@ CASES = [
     case(
         compare,
         'a config without downsizer',
-        ['{folder}/x.py', '--arm', 'bilinear'],
+        ['{folder}/x.py', '--resizer', 'bilinear'],
         'x.py',
         'no model.data_preprocessor.downsizer',
         with_file('model = dict()'),
@@ -409,7 +409,7 @@ CASES = [
         'a log that is none',
         [*COMPARE, '--log', '{folder}/x.py'],
         'x.py:1',
-        'is not a line of tools/compare.py',
+        'is not a line of mmdownsize compare',
         with_file('{}\n', then=small),
     ),
     case(
@@ -423,7 +423,7 @@ CASES = [
     case(
         compare,
         'half a file of equal costs',
-        [CONFIG, '--arm', 'bilinear', '--work-dir', '{folder}'],
+        [CONFIG, '--resizer', 'bilinear', '--work-dir', '{folder}'],
         'equal_cost.json',
         'remove it, and it is measured again',
         with_file('{"a": ', 'equal_cost.json', then=small),
@@ -478,7 +478,7 @@ CASES = [
         'a log without scales',
         ['{folder}/one_size.py', '{folder}/runs.jsonl', '--times', '{folder}/times.json', '--plot', '{folder}/new.png'],
         'runs.jsonl',
-        'run tools/compare.py with --scales',
+        'run mmdownsize compare with --scales',
         with_report_of_one_size,
     ),
     # tools/extract_downsizer.py
@@ -588,8 +588,8 @@ CASES = [
     ),
     case(
         swap_resizer,
-        'an unknown downsizer',
-        ['{folder}/x.py', '--downsizer', 'x'],
+        'an unknown resizer',
+        ['{folder}/x.py', '--resizer', 'x'],
         "'x'",
         'choose one of',
         with_file(BASE),
@@ -659,7 +659,7 @@ CASES = [
     case(
         swap_resizer,
         'output on a full disk',
-        ['{folder}/x.py', '--out', '{folder}/old.py', '--downsizer', 'area'],
+        ['{folder}/x.py', '--out', '{folder}/old.py', '--resizer', 'area'],
         'cannot write',
         f'edited.py: ({FULL})',  # where it is read back, before the old file is replaced
         with_file(BASE, then=with_file('# mine', 'old.py')),
