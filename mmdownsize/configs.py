@@ -10,6 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+import mmdownsize.registry  # noqa: F401  (lets a config say _base_ = 'mmdownsize::...')
 from mmdownsize.refusal import Refusal, in_words
 
 _PACKAGE = Path(__file__).parent

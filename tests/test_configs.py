@@ -40,7 +40,9 @@ def test_a_config_of_a_package_is_named_as_base_names_it() -> None:
         read_named_config('mmdet::no/such.py')
 
 
-@pytest.mark.parametrize('name', ['mmdet::retinanet/retinanet_r18_fpn_1x_coco.py', 'mmseg::_base_/models/fcn_r50-d8.py'])
+@pytest.mark.parametrize(
+    'name', ['mmdet::retinanet/retinanet_r18_fpn_1x_coco.py', 'mmseg::_base_/models/fcn_r50-d8.py']
+)
 def test_a_name_is_the_config_that_mmengine_finds(name: str) -> None:
     pytest.importorskip(name.partition(':')[0])
     found = read_config(name, {'model.type': 'Mine'})
@@ -62,7 +64,10 @@ def test_configs_of_a_clone_have_names_too(tmp_path: Path) -> None:
     [
         ('nowhere.py', 'no such config: nowhere.py'),
         ('mmdownsize::demo/texture_bilinaer.py', 'did you mean mmdownsize::demo/texture_bilinear.py?'),
-        ('mmdownsize::texture_bilinear.py', 'did you mean mmdownsize::demo/texture_bilinear.py?'),  # its folder is missing
+        (
+            'mmdownsize::texture_bilinear.py',
+            'did you mean mmdownsize::demo/texture_bilinear.py?',
+        ),  # its folder is missing
         ('mmdownsize::demo/texture_bilinear', 'did you mean mmdownsize::demo/texture_bilinear.py?'),
         ('mmdownsize::zzzzzz', 'mmdownsize has no such file, see '),
         ('mmdownsize::', 'mmdownsize has no such file, see '),

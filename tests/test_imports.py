@@ -24,7 +24,7 @@ ROOMS = {
     'storage': set(),
     'pins': set(),
     'registry': set(),
-    'configs': set(),
+    'configs': {'registry'},
     'pipelines': {'configs'},
     'checkpoints': {'storage'},
     'made_up': {'configs', 'geometry', 'pipelines'},

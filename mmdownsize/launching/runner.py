@@ -9,7 +9,6 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-import mmdownsize.registry  # noqa: F401  (lets a config say _base_ = 'mmdownsize::...')
 from mmdownsize.checkpoints import allow_mmengine_checkpoints, guard_checkpoints
 from mmdownsize.command_line import building
 

@@ -95,8 +95,8 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
         Edit(
             'default_hooks.checkpoint',
             settings['checkpoint'],
-            f'default_hooks.checkpoint: one every {settings["checkpoint"]["interval"]} steps; mmdownsize train --resume continues '
-            'from the last',
+            f'default_hooks.checkpoint: one every {settings["checkpoint"]["interval"]} steps; mmdownsize train --resume '
+            'continues from the last',
         ),
         Edit('log_processor', dict(by_epoch=False)),
         *_neutral(cfg),

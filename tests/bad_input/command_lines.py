@@ -16,6 +16,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmdownsize.cli import main as mmdownsize
 from mmdownsize.registry import MODELS
 from mmdownsize.storage import append_line
 from tests.bad_input.case import Accepted, Case
@@ -211,6 +212,43 @@ def pipelines(steps):
 
 
 CASES = [
+    # The command itself
+    case(mmdownsize, 'an unknown command', ['comparre'], "'comparre'", 'did you mean compare'),
+    case(mmdownsize, 'an unknown option', ['flops', 'x.py', '--shap=1'], '--shap=1', 'did you mean --shape'),
+    case(mmdownsize, 'no config', ['flops'], 'CONFIG', 'arguments are required'),
+    case(mmdownsize, 'a setting without value', ['check', 'x.py', '--cfg-options', 'a'], "'a'", 'KEY=VALUE is needed'),
+    case(
+        mmdownsize,
+        'a misspelt name of a config',
+        ['check', 'mmdet::retinanet_r18_fpn_1x_coco.py'],
+        'mmdet::retinanet_r18_fpn_1x_coco.py',
+        'did you mean mmdet::retinanet/retinanet_r18_fpn_1x_coco.py',
+    ),
+    case(mmdownsize, 'a package without configs', ['flops', 'json::a.py'], 'json', 'ships no configs'),
+    case(
+        mmdownsize,
+        'a config without downsizer',
+        ['check', '{folder}/x.py'],
+        'x.py has no downsizer',
+        'mmdownsize swap .* puts one in',
+        with_file(BASE),
+    ),
+    case(
+        mmdownsize,
+        'a misspelt resizer',
+        ['swap', '{folder}/x.py', '--resizer', 'importance_lancos'],
+        "'importance_lancos'",
+        "did you mean 'importance_lanczos'",
+        with_file(BASE),
+    ),
+    case(
+        mmdownsize,
+        'an unknown resizer by the old option',
+        ['compare', CONFIG, '--arm', 'linear'],
+        "'linear'",
+        "did you mean 'bilinear'",
+        small,
+    ),
     # tools/train.py
     case(train, 'no config', ['gone.py'], 'gone.py', 'no such config'),
     case(train, 'a folder as config', ['{folder}'], '/', 'no such config: '),

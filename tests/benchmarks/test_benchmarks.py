@@ -105,7 +105,14 @@ def test_a_plot_needs_a_sweep(tmp_path):
 def test_a_pipeline_with_each_kind_of_resizer(tmp_path):
     pytest.importorskip('mmdet')
     out = tmp_path / 'numbers.json'
-    only = ['--only', 'RefineDet-VGG16 300x300 -> 160x160', '--resizer', 'DownsizeNet 2 convs, 2x2', '--resizer', 'MULLER']
+    only = [
+        '--only',
+        'RefineDet-VGG16 300x300 -> 160x160',
+        '--resizer',
+        'DownsizeNet 2 convs, 2x2',
+        '--resizer',
+        'MULLER',
+    ]
     done = run('bm_pipelines.py', *only, '--batch', '1', '--repeats', '1', '--steps', '1', '--json', out)
     assert done.returncode == 0, done.stderr
     rows = json.loads(out.read_text())['rows']

@@ -44,9 +44,18 @@ def test_what_cannot_be_checked_is_one_line(tmp_path):
     broken = ['--cfg-options', 'model.decode_head.in_channels=5']
     for argv, message in [
         (['nowhere.py'], r'no such config: nowhere\.py'),
-        ([tmp_path / 'plain.py'], r'plain\.py has no downsizer to check: mmdownsize swap .*plain\.py --check puts one in'),
-        (['mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'], 'has no downsizer to check: mmdownsize swap mmseg::fcn'),
-        ([tmp_path / 'nested.py'], 'has its downsizer at model.data_preprocessor.data_preprocessor.*check the plain model'),
+        (
+            [tmp_path / 'plain.py'],
+            r'plain\.py has no downsizer to check: mmdownsize swap .*plain\.py --check puts one in',
+        ),
+        (
+            ['mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'],
+            'has no downsizer to check: mmdownsize swap mmseg::fcn',
+        ),
+        (
+            [tmp_path / 'nested.py'],
+            'has its downsizer at model.data_preprocessor.data_preprocessor.*check the plain model',
+        ),
         ([config, *scope], "default_scope='mmpretrain', and batches are made up for mmdet and mmseg"),
         ([config, *broken], 'config.py does not work: '),
     ]:

@@ -149,7 +149,10 @@ def test_without_either_spelling_nothing_is_chosen():
 @pytest.mark.parametrize(
     ('argv', 'said'),
     [
-        (['swap', 'x.py', '--size', '3', '4'], 'unrecognized arguments: --size 3 4: did you mean --resizer or --take-resize or --scale?'),
+        (
+            ['swap', 'x.py', '--size', '3', '4'],
+            '--size 3 4: did you mean --resizer or --take-resize or --scale?',
+        ),
         (['compare', 'x.py', '--resizr=area'], 'unrecognized arguments: --resizr=area: did you mean --resizer'),
         (['flops', 'x.py', 'y.py'], 'unrecognized arguments: y.py\n'),
         (['flops'], 'the following arguments are required: CONFIG'),
@@ -173,3 +176,32 @@ def test_arms_are_not_an_arm():
     parser = command.argparse.ArgumentParser()
     add_arms(parser)
     assert parser.parse_args(['--arms', 'x.py']).arms_file == Path('x.py')
+
+
+# What each command that takes a config asks for besides.
+REST = {
+    'swap': [],
+    'check': [],
+    'train': [],
+    'test': ['x.pth'],
+    'compare': ['--resizer', 'bilinear'],
+    'rank': ['x.pth', '--resizer', 'area'],
+    'speed': ['x.jsonl', '--times', 't.json', '--plot', 'p.png'],
+    'visualize': ['x.pth', 'x.png', '--out', 'out'],
+    'export': ['--out', 'x.onnx'],
+    'flops': [],
+}
+
+
+@pytest.mark.parametrize('name', REST)
+def test_every_command_takes_the_name_of_a_config(name, tmp_path, monkeypatch):
+    """A name that is not there: only who looks it up in the package can suggest the right one."""
+    pytest.importorskip('mmseg')
+    pytest.importorskip('onnx')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        command.main([name, 'mmdownsize::texture_bilinear.py', *REST[name]])
+    assert stopped.value.code == (
+        'no config mmdownsize::texture_bilinear.py: did you mean mmdownsize::demo/texture_bilinear.py?'
+    )
+    assert not any(tmp_path.iterdir())

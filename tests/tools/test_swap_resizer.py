@@ -92,7 +92,10 @@ def test_a_downsizer_with_rates_of_its_own_brings_them(tmp_path, capsys):
     [
         (['nowhere.py'], 'no such config: nowhere.py'),
         (['mmdet::no/such.py'], 'no config mmdet::no/such.py'),
-        (['x.py', '--resizer', 'linear'], "unknown resizer 'linear': did you mean 'bilinear'. choose one of antialiased, area"),
+        (
+            ['x.py', '--resizer', 'linear'],
+            "unknown resizer 'linear': did you mean 'bilinear'. choose one of antialiased, area",
+        ),
     ],
 )
 def test_bad_command_lines(arguments, message):
