@@ -25,7 +25,7 @@ ROOMS = {
     'pins': set(),
     'places': set(),
     'registry': set(),
-    'configs': set(),
+    'configs': {'registry'},
     'pipelines': {'configs'},
     'checkpoints': {'storage'},
     'made_up': {'configs', 'geometry', 'pipelines'},
@@ -68,12 +68,24 @@ ROOMS = {
         'pipelines',
     },
     'fitting': {'registry', 'configs', 'checkpoints', 'storage', 'preprocessors', 'resizers'},
-    'swapping': {'registry', 'configs', 'pipelines', 'storage', 'geometry', 'preprocessors', 'fitting', 'made_up'},
+    'swapping': {
+        'registry',
+        'configs',
+        'loading',
+        'pipelines',
+        'storage',
+        'geometry',
+        'preprocessors',
+        'fitting',
+        'made_up',
+    },
     'comparing': {'registry', 'configs', 'checkpoints', 'storage', 'command_line', 'preprocessors', 'resizers'},
     'launching': {'registry', 'configs', 'pipelines', 'checkpoints', 'storage', 'command_line', 'hooks'},
     'demo': {'configs', 'checkpoints', 'storage'},
 }
+# Every room may be imported by the command, and none imports it.
 ROOMS['cli'] = set(ROOMS)
+ROOMS['__main__'] = {'cli'}
 # The rooms that every other one may import.
 OPEN = {'version', 'refusal', 'arguments', 'notices', 'pins', 'places'}
 # Room: the packages it may import besides the standard library, where that is limited.
@@ -91,9 +103,10 @@ EXTERNAL = {
     'pins': set(),
     'places': set(),
     'registry': {'mmengine'},
+    'command_line': {'mmengine'},  # which is asked for only when a setting is given
 }
 # What `mmdownsize resize` and `mmdownsize list` need is installed with the package.
-BARE = ('cli.resize', 'cli.list', 'images.resize')
+BARE = ('cli.main', 'cli.resize', 'cli.list', 'images.resize', 'images.many', 'resizers.named')
 # Rooms and files of the package that must not know one of these.
 WITHOUT = {
     'mmengine': BARE,
@@ -297,6 +310,10 @@ PLANTED = [
     ),
     ('models/a/head.py', 'import mmdet\nimport mmseg', 'a model stands on one of them'),
     ('__init__.py', 'from mmdownsize.ops import project', 'importing the package imports nothing else'),
+    ('ops/a.py', 'from mmdownsize.cli import main', 'mmdownsize.cli.main: ops may import no other room only'),
+    ('preprocessors/a.py', 'import mmdownsize.cli', 'mmdownsize.cli: preprocessors may'),
+    ('cli/a.py', 'from mmdownsize.__main__ import main', 'mmdownsize.__main__: cli may'),
+    ('__main__.py', 'import mmdownsize.resizers', "__main__ may import ['cli'] only"),
     ('attic/a.py', 'import os', 'state its arrows in ROOMS'),
 ]
 
@@ -307,6 +324,9 @@ def test_a_planted_violation_is_caught(file, text, message, tmp_path):
         '__init__.py': 'from mmdownsize.version import __version__',
         'version.py': "__version__ = '0'",
         'registry.py': 'from mmengine.registry import Registry',
+        '__main__.py': 'from mmdownsize.cli.main import main',
+        'cli/__init__.py': '',
+        'cli/main.py': 'from mmdownsize.ops import project',
         'ops/__init__.py': '',
         'geometry/__init__.py': '',
         'resizers/__init__.py': 'from mmdownsize.ops import project\nimport torch',

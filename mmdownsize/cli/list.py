@@ -5,24 +5,24 @@ from __future__ import annotations
 import argparse
 import textwrap
 
-from mmdownsize.places import fragments
-from mmdownsize.resizers.io import list_pretrained
-from mmdownsize.resizers.named import FIXED, card
-
 WIDTH = 80  # characters
-EXAMPLES = """\
-examples:
+EXAMPLE = """\
+example:
   mmdownsize list
   mmdownsize resize photo.jpg small.png --scale-factor 0.3 --resizer NAME"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: there are none."""
-    parser.epilog = EXAMPLES
+    parser.epilog = EXAMPLE
 
 
 def run(args: argparse.Namespace) -> None:
     """Print the names, and what each is."""
+    from mmdownsize.places import fragments
+    from mmdownsize.resizers.io import list_pretrained
+    from mmdownsize.resizers.named import FIXED, card
+
     print('Fixed kernels, for `mmdownsize resize` and resize_image:')
     _table(FIXED)
     print('\nTrained weights, for the same and for pretrained=NAME in a config:')

@@ -6,29 +6,24 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmdownsize.images.many import resize_files
-from mmdownsize.images.resize import how
 from mmdownsize.refusal import Refusal
 
-EXAMPLES = """\
-examples:
+EXAMPLE = """\
+example:
   mmdownsize resize photo.jpg small.png --scale-factor 0.3
-  mmdownsize resize photos/ small/ --size 640 480 --resizer lanczos_antialias
-
-`mmdownsize list` names the resizers. Photographs are turned upright; colour
-profiles are kept. What is read is never overwritten."""
+  mmdownsize resize photos/ small/ --size 640 480 --resizer lanczos_antialias"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.epilog = EXAMPLES
+    parser.epilog = EXAMPLE
     parser.add_argument('images', nargs='+', type=Path, metavar='IN', help='image file, or folder of images')
     parser.add_argument('out', metavar='OUT', help='file; of several images or a folder, a folder')
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument('--scale-factor', type=float, metavar='F', help='factor of both sides, such as 0.3')
     target.add_argument('--size', type=int, nargs=2, metavar=('W', 'H'), help='size in px')
     parser.add_argument(
-        '--resizer', default='area', metavar='NAME', help='kernel, trained weights, or FILE.safetensors (default: area)'
+        '--resizer', default='area', metavar='NAME', help='one of `mmdownsize list`, or FILE.safetensors (default: area)'
     )
     parser.add_argument('--overwrite', action='store_true', help='replace outputs that exist')
 
@@ -39,6 +34,9 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         Refusal: If an argument cannot work, or an image was not resized.
     """
+    from mmdownsize.images.many import resize_files
+    from mmdownsize.images.resize import how
+
     resize = how(tuple(args.size) if args.size else None, args.scale_factor, args.resizer)
     done = resize_files(args.images, args.out, resize, overwrite=args.overwrite)
     total = len(done.written) + len(done.refused)

@@ -1,6 +1,5 @@
 """`mmdownsize resize` and `mmdownsize list`: options, one call, a report; and nothing of OpenMMLab."""
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +9,8 @@ import pytest
 from PIL import Image
 
 from mmdownsize import progress
-from mmdownsize.cli import list as list_command
-from mmdownsize.cli import resize
+from mmdownsize.cli.main import main
 from mmdownsize.places import fragments
-from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.io import list_pretrained
 from mmdownsize.resizers.named import FIXED
 
@@ -21,10 +18,8 @@ ROOT = Path(__file__).parents[2]
 PHOTO = np.random.default_rng(0).integers(0, 256, (12, 18, 3), np.uint8)
 
 
-def command(module, *arguments):
-    parser = argparse.ArgumentParser()
-    module.add_options(parser)
-    return module.run(parser.parse_args([str(argument) for argument in arguments]))
+def command(*arguments):
+    main([str(argument) for argument in arguments])
 
 
 @pytest.fixture
@@ -36,15 +31,15 @@ def photos(tmp_path):
 
 
 def test_a_file(photos, tmp_path, capsys):
-    command(resize, photos / 'a.png', tmp_path / 'small.png', '--size', '6', '4')
+    command('resize', photos / 'a.png', tmp_path / 'small.png', '--size', '6', '4')
     assert Image.open(tmp_path / 'small.png').size == (6, 4)
     assert capsys.readouterr().out == f'{tmp_path}/small.png: 18x12 -> 6x4 px (w x h), area\n'
 
 
 def test_a_folder_of_which_one_is_bad(photos, tmp_path, capsys):
     (photos / 'b.png').write_text('no image')
-    with pytest.raises(Refusal, match='1 of 3 images were not resized, for the reasons above'):
-        command(resize, photos, tmp_path / 'out', '--scale-factor', '0.5', '--resizer', 'darkest')
+    with pytest.raises(SystemExit, match='1 of 3 images were not resized, for the reasons above'):
+        command('resize', photos, tmp_path / 'out', '--scale-factor', '0.5', '--resizer', 'darkest')
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.png', 'c.png']
     said = capsys.readouterr()
     assert said.out == f'{tmp_path}/out: 2 images, darkest\n'
@@ -55,12 +50,12 @@ def test_trained_weights_see_the_colours_that_they_know(photos, tmp_path):
     from mmdownsize import resize_image
 
     (name,) = list_pretrained()
-    command(resize, photos / 'a.png', tmp_path / 'small.png', '--size', '6', '4', '--resizer', name)
+    command('resize', photos / 'a.png', tmp_path / 'small.png', '--size', '6', '4', '--resizer', name)
     assert np.array_equal(np.asarray(Image.open(tmp_path / 'small.png')), resize_image(PHOTO, (6, 4), resizer=name))
 
 
 def test_the_list_has_everything_and_fits_80_columns(capsys):
-    command(list_command)
+    command('list')
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     first = {line.split()[0] for line in lines if line.startswith('  ') and line.split()}
@@ -70,7 +65,7 @@ def test_the_list_has_everything_and_fits_80_columns(capsys):
 
 def test_without_configs_the_list_has_kernels_and_weights(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr('mmdownsize.places.PACKAGE', tmp_path / 'mmdownsize')
-    command(list_command)
+    command('list')
     said = capsys.readouterr().out
     assert 'lanczos_antialias' in said and 'voc2012' in said and 'configs' not in said
 
@@ -84,12 +79,9 @@ class Missing:
             raise ModuleNotFoundError(f'No module named {name!r}')
 
 sys.meta_path.insert(0, Missing())
-import argparse
-from mmdownsize.cli import list, resize
-for module, arguments in ((list, []), (resize, sys.argv[1:])):
-    parser = argparse.ArgumentParser()
-    module.add_options(parser)
-    module.run(parser.parse_args(arguments))
+from mmdownsize.cli.main import main
+main(['list'])
+main(['resize', *sys.argv[1:]])
 print(sorted({'cv2', 'sympy', 'torch._dynamo'} & set(sys.modules)))
 """
 
