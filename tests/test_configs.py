@@ -1,5 +1,7 @@
 """Reading configs: names of shipped ones, fragments, and models without downloads."""
 
+from pathlib import Path
+
 import pytest
 from mmengine.hub import get_config
 
@@ -13,6 +15,7 @@ from mmdownsize.configs import (
     read_named_config,
     without_downloads,
 )
+from mmdownsize.places import shipped
 from mmdownsize.refusal import Refusal
 
 
@@ -50,7 +53,7 @@ def test_a_name_is_the_config_that_mmengine_finds(name: str) -> None:
 
 
 def test_configs_of_a_clone_have_names_too(tmp_path: Path) -> None:
-    assert config_file('mmdownsize::demo/texture_bilinear.py') == configs.shipped('demo/texture_bilinear.py')
+    assert config_file('mmdownsize::demo/texture_bilinear.py') == shipped('demo/texture_bilinear.py')
     own = tmp_path / 'mine.py'
     own.touch()
     assert config_file(own) == config_file(str(own)) == own

@@ -6,15 +6,11 @@ import argparse
 import textwrap
 
 WIDTH = 80  # characters
-EXAMPLE = """\
-example:
-  mmdownsize list
-  mmdownsize resize photo.jpg small.png --scale-factor 0.3 --resizer NAME"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: there are none."""
-    parser.epilog = EXAMPLE
+    parser.epilog = 'example:\n  %(prog)s | less'
 
 
 def run(args: argparse.Namespace) -> None:

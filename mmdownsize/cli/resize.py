@@ -10,12 +10,13 @@ from mmdownsize.refusal import Refusal
 
 EXAMPLE = """\
 example:
-  mmdownsize resize photo.jpg small.png --scale-factor 0.3
-  mmdownsize resize photos/ small/ --size 640 480 --resizer lanczos_antialias"""
+  %(prog)s photo.jpg small.png --scale-factor 0.3
+  %(prog)s photos/ small/ --size 640 480 --resizer lanczos_antialias"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
+    parser.usage = '%(prog)s IN ... OUT (--scale-factor F | --size W H) [options]'
     parser.epilog = EXAMPLE
     parser.add_argument('images', nargs='+', type=Path, metavar='IN', help='image file, or folder of images')
     parser.add_argument('out', metavar='OUT', help='file; of several images or a folder, a folder')
@@ -23,7 +24,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     target.add_argument('--scale-factor', type=float, metavar='F', help='factor of both sides, such as 0.3')
     target.add_argument('--size', type=int, nargs=2, metavar=('W', 'H'), help='size in px')
     parser.add_argument(
-        '--resizer', default='area', metavar='NAME', help='one of `mmdownsize list`, or FILE.safetensors (default: area)'
+        '--resizer',
+        default='area',
+        metavar='NAME',
+        help='one of `mmdownsize list`, or FILE.safetensors (default: area)',
     )
     parser.add_argument('--overwrite', action='store_true', help='replace outputs that exist')
 

@@ -50,11 +50,16 @@ def format_of(kind: str) -> str:
     return f'mmdownsize.{kind}/{VERSION}'
 
 
-def _safetensors() -> Any:
+def _safetensors(*, writes: bool = False) -> Any:
     try:
-        import safetensors.torch
+        import safetensors
+
+        if writes:  # which needs the package packaging too
+            import safetensors.torch
     except ImportError as error:
-        raise MissingPackage('trained downsizers are kept as safetensors: pip install safetensors') from error
+        raise MissingPackage(
+            f'trained downsizers are kept as safetensors ({error}): pip install safetensors packaging'
+        ) from error
     return safetensors
 
 
@@ -116,7 +121,9 @@ def save(
         metadata['scale_factors'] = json.dumps(_range(scale_factors))
     if color_order is not None:
         metadata['color_order'] = arguments.choice('color_order', color_order, COLOR_ORDERS)
-    content = _safetensors().torch.save({k: v.detach().cpu().contiguous() for k, v in state.items()}, metadata)
+    content = _safetensors(writes=True).torch.save(
+        {k: v.detach().cpu().contiguous() for k, v in state.items()}, metadata
+    )
     write_whole(path, content)
 
 
