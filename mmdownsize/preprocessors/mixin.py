@@ -33,10 +33,7 @@ from mmdownsize.preprocessors.views import Views
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import BaseResizer
 
-
-def _in_place_of(setting: str) -> str:
-    """Return what to say instead of a setting that other libraries' resizes have."""
-    return ': for the size that images are resized to, say scale=(w, h)' if setting == 'size' else ''
+MEANT = {'size': "'scale', (w, h) in px"}  # by a setting that other libraries' resizes have
 
 
 class DownsizeMixin:
@@ -86,7 +83,7 @@ class DownsizeMixin:
     ) -> None:
         classes = [cls for cls in type(self).__mro__ if issubclass(cls, DownsizeMixin) and '__init__' in vars(cls)]
         ours = [vars(cls)['__init__'] for cls in classes]
-        check_keywords(type(self).__name__, kwargs, *ours, super().__init__, otherwise=_in_place_of)
+        check_keywords(type(self).__name__, kwargs, *ours, super().__init__, meant=MEANT)
         if train_scale_factor is not None and not is_range(train_scale_factor):
             raise Refusal(f'train_scale_factor must be (lowest, highest), above 0, got {train_scale_factor!r}')
         target = TargetSize(scale_factor, scale, keep_ratio)

@@ -214,7 +214,7 @@ def pipelines(steps):
 CASES = [
     # The command itself
     case(mmdownsize, 'an unknown command', ['comparre'], "'comparre'", 'did you mean compare'),
-    case(mmdownsize, 'an unknown option', ['flops', 'x.py', '--shap=1'], '--shap=1', 'did you mean --shape'),
+    case(mmdownsize, 'an unknown option', ['flops', 'x.py', '--shpae=1'], '--shpae=1', 'did you mean --shape'),
     case(mmdownsize, 'no config', ['flops'], 'CONFIG', 'arguments are required'),
     case(mmdownsize, 'a setting without value', ['check', 'x.py', '--cfg-options', 'a'], "'a'", 'KEY=VALUE is needed'),
     case(

@@ -122,8 +122,8 @@ CASES = [
     *[
         Case(f'size in place of scale ({task})', partial(build, task, dict(size=(90, 90), scale_factor=ABSENT)), *said)
         for task, said in {
-            'det': (TypeError, "'size'", r'say scale=\(w, h\)'),
-            'pair': (TypeError, "'size'", r'say scale=\(w, h\)'),
+            'det': (TypeError, "'size'", r"did you mean 'scale', \(w, h\) in px"),
+            'pair': (TypeError, "'size'", r"did you mean 'scale', \(w, h\) in px"),
             'seg': (ValueError, 'size=(90, 90)', r'mmseg pads to.*say scale=\(w, h\)'),
         }.items()
     ],
