@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmdownsize.notices import as_lines
 from mmdownsize.refusal import Refusal
 
 EXAMPLE = """\
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace) -> None:
     from mmdownsize.images.resize import how
 
     resize = how(tuple(args.size) if args.size else None, args.scale_factor, args.resizer)
-    done = resize_files(args.images, args.out, resize, overwrite=args.overwrite)
+    with as_lines():
+        done = resize_files(args.images, args.out, resize, overwrite=args.overwrite)
     total = len(done.written) + len(done.refused)
     if total == 1 and done.refused:
         raise Refusal(done.refused[0])
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
         ((path, before, after),) = done.written
         print(f'{path}: {before[0]}x{before[1]} -> {after[0]}x{after[1]} px (w x h), {args.resizer}')
     elif done.written:
-        print(f'{args.out}: {len(done.written)} images, {args.resizer}')
+        print(f'{args.out}: {len(done.written)} of {total} images, {args.resizer}')
     if done.refused:
         print(*done.refused, sep='\n', file=sys.stderr)
         raise Refusal(f'{len(done.refused)} of {total} images were not resized, for the reasons above')

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmdownsize import progress
 from mmdownsize.cli.main import main
+from mmdownsize.images import resize
 from mmdownsize.places import fragments
 from mmdownsize.resizers.io import list_pretrained
 from mmdownsize.resizers.named import FIXED
@@ -42,8 +43,16 @@ def test_a_folder_of_which_one_is_bad(photos, tmp_path, capsys):
         command('resize', photos, tmp_path / 'out', '--scale-factor', '0.5', '--resizer', 'darkest')
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.png', 'c.png']
     said = capsys.readouterr()
-    assert said.out == f'{tmp_path}/out: 2 images, darkest\n'
+    assert said.out == f'{tmp_path}/out: 2 of 3 images, darkest\n'
     assert f'{photos}/b.png is no image' in said.err
+
+
+def test_a_notice_is_one_line_without_a_place_in_the_code(photos, tmp_path, capsys):
+    (name,) = list_pretrained()
+    resize._shipped.cache_clear()  # which has given its notice
+    command('resize', photos / 'a.png', tmp_path / 'small.png', '--scale-factor', '0.8', '--resizer', name)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('note: this DownsizeNet was trained at a scale factor of 0.333')
 
 
 def test_trained_weights_see_the_colours_that_they_know(photos, tmp_path):
@@ -93,7 +102,7 @@ def test_nothing_of_openmmlab_is_needed(photos, tmp_path):
         [sys.executable, '-c', WITHOUT, *options], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == [f'{tmp_path}/out: 3 images, {name}', '[]']
+    assert done.stdout.splitlines()[-2:] == [f'{tmp_path}/out: 3 of 3 images, {name}', '[]']
     assert len(list((tmp_path / 'out').iterdir())) == 3
 
 
