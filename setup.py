@@ -1,4 +1,4 @@
-"""Installs mmdownsize and nothing else: an existing OpenMMLab environment keeps every package it has."""
+"""Installs mmdownsize. An existing OpenMMLab environment keeps every package in the version that it has."""
 
 import shutil
 from pathlib import Path
@@ -58,7 +58,23 @@ setup(
     description='A learned, texture-aware image downsizer before any mmdet or mmseg model',
     long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
+    author='mmdownsize contributors',
     license='Apache-2.0',
+    license_files=['LICENSE'],
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: OS Independent',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3 :: Only',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12)),
+        'Topic :: Multimedia :: Graphics :: Graphics Conversion',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Processing',
+        'Typing :: Typed',
+    ],
+    keywords=['image resizing', 'downsampling', 'object detection', 'semantic segmentation', 'OpenMMLab', 'PyTorch'],
     python_requires='>=3.10',
     packages=find_packages(include=['mmdownsize', 'mmdownsize.*']),
     include_package_data=False,  # or MANIFEST.in would decide what is installed
@@ -69,7 +85,9 @@ setup(
         compiled('geometry', 'select.cpp'),
     ],
     cmdclass={'build_py': BuildWithMim},
-    install_requires=[],
+    entry_points={'console_scripts': ['mmdownsize = mmdownsize.cli.main:main']},
+    # What resizing needs besides torch, in any version. Not torch: pip would take another build than the one that a user wants.
+    install_requires=['numpy', 'pillow', 'safetensors'],
     extras_require={
         'openmmlab': pinned('torch', 'mmcv', 'openmmlab'),
         'onedl': pinned('torch', 'onedl'),  # instead of openmmlab, never beside it: the same modules

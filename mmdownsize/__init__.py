@@ -3,7 +3,7 @@
 Importing the package imports nothing else. Its public names are imported when they are first asked for::
 
     import mmdownsize
-    net = mmdownsize.DownsizeNet.from_pretrained(mmdownsize.list_pretrained()[0])
+    small = mmdownsize.resize_image(image, scale_factor=0.3, resizer=mmdownsize.list_pretrained()[0])
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mmdownsize.version import __version__
 
 if TYPE_CHECKING:
+    from mmdownsize.images.resize import resize_image
     from mmdownsize.resizers import DownsizeNet, FixedResizer, ImportanceResizer, LearnedResizer, MullerResizer
     from mmdownsize.resizers.io import list_pretrained
 
@@ -25,6 +26,7 @@ __all__ = [
     'MullerResizer',
     '__version__',
     'list_pretrained',
+    'resize_image',
 ]
 
 _HOME = {
@@ -34,6 +36,7 @@ _HOME = {
     'LearnedResizer': 'mmdownsize.resizers',
     'MullerResizer': 'mmdownsize.resizers',
     'list_pretrained': 'mmdownsize.resizers.io',
+    'resize_image': 'mmdownsize.images.resize',
 }
 
 

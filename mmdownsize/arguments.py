@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
 from mmdownsize.refusal import Refusal, TypeRefusal
+
+COLOR_ORDERS = ('BGR', 'RGB')
 
 
 def integer(name: str, value: Any, lowest: int, highest: int | None = None, otherwise: str = '') -> int:
@@ -121,6 +123,7 @@ def check_keywords(
     given: Iterable[str],
     *takers: Callable[..., Any],
     also: Collection[str] = (),
+    meant: Mapping[str, str] | None = None,
     otherwise: Callable[[str], str] = lambda name: '',
 ) -> None:
     """Check that every setting has a taker, before anything is built.
@@ -131,6 +134,7 @@ def check_keywords(
         takers: The functions or classes that they go to. Each passes on to the next what it does not take itself. If the
             last one passes settings on as well, nothing is checked.
         also: Further names that are taken.
+        meant: What is meant by a name that other libraries have for it.
         otherwise: Returns what the message says of a name without a taker, after everything else.
 
     Raises:
@@ -143,6 +147,7 @@ def check_keywords(
     known += also
     for name in given:
         if name not in known:
-            meant = get_close_matches(name, known, n=1)
-            way_out = f'did you mean {meant[0]!r}?' if meant else f'it takes {", ".join(known) or "none"}'
+            near = [(meant or {}).get(name), *map(repr, get_close_matches(name, known, n=1))]
+            first = next(filter(None, near), None)
+            way_out = f'did you mean {first}?' if first else f'it takes {", ".join(known) or "none"}'
             raise TypeRefusal(f'{owner} has no setting {name!r}: {way_out}{otherwise(name)}')

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 INSIDE = ('mmdownsize', 'torch')
 
@@ -31,3 +34,19 @@ def warn(message: str) -> None:
         module=str(frame.f_globals.get('__name__')),
         registry=frame.f_globals.setdefault('__warningregistry__', {}),
     )
+
+
+@contextmanager
+def as_lines() -> Iterator[None]:
+    """Print notices on standard error without the place in the code, which says nothing to who calls a command."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *place: Any, **also: Any) -> None:
+            if issubclass(category, Notice):
+                print(f'note: {message}', file=sys.stderr)
+            else:
+                others(message, category, *place, **also)
+
+        warnings.showwarning = show
+        yield

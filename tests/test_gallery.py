@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmdownsize.gallery import find_images, loader_of, page_of, read_image
+from mmdownsize.gallery import loader_of, page_of, read_image
 from mmdownsize.refusal import Refusal
 
 
@@ -15,16 +15,6 @@ def test_names_cannot_break_the_page():
     assert '<h1>&lt;net&gt;</h1>' in page
     assert 'src="0000_&quot;a&quot;.png"' in page
     assert '<figcaption>a &amp; b.jpg</figcaption>' in page
-
-
-def test_images_of_folders_and_those_named(tmp_path):
-    (tmp_path / 'inside').mkdir()
-    named, below = tmp_path / 'named.dat', tmp_path / 'inside' / 'b.PNG'
-    for path in (named, below, tmp_path / 'inside' / 'notes.txt'):
-        path.touch()
-    assert find_images([named, tmp_path / 'inside']) == [named, below]
-    with pytest.raises(Refusal, match=r'no such file or folder: .*gone'):
-        find_images([tmp_path / 'gone'])
 
 
 def test_an_image_is_bgr_and_of_the_size_asked_for(tmp_path):

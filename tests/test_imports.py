@@ -23,8 +23,9 @@ ROOMS = {
     'notices': set(),
     'storage': set(),
     'pins': set(),
+    'places': set(),
     'registry': set(),
-    'configs': set(),
+    'configs': {'registry'},
     'pipelines': {'configs', 'geometry'},
     'checkpoints': {'storage'},
     'made_up': {'configs', 'pipelines'},
@@ -32,13 +33,25 @@ ROOMS = {
     'ops': set(),
     'geometry': {'ops'},
     'resizers': {'ops', 'storage'},
+    'images': {'geometry', 'resizers', 'storage', 'progress'},
+    'progress': set(),
     'preprocessors': {'geometry', 'resizers', 'registry', 'checkpoints'},
     'layers': {'ops', 'resizers', 'registry'},
     'models': {'registry', 'storage'},
     'evaluation': {'registry', 'models', 'ops'},
     'loading': {'registry', 'configs', 'command_line', 'preprocessors'},
     'drawing': {'resizers'},
-    'gallery': {'drawing', 'loading', 'configs', 'command_line', 'checkpoints', 'storage', 'preprocessors', 'resizers'},
+    'gallery': {
+        'drawing',
+        'images',
+        'loading',
+        'configs',
+        'command_line',
+        'checkpoints',
+        'storage',
+        'preprocessors',
+        'resizers',
+    },
     'hooks': {'registry', 'geometry', 'resizers', 'preprocessors', 'drawing'},
     'deploy': {
         'registry',
@@ -55,13 +68,26 @@ ROOMS = {
         'pipelines',
     },
     'fitting': {'registry', 'configs', 'checkpoints', 'storage', 'preprocessors', 'resizers'},
-    'swapping': {'registry', 'configs', 'pipelines', 'storage', 'geometry', 'preprocessors', 'fitting', 'made_up'},
+    'swapping': {
+        'registry',
+        'configs',
+        'loading',
+        'pipelines',
+        'storage',
+        'geometry',
+        'preprocessors',
+        'fitting',
+        'made_up',
+    },
     'comparing': {'registry', 'configs', 'checkpoints', 'storage', 'command_line', 'preprocessors', 'resizers'},
     'launching': {'registry', 'configs', 'pipelines', 'checkpoints', 'storage', 'command_line', 'hooks'},
     'demo': {'configs', 'checkpoints', 'storage'},
 }
+# Every room may be imported by the command, and none imports it.
+ROOMS['cli'] = set(ROOMS)
+ROOMS['__main__'] = {'cli'}
 # The rooms that every other one may import.
-OPEN = {'version', 'refusal', 'arguments', 'notices', 'pins'}
+OPEN = {'version', 'refusal', 'arguments', 'notices', 'pins', 'places'}
 # Room: the packages it may import besides the standard library, where that is limited.
 EXTERNAL = {
     'version': set(),
@@ -72,11 +98,20 @@ EXTERNAL = {
     'ops': TORCH_ONLY | {'triton'},  # which is asked for only when its back end is
     'geometry': TORCH_ONLY,
     'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written
+    'images': TORCH_ONLY | {'numpy', 'PIL'},
+    'progress': {'rich'},  # if it is installed
     'pins': set(),
+    'places': set(),
     'registry': {'mmengine'},
+    'command_line': {'mmengine'},  # which is asked for only when a setting is given
 }
-# Rooms and files of the package that must not know one of the three.
+# What `mmdownsize resize` and `mmdownsize list` need is installed with the package.
+BARE = ('cli.main', 'cli.resize', 'cli.list', 'images.resize', 'images.many', 'resizers.named')
+# Rooms and files of the package that must not know one of these.
 WITHOUT = {
+    'mmengine': BARE,
+    'mmcv': BARE,
+    'rich': BARE,
     'mmdet': (
         'preprocessors.cls',
         'preprocessors.seg',
@@ -275,6 +310,10 @@ PLANTED = [
     ),
     ('models/a/head.py', 'import mmdet\nimport mmseg', 'a model stands on one of them'),
     ('__init__.py', 'from mmdownsize.ops import project', 'importing the package imports nothing else'),
+    ('ops/a.py', 'from mmdownsize.cli import main', 'mmdownsize.cli.main: ops may import no other room only'),
+    ('preprocessors/a.py', 'import mmdownsize.cli', 'mmdownsize.cli: preprocessors may'),
+    ('cli/a.py', 'from mmdownsize.__main__ import main', 'mmdownsize.__main__: cli may'),
+    ('__main__.py', 'import mmdownsize.resizers', "__main__ may import ['cli'] only"),
     ('attic/a.py', 'import os', 'state its arrows in ROOMS'),
 ]
 
@@ -285,6 +324,9 @@ def test_a_planted_violation_is_caught(file, text, message, tmp_path):
         '__init__.py': 'from mmdownsize.version import __version__',
         'version.py': "__version__ = '0'",
         'registry.py': 'from mmengine.registry import Registry',
+        '__main__.py': 'from mmdownsize.cli.main import main',
+        'cli/__init__.py': '',
+        'cli/main.py': 'from mmdownsize.ops import project',
         'ops/__init__.py': '',
         'geometry/__init__.py': '',
         'resizers/__init__.py': 'from mmdownsize.ops import project\nimport torch',
@@ -334,7 +376,7 @@ def test_the_package_itself_imports_nothing():
 def test_every_public_name_is_there_when_asked_for():
     package = importlib.import_module(PACKAGE)
     resizers = {'DownsizeNet', 'FixedResizer', 'ImportanceResizer', 'LearnedResizer', 'MullerResizer'}
-    assert resizers | {'list_pretrained'} <= set(package.__all__)
+    assert resizers | {'list_pretrained', 'resize_image'} <= set(package.__all__)
     assert set(package.__all__) <= set(dir(package))
     for name in package.__all__:
         assert getattr(package, name) is not None

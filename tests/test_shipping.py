@@ -1,17 +1,22 @@
 """What an installation carries: source distribution, wheel with and without a compiler, editable install."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import venv
 import zipfile
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from packaging.requirements import Requirement
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 CONFIG = 'deeplabv3plus/deeplabv3plus_efficientnet-lite0_camvid-360x480-to-108x144.py'
@@ -198,29 +203,80 @@ for tool in map(Path, sys.argv[1:]):
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
         runpy.run_path(str(tool), run_name='__main__')
-    from mmengine.config.utils import MODULE2PACKAGE
-    print(tool.stem, 'usage:' in said.getvalue(), 'mmdownsize' in MODULE2PACKAGE)
-import mmdownsize
-print(mmdownsize.__file__)
+    print(tool.stem, f'usage: {tool.name}' in said.getvalue())
+import mmdownsize.configs
+from mmengine.config.utils import MODULE2PACKAGE
+print(mmdownsize.__file__, 'mmdownsize' in MODULE2PACKAGE)
 """
-
-
-def _test_py_first(path: Path) -> tuple[bool, str]:
-    return path.stem != 'test', path.stem
 
 
 def test_the_tools_run_from_the_installed_package(installed: Path, tmp_path: Path) -> None:
     tools = installed / 'mmdownsize' / '.mim' / 'tools'
     said = run(sys.executable, str(tools / 'train.py'), '--help', cwd=tmp_path, PYTHONPATH=str(installed))
     assert 'usage: train.py' in said and '--launcher' in said
-    # test.py first: it is the one that has little else of ours to import, and has to know 'mmdownsize::' too.
-    commands = sorted(
-        (path for path in tools.glob('*.py') if 'ArgumentParser(' in path.read_text()), key=_test_py_first
-    )
+    commands = sorted(path for path in tools.glob('*.py') if 'def main(' in path.read_text())
     said = run(sys.executable, '-c', HELP, *map(str, commands), cwd=tmp_path, PYTHONPATH=str(installed))
     lines = said.splitlines()
-    assert lines[:-1] == [f'{path.stem} True True' for path in commands] and len(commands) >= 8
-    assert lines[-1] == str(installed / 'mmdownsize' / '__init__.py')
+    assert lines[:-1] == [f'{path.stem} True' for path in commands] and len(commands) >= 13
+    assert lines[-1] == f'{installed / "mmdownsize" / "__init__.py"} True'
+
+
+def test_the_command_is_installed(installed: Path, tmp_path: Path) -> None:
+    script = str(installed / 'bin' / 'mmdownsize')
+    listed, alone = (
+        run(sys.executable, *command, cwd=tmp_path, PYTHONPATH=str(installed))
+        for command in ([script], ['-m', 'mmdownsize'])
+    )
+    assert listed == alone and 'usage: mmdownsize COMMAND' in listed and '  swap ' in listed
+
+
+def linked(folder: Path, *names: str) -> None:
+    """Put distributions of this environment, and what they require, into a folder as links."""
+    waiting, seen = list(names), set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        found = distribution(name)
+        for part in {path.parts[0] for path in found.files or ()} - {'..', '__pycache__'}:
+            if not (folder / part).exists():
+                (folder / part).symlink_to(found.locate_file(part))
+        needed = map(Requirement, found.requires or ())
+        waiting += [one.name for one in needed if not one.marker or one.marker.evaluate({'extra': ''})]
+
+
+def test_in_an_environment_without_openmmlab_the_command_resizes(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / 'venv')
+    python = tmp_path / 'venv/bin/python'
+    (tmp_path / 'packages').mkdir()
+    linked(tmp_path / 'packages', 'torch', 'numpy', 'pillow', 'safetensors')
+    (site,) = (tmp_path / 'venv').glob('lib/python*/site-packages')
+    (site / 'packages.pth').write_text(str(tmp_path / 'packages'))
+    # No index and no --no-deps: what the wheel requires is there.
+    pip = (sys.executable, '-m', 'pip', '--python', str(python), 'install', '--no-index', '--quiet')
+    run(*pip, str(wheel), cwd=tmp_path)
+    elsewhere = tmp_path / 'elsewhere'
+    elsewhere.mkdir()
+    Image.linear_gradient('L').convert('RGB').save(elsewhere / 'photo.jpg')
+    command = str(python.with_name('mmdownsize'))
+    options = ('--scale-factor', '0.3333', '--resizer', 'downsizenet_6x6_signed_voc2012')
+    said = run(command, 'resize', 'photo.jpg', 'small.png', *options, cwd=elsewhere)
+    assert said.startswith('small.png: 256x256 -> 85x85 px (w x h)')
+    with Image.open(elsewhere / 'small.png') as small:
+        assert small.size == (85, 85) and small.getextrema()[0][0] < 5 and small.getextrema()[0][1] > 250
+    code = (
+        'from importlib import metadata, util; import json, mmdownsize; found = metadata.metadata("mmdownsize")\n'
+        'fields = [found.get_all(name) for name in ("Author", "License-File", "Requires-Dist", "Classifier")]\n'
+        'print(json.dumps([mmdownsize.__file__, util.find_spec("mmengine") is None, *fields]))'
+    )
+    where, is_bare, author, license_file, requires, classifiers = json.loads(
+        run(str(python), '-c', code, cwd=elsewhere)
+    )
+    assert where == str(site / 'mmdownsize' / '__init__.py') and is_bare
+    assert author == ['mmdownsize contributors'] and license_file == ['LICENSE']
+    assert [one for one in requires if 'extra' not in one] == ['numpy', 'pillow', 'safetensors']
+    assert {'Typing :: Typed', 'Programming Language :: Python :: 3.12'} <= set(classifiers)
 
 
 # By mmengine.hub, in a user's `_base_`, and by path. The last line says what came of it; mmengine may print before.

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from mmdownsize.checkpoints import CheckpointError, latest_checkpoint
 from mmdownsize.comparing.arms import Arm, preprocessor_of
-from mmdownsize.configs import tool
+from mmdownsize.places import tool
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.io import find
 from mmdownsize.storage import write_whole

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mmdownsize.configs import shipped, tool
+from mmdownsize.places import shipped, tool
 
 TAIL = 25  # lines of the log of a training that has failed
 POLL_SECONDS = 0.2

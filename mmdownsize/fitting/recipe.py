@@ -8,7 +8,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmdownsize.configs import name_of, shipped
+from mmdownsize.configs import name_of
+from mmdownsize.places import shipped
 
 FRAGMENT = shipped('_base_/fits/finished_model.py')
 BATCH = 8  # images an update in the fragment

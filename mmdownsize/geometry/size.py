@@ -26,6 +26,22 @@ def _pair(name: str, value: Any) -> tuple[float, float]:
     return w, h
 
 
+def whole_wh(name: str, value: Any) -> tuple[int, int]:
+    """Return a target size in whole pixels.
+
+    Args:
+        name: What it is called, for the message.
+        value: (w, h) in px, or one number for a square.
+
+    Raises:
+        ValueError: If it is not whole pixels, at least 1.
+    """
+    w, h = _pair(name, value)
+    if w != int(w) or h != int(h):
+        raise Refusal(f'{name} must be whole pixels (w, h), got {value!r}; a ratio is given as scale_factor')
+    return int(w), int(h)
+
+
 def whole_hw(name: str, size: Any) -> tuple[int, int]:
     """Return a size in whole pixels.
 
@@ -81,8 +97,8 @@ class TargetSize:
             )
         if self.scale_factor is not None:
             _pair('scale_factor', self.scale_factor)
-        elif any(side != int(side) for side in _pair('scale', self.scale)):
-            raise Refusal(f'scale must be whole pixels (w, h), got {self.scale!r}; a ratio is given as scale_factor')
+        else:
+            whole_wh('scale', self.scale)
 
     def of(self, src_hw: Sequence[Length]) -> tuple[Length, Length]:
         """Return the target size of an image.
@@ -102,7 +118,7 @@ class TargetSize:
         dst_w: Length
         dst_h: Length
         if self.scale is not None:
-            dst_w, dst_h = (int(side) for side in _pair('scale', self.scale))
+            dst_w, dst_h = whole_wh('scale', self.scale)
         else:
             factor_w, factor_h = _pair('scale_factor', self.scale_factor)
             dst_w, dst_h = _scaled(w, factor_w), _scaled(h, factor_h)

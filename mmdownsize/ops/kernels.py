@@ -134,7 +134,11 @@ KERNELS: dict[str, Kernel] = {
 much too sharp."""
 
 
-ALIASES = {'antialiased': 'triangle'}
+ALIASES = {
+    'antialiased': 'triangle',
+    'bicubic_antialiased': 'bicubic_antialias',
+    'lanczos_antialiased': 'lanczos_antialias',
+}
 """Other names of kernels that settings may say, and the name that configs and docs use."""
 
 

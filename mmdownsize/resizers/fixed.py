@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from mmdownsize import arguments
+from mmdownsize.ops.kernels import preferred_name
 from mmdownsize.ops.lengths import are_known
 from mmdownsize.ops.rank import extreme, soft_extreme
 from mmdownsize.ops.separable import resize
@@ -65,15 +66,19 @@ class FixedResizer(BaseResizer):
 
     def __init__(
         self,
-        *,
         kernel: str = 'bilinear',
+        *,
         antialias: bool = False,
         softness: float = 0.0,
         shift: Sequence[int] = (0, 0),
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        arguments.choice('kernel', kernel, [*(name for name, stretched in NAMES if not stretched), *EXTREMES])
+        unstretched = [*(name for name, is_stretched in NAMES if not is_stretched), *EXTREMES]
+        meant = preferred_name(kernel) if isinstance(kernel, str) else None
+        stretched = [plain for (plain, is_stretched), name in NAMES.items() if is_stretched and name == meant]
+        hint = ''.join(f'; {kernel!r} is kernel={plain!r} with antialias=True' for plain in stretched)
+        arguments.choice('kernel', kernel, unstretched, hint)
         if (kernel, arguments.flag('antialias', antialias)) not in NAMES and (antialias or kernel not in EXTREMES):
             raise Refusal(
                 f'antialias=True has no meaning for kernel={kernel!r}: leave it out, or say False where it is inherited'

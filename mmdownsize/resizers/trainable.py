@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from mmdownsize import arguments, notices
 from mmdownsize.ops import is_tracing
@@ -22,6 +23,15 @@ from mmdownsize.resizers.settings import KEY, KeepsSettings, plain
 TOLERANCE = 1.25
 
 Resizer = TypeVar('Resizer', bound='TrainableResizer')
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """No random numbers for tensors: for those without memory PyTorch would import its compiler first, which takes seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 class TrainableResizer(KeepsSettings, BaseResizer):
@@ -92,7 +102,8 @@ class TrainableResizer(KeepsSettings, BaseResizer):
             raise Refusal(f'{name_or_path} was written by another version: unknown arguments {sorted(unknown)}')
         trained_with = {name: plain(value) for name, value in saved.arguments.items()}
         try:
-            with torch.device('meta'):  # whatever a file asks for, it takes no memory before it is known to fit
+            # Whatever a file asks for, it takes no memory before it is known to fit.
+            with torch.device('meta'), _NothingDrawn():
                 expected = cls(**trained_with)
         except ValueError as error:
             raise Refusal(f'{name_or_path} has wrong arguments: {error}') from error
@@ -154,7 +165,7 @@ class TrainableResizer(KeepsSettings, BaseResizer):
         state = {name: value for name, value in self.state_dict().items() if name != KEY}  # a file has the arguments
         io.save(path, kind, self.arguments(), state, provenance or {}, scale_factors, color_order or self.color_order)
 
-    def forward(self, images: Tensor, dst_hw: Sequence[int]) -> Tensor:
+    def forward(self, images: Tensor, dst_hw: int | Sequence[int]) -> Tensor:
         """Resize a batch of images: see :class:`BaseResizer`.
 
         Warns:

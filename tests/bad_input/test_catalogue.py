@@ -4,9 +4,15 @@ import re
 
 import pytest
 
-from tests.bad_input import batches, checkpoints, command_lines, configs
+from tests.bad_input import batches, checkpoints, command_lines, configs, images
 
-KINDS = {'configs': configs, 'batches': batches, 'checkpoints': checkpoints, 'command lines': command_lines}
+KINDS = {
+    'configs': configs,
+    'batches': batches,
+    'checkpoints': checkpoints,
+    'command lines': command_lines,
+    'images': images,
+}
 CASES = [(kind, case) for kind, table in KINDS.items() for case in table.CASES]
 ACCEPTED = [(kind, case) for kind, table in KINDS.items() for case in table.ACCEPTED]
 

@@ -250,11 +250,33 @@ def test_bad_images_are_refused_by_value(resizer, bad, error, message):
         resizer(bad, (6, 5))
 
 
-@pytest.mark.parametrize('dst_hw', [(0, 5), (6, -1), (6,), (6, 5, 4), (6.5, 5)])
+def test_one_integer_is_a_square(resizer):
+    source = images()
+    assert torch.equal(resizer(source, 6), resizer(source, (6, 6)))
+
+
+@pytest.mark.parametrize('dst_hw', [(0, 5), (6, -1), (6,), (6, 5, 4), (6.5, 5), 0, 6.5, '66', None, True])
 def test_bad_targets_are_refused_by_value(resizer, dst_hw):
     with pytest.raises(ValueError, match='target size must be') as error:
         resizer(images(), dst_hw)
     assert str(dst_hw) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('make', 'near'),
+    [
+        (lambda: DownsizeNet(neighbour=4), "DownsizeNet has no setting 'neighbour': did you mean 'neighbors'?"),
+        (lambda: FixedResizer('area', soft=1), "FixedResizer has no setting 'soft': did you mean 'softness'?"),
+        (lambda: ImportanceResizer(kernels='area'), "did you mean 'kernel'?"),
+        (lambda: LearnedResizer(blocks=2), "did you mean 'num_blocks'?"),
+        (lambda: MullerResizer(size=3), 'it takes num_layers, kernel_size'),
+        (lambda: type('Mine', (BaseResizer,), {})(init=1), "Mine has no setting 'init': did you mean 'init_cfg'?"),
+    ],
+)
+def test_a_setting_that_does_not_exist_suggests_one_that_does(make, near):
+    with pytest.raises(TypeError) as error:
+        make()
+    assert near in str(error.value)
 
 
 def test_the_base_resizes_nothing():

@@ -331,7 +331,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
 
 def test_other_files_are_refused(path, tmp_path):
     rewritten(path, lambda meta: meta.update(format='pt'))
-    with pytest.raises(ValueError, match=r"holds no downsizer \('pt' instead of .*extract_downsizer.py"):
+    with pytest.raises(ValueError, match=r"holds no downsizer \('pt' instead of .*mmdownsize extract"):
         DownsizeNet.from_pretrained(path)
 
     class Bomb:

@@ -14,6 +14,7 @@ from PIL import Image
 
 pytest.importorskip('mmseg')
 
+from mmdownsize.cli.main import parser_of
 from mmdownsize.launching import testing, training
 from tests.tools.small_training import BATCH, HW, IMAGES, ROOT, write_config
 from tools import test as test_tool
@@ -106,12 +107,14 @@ def test_options_reach_the_config(trained: tuple[Path, Path], tmp_path: Path) ->
         '--cfg-options',
         'model.data_preprocessor.scale_factor=0.3',
     ]
-    cfg = training.config_of(training.Options(**vars(train_tool.parse_args([config, *options]))))
+    cfg = training.config_of(training.Options(**vars(parser_of('train').parse_args([config, *options]))))
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper' and cfg.optim_wrapper.loss_scale == 'dynamic'
     assert cfg.randomness.seed == 7 and cfg.launcher == 'pytorch' and cfg.model.data_preprocessor.scale_factor == 0.3
     assert cfg.work_dir == os.path.join('work_dirs', 'tiny')
     scaled = ['--auto-scale-lr', '--cfg-options', 'auto_scale_lr.base_batch_size=16']
-    assert training.config_of(training.Options(**vars(train_tool.parse_args([config, *scaled])))).auto_scale_lr.enable
+    assert training.config_of(
+        training.Options(**vars(parser_of('train').parse_args([config, *scaled])))
+    ).auto_scale_lr.enable
 
 
 @pytest.mark.parametrize('hooks', [{}, dict(default_hooks={}), dict(default_hooks=dict(checkpoint=dict(interval=3)))])
@@ -135,7 +138,7 @@ def test_test_time_augmentation_wraps_the_model(trained: tuple[Path, Path]) -> N
     config, whole = trained
     options = ['--tta', '--cfg-options', 'tta_model.type=SegTTAModel', 'tta_pipeline=[1]']
     cfg = testing.config_of(
-        testing.Options(**vars(test_tool.parse_args([str(config), str(whole / 'epoch_2.pth'), *options])))
+        testing.Options(**vars(parser_of('test').parse_args([str(config), str(whole / 'epoch_2.pth'), *options])))
     )
     assert cfg.model.type == 'SegTTAModel' and cfg.model.module.type == 'EncoderDecoder'
     assert cfg.test_dataloader.dataset.pipeline == [1]
@@ -168,7 +171,7 @@ def test_test_time_augmentation_keeps_the_downsizer_and_reaches_all_data_sets(
         'visualizer.name=tta',
     ]
     arguments = [str(tmp_path / 'tta.py'), str(whole / 'epoch_2.pth'), *options]
-    read = testing.config_of(testing.Options(**vars(test_tool.parse_args(arguments))))
+    read = testing.config_of(testing.Options(**vars(parser_of('test').parse_args(arguments))))
     assert all(one.pipeline == cfg.tta_pipeline for one in read.test_dataloader.dataset.datasets)
     runner = Runner.from_cfg(read)
     assert type(runner.model.module.data_preprocessor).__name__ == 'SegDownsizePreprocessor'
@@ -204,8 +207,8 @@ def test_resuming_where_nothing_was_trained_begins_as_the_config_says(
     """mmengine would leave out load_from, and train a model of random weights."""
     start = str(trained[1] / 'epoch_1.pth')
     options = [str(trained[0]), '--work-dir', str(tmp_path / 'new'), '--resume', '--cfg-options', f'load_from={start}']
-    cfg = training.config_of(training.Options(**vars(train_tool.parse_args(options))))
+    cfg = training.config_of(training.Options(**vars(parser_of('train').parse_args(options))))
     assert cfg.load_from == start and not cfg.resume
     options[2] = str(trained[1])
-    cfg = training.config_of(training.Options(**vars(train_tool.parse_args(options))))
+    cfg = training.config_of(training.Options(**vars(parser_of('train').parse_args(options))))
     assert cfg.load_from.endswith('epoch_2.pth') and cfg.resume

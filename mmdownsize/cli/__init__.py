@@ -1,0 +1,1 @@
+"""The ``mmdownsize`` command, a file a subcommand: options, one call into a room, a report."""
