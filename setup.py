@@ -1,4 +1,4 @@
-"""Installs mmdownsize and nothing else: an existing OpenMMLab environment keeps every package it has."""
+"""Installs mmdownsize. An existing OpenMMLab environment keeps every package in the version that it has."""
 
 import shutil
 from pathlib import Path
@@ -69,7 +69,8 @@ setup(
         compiled('geometry', 'select.cpp'),
     ],
     cmdclass={'build_py': BuildWithMim},
-    install_requires=[],
+    # What resizing needs besides torch, in any version. Not torch: pip would take another build than the one that a user wants.
+    install_requires=['numpy', 'pillow', 'safetensors'],
     extras_require={
         'openmmlab': pinned('torch', 'mmcv', 'openmmlab'),
         'onedl': pinned('torch', 'onedl'),  # instead of openmmlab, never beside it: the same modules

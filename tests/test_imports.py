@@ -23,6 +23,7 @@ ROOMS = {
     'notices': set(),
     'storage': set(),
     'pins': set(),
+    'environment': {'ops', 'geometry'},
     'registry': set(),
     'configs': set(),
     'pipelines': {'configs'},
@@ -73,6 +74,7 @@ EXTERNAL = {
     'geometry': TORCH_ONLY,
     'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written
     'pins': set(),
+    'environment': set(),
     'registry': {'mmengine'},
 }
 # Rooms and files of the package that must not know one of the three.
