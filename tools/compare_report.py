@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--markdown', action='store_true', help='tables for the docs')
     args = parser.parse_args(argv)
     with in_one_line():
-        report(Options(**vars(args)), Console(width=180))
+        report(Options(**vars(args)), Console())
 
 
 if __name__ == '__main__':
