@@ -59,7 +59,7 @@ ROOMS = {
     'swapping': {'registry', 'configs', 'pipelines', 'storage', 'geometry', 'preprocessors', 'fitting', 'made_up'},
     'comparing': {'registry', 'configs', 'checkpoints', 'storage', 'command_line', 'preprocessors', 'resizers'},
     'launching': {'registry', 'configs', 'pipelines', 'checkpoints', 'storage', 'command_line', 'hooks'},
-    'demo': {'configs', 'checkpoints', 'storage'},
+    'demo': {'configs', 'checkpoints', 'storage', 'resizers'},
 }
 # The rooms that every other one may import.
 OPEN = {'version', 'refusal', 'arguments', 'notices', 'pins'}
