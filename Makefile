@@ -32,8 +32,12 @@ help:
 setup:
 	@bash requirements/setup_venv.sh $(OWN_VENV) $(STACK)
 
+# What VENV has to be good for. A target's own value also holds for what it depends on.
+PURPOSE := develop
+demo: PURPOSE := demo
+
 check-venv:
-	@"$(PYTHON_BIN)" tools/check_env.py --stack $(STACK)
+	@"$(PYTHON_BIN)" tools/check_env.py --for $(PURPOSE) --stack $(STACK)
 
 demo: $(SETUP)
 	@"$(PYTHON_BIN)" tools/demo.py

@@ -112,5 +112,8 @@ HOOKS = Registry(
         'mmdownsize.hooks.visualization',
     ],
 )
-METRICS = OnDemandRegistry('metric', parent=MMENGINE_METRICS, scope='mmdownsize')
-DATASETS = OnDemandRegistry('dataset', parent=MMENGINE_DATASETS, scope='mmdownsize')
+# Every registry has a location. Of one without, mmengine says in the log that mmdownsize is not installed.
+METRICS = OnDemandRegistry('metric', parent=MMENGINE_METRICS, scope='mmdownsize', locations=['mmdownsize.evaluation'])
+DATASETS = OnDemandRegistry(
+    'dataset', parent=MMENGINE_DATASETS, scope='mmdownsize', locations=['mmdownsize.evaluation']
+)

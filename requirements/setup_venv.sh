@@ -6,7 +6,7 @@
 #
 # There are four steps. VENV_DIR records each step that succeeded. An interrupted set-up continues with the step that it
 # stopped in. The compilation of mmcv keeps the object files that were finished. A finished set-up does nothing. A step is
-# done again if a file that pins its packages changes.
+# done again if a file that pins its packages changes. The seconds of each step are printed, and kept in VENV_DIR/times.txt.
 set -euo pipefail
 
 venv=${1:?usage: setup_venv.sh VENV_DIR [openmmlab|onedl|det|seg]}
@@ -15,6 +15,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
 py=$venv/bin/python
 log=$venv/setup.log
+source "$here/wheel_cache.sh"
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 fail() { printf 'set-up failed: %s\n' "$*" >&2; exit 1; }
@@ -33,6 +34,12 @@ esac
 fingerprint() { (cd "$here" && cat "$@" | cksum | tr ' ' '-'); }
 is_done() { [ -f "$venv/.step-$1" ] && [ "$(cat "$venv/.step-$1")" = "$2" ]; }
 set_done() { printf '%s' "$2" >"$venv/.step-$1"; }
+# Runs a step and notes the seconds that it took, if it had anything to do.
+timed() {
+    local start=$SECONDS
+    "$@"
+    [ "$SECONDS" = "$start" ] || printf '%-20s %4d s\n' "$1" $((SECONDS - start)) | tee -a "$venv/times.txt"
+}
 # One folder holds one stack: the packages of another stack would remain, and a package and its fork overwrite each other's
 # files.
 only_this_stack() {
@@ -40,16 +47,27 @@ only_this_stack() {
         fail "$venv holds another stack than $stack: name another folder, or remove it first"
     printf '%s' "$stack" >"$venv/.stack"
 }
+# `make demo` and `make test` at the same time set up the same folder: the second one waits, and finds it done.
+one_at_a_time() {
+    command -v flock >/dev/null || return 0
+    exec 9>"$venv/.lock"
+    flock -n 9 || { say "another set-up of $venv is running: waiting for it"; flock 9; }
+}
 # The pinned packages of the stack: all of them, or one, under its own name or the fork's.
 requirements() { (cd "$here" && cat "${pins[@]}") | grep -v "^$without=="; }
 requirement() { requirements | grep -oE "^(onedl-)?$1==[^ ]+"; }
+# --no-compile: Python compiles what is imported, when it is imported, and most of the files never are.
 pip_install() {
-    "$py" -m pip install --disable-pip-version-check -c "$here/torch.txt" -c "$here/constraints.txt" "$@" >>"$log" 2>&1 ||
+    "$py" -m pip install --disable-pip-version-check --no-compile -c "$here/torch.txt" -c "$here/constraints.txt" "$@" >>"$log" 2>&1 ||
         { tail -n 20 "$log" >&2; fail "pip install $* (the whole log: $log)"; }
 }
 
-# Runs a command, writes its output to the log and prints the progress every 15 seconds. The command has a process group of
-# its own, so that an interruption also ends the compilers that it started.
+# What is started in the background has a process group of its own. The end of this script also ends the compilers in it.
+started=''
+trap 'for group in $started; do kill -- "-$group" 2>/dev/null || true; done' EXIT
+trap 'exit 130' INT TERM
+
+# Runs a command, writes its output to the log and prints the progress every 15 seconds.
 with_progress() {
     local label=$1 count=$2 start=$SECONDS
     shift 2
@@ -57,13 +75,11 @@ with_progress() {
     "$@" >>"$log" 2>&1 &
     local pid=$!
     set +m
-    trap "kill -- -$pid 2>/dev/null || true" EXIT
-    trap 'exit 130' INT TERM
+    started="$started $pid"
     while kill -0 $pid 2>/dev/null; do
         for _ in {1..15}; do kill -0 $pid 2>/dev/null && sleep 1; done
         printf '    %s: %s, %d:%02d\n' "$label" "$($count)" $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60))
     done
-    trap - EXIT INT TERM
     wait $pid || { tail -n 30 "$log" >&2; fail "$label (the whole log: $log)"; }
 }
 
@@ -86,31 +102,30 @@ install_torch() {
     set_done torch "$key"
 }
 
-# mmcv is compiled from its source. Its wheel is kept in a cache of our own, in one folder for each version of Python and
-# torch. pip's cache does not know which torch a wheel was compiled with: a wheel for another torch fails at import.
+# mmcv is compiled from its source, once a machine: see wheel_cache.sh.
 mmcv_works() { "$py" -c 'import mmcv.ops' >>"$log" 2>&1; }
 
 install_mmcv() {
-    local key name package version file tag wheels source
+    local key name package version file wheels wheel source rest
     key=$(fingerprint torch.txt "${pins[0]}")
     is_done mmcv "$key" && mmcv_works && return
     package=$(requirement mmcv)
     name=${package%%==*}
     version=${package##*==}
     file=${name//-/_}-$version  # how the files of the source package and of the wheel are named
-    tag=$("$py" -c 'import sys, torch; print(f"cp{sys.version_info[0]}{sys.version_info[1]}-torch{torch.__version__}")' 2>>"$log")
-    wheels=${XDG_CACHE_HOME:-$HOME/.cache}/mmdownsize/$tag
+    wheels=$(kept_in) || fail "torch or the compiler does not work (the whole log: $log)"
+    wheels=${XDG_CACHE_HOME:-$HOME/.cache}/mmdownsize/$wheels
     source=$venv/build/$file
     pip_install numpy addict pyyaml rich termcolor yapf matplotlib opencv-python pillow
     pip_install --no-deps "$(requirement mmengine)"
-    if compgen -G "$wheels/$file-*.whl" >/dev/null; then
-        say "installing $name $version, compiled earlier against this torch (2 of 4)"
-        pip_install --no-deps --force-reinstall "$wheels/$file"-*.whl
+    if wheel=$(whole_wheel "$wheels/$file"); then
+        say "installing $name $version, compiled earlier on this machine against this torch (2 of 4)"
+        pip_install --no-deps --force-reinstall "$wheel"
         if mmcv_works; then set_done mmcv "$key" && return; fi
-        rm -f "$wheels/$file"-*.whl
+        rm -f "$wheel"
     fi
-    say "compiling $name $version and its ops: about 3 minutes on 2 cores, once (2 of 4)"
-    mkdir -p "$venv/build" "$wheels"
+    say "compiling $name $version and its ops: about 3 minutes on 2 cores, once a machine (2 of 4)"
+    mkdir -p "$venv/build"
     if [ ! -f "$source/setup.py" ]; then
         rm -rf "$venv/build/sdist" "$source"
         "$py" -m pip download --disable-pip-version-check --no-cache-dir --no-deps --no-build-isolation \
@@ -130,11 +145,16 @@ install_mmcv() {
         files=$(find "$source/build/units" -name '*.cpp' 2>/dev/null | wc -l)
         printf '%s%s files' "$(find "$source/build" -name '*.o' 2>/dev/null | wc -l)" "$([ "$files" = 0 ] || printf ' of %s' "$files")"
     }
+    # Meanwhile the other packages are loaded and unpacked, with a log of their own. pip does not need mmcv for that.
+    set -m
+    (log=$venv/rest.log; install_rest) &
+    set +m
+    rest=$!
+    started="$started $rest"
     with_progress 'compiling mmcv' objects env MMCV_WITH_OPS=1 "$py" "$here/build_mmcv.py" "$source" "$venv/build/wheel"
-    # Renamed when it is complete: an interrupted copy would be taken for a wheel by the next set-up.
-    cp "$venv/build/wheel/$file"-*.whl "$wheels/partial"
-    mv "$wheels/partial" "$wheels/$(basename "$venv/build/wheel/$file"-*.whl)"
-    pip_install --no-deps --force-reinstall "$wheels/$file"-*.whl
+    wait $rest || fail "the other packages were not installed (the whole log: $venv/rest.log)"
+    keep_wheel "$venv/build/wheel/$file"-*.whl "$wheels"
+    pip_install --no-deps --force-reinstall "$venv/build/wheel/$file"-*.whl
     mmcv_works || { tail -n 20 "$log" >&2; fail "mmcv was compiled but 'import mmcv.ops' fails (the whole log: $log)"; }
     rm -rf "$venv/build"
     set_done mmcv "$key"
@@ -145,7 +165,7 @@ install_rest() {
     key=$(fingerprint torch.txt "${pins[@]}" test.txt docs.txt constraints.txt)
     is_done rest "$key" && return
     say "installing the other packages of the stack ($stack) and the tools of tests and docs (3 of 4)"
-    requirements >"$venv/packages.txt"
+    requirements | grep -vE '^(onedl-)?mmcv==' >"$venv/packages.txt"  # which is compiled
     pip_install -r "$venv/packages.txt" -r "$here/test.txt" -r "$here/docs.txt"
     set_done rest "$key"
 }
@@ -165,12 +185,14 @@ install_mmdownsize() {
     say "ready: $venv"
 }
 
-create_venv
+mkdir -p "$venv"
 venv=$(cd "$venv" && pwd)
 py=$venv/bin/python
 log=$venv/setup.log
 only_this_stack
-install_torch
-install_mmcv
-install_rest
-install_mmdownsize
+one_at_a_time
+timed create_venv
+timed install_torch
+timed install_mmcv
+timed install_rest
+timed install_mmdownsize

@@ -24,6 +24,7 @@ ROOMS = {
     'storage': set(),
     'pins': set(),
     'places': set(),
+    'environment': {'ops', 'geometry'},
     'registry': set(),
     'configs': {'registry'},
     'pipelines': {'configs', 'geometry'},
@@ -81,7 +82,7 @@ ROOMS = {
     },
     'comparing': {'registry', 'configs', 'checkpoints', 'storage', 'command_line', 'preprocessors', 'resizers'},
     'launching': {'registry', 'configs', 'pipelines', 'checkpoints', 'storage', 'command_line', 'hooks'},
-    'demo': {'configs', 'checkpoints', 'storage'},
+    'demo': {'configs', 'checkpoints', 'storage', 'resizers'},
 }
 # Every room may be imported by the command, and none imports it.
 ROOMS['cli'] = set(ROOMS)
@@ -102,6 +103,7 @@ EXTERNAL = {
     'progress': {'rich'},  # if it is installed
     'pins': set(),
     'places': set(),
+    'environment': set(),
     'registry': {'mmengine'},
     'command_line': {'mmengine'},  # which is asked for only when a setting is given
 }

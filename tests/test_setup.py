@@ -1,14 +1,18 @@
-"""Set-up compiles mmcv as a few large files: which files go together, and what is written."""
+"""Set-up compiles mmcv as a few large files: which files go together, what is written, and how the wheel is kept."""
 
 import os
 import re
+import subprocess
+import sys
+import zipfile
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / 'requirements' / 'build_mmcv.py'
+REQUIREMENTS = Path(__file__).parents[1] / 'requirements'
+SCRIPT = REQUIREMENTS / 'build_mmcv.py'
 
 
 @pytest.fixture(scope='module')
@@ -151,3 +155,69 @@ def test_only_a_unit_that_changes_is_written_again(build: ModuleType, sources: l
     Path('7.cpp').write_text(Path('7.cpp').read_text().replace('WIDTH_7', 'WIDTH_X'))
     build.write_units(sources, 2)
     assert [unit for unit in units if unit.stat().st_mtime_ns != 1] == [changed]
+
+
+def cached(command: str, folder: Path, **environ: str) -> str | None:
+    """Return what functions of wheel_cache.sh print; None if they fail."""
+    script = f'set -euo pipefail; py={sys.executable} log=log; source {REQUIREMENTS}/wheel_cache.sh; {command}'
+    done = subprocess.run(
+        ['bash', '-c', script], cwd=folder, env=os.environ | environ, capture_output=True, text=True, check=False
+    )
+    return None if done.returncode else done.stdout
+
+
+def write_wheel(path: Path, content: str = 'kernels' * 999) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('mmcv/_ext.so', content)
+    return path
+
+
+def test_a_wheel_that_was_kept_is_found_again(tmp_path: Path) -> None:
+    wheel = write_wheel(tmp_path / 'built' / 'mmcv-2.1.0-any.whl')
+    assert cached('whole_wheel kept/mmcv-2.1.0', tmp_path) is None
+    assert cached(f'keep_wheel {wheel} kept', tmp_path) == ''
+    assert cached('whole_wheel kept/mmcv-2.1.0', tmp_path) == 'kept/mmcv-2.1.0-any.whl'
+    assert cached('whole_wheel kept/mmcv-2.2.0', tmp_path) is None
+    assert (tmp_path / 'kept' / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+@pytest.mark.parametrize('broken', ['half', 'a changed byte', 'empty'])
+def test_a_wheel_that_is_not_whole_is_never_used(broken: str, tmp_path: Path) -> None:
+    wheel = write_wheel(tmp_path / 'kept' / 'mmcv-2.1.0-any.whl')
+    content = wheel.read_bytes()
+    half = content[: len(content) // 2]
+    wheel.write_bytes({'half': half, 'a changed byte': half + b'?' + content[len(half) + 1 :], 'empty': b''}[broken])
+    assert cached('whole_wheel kept/mmcv-2.1.0', tmp_path) is None
+    assert not wheel.exists()
+
+
+def test_what_another_set_up_is_writing_is_neither_used_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / 'kept').mkdir()
+    other, left = tmp_path / 'kept' / '4711.partial', tmp_path / 'kept' / '4712.partial'
+    for path in (other, left):
+        path.write_bytes(b'half')
+    os.utime(left, (1, 1))  # of a process that was killed
+    assert cached('whole_wheel kept/mmcv-2.1.0', tmp_path) is None
+    write_wheel(tmp_path / 'built' / 'mmcv-2.1.0-any.whl')
+    assert cached('keep_wheel built/mmcv-2.1.0-any.whl kept', tmp_path) == ''
+    assert sorted(path.name for path in (tmp_path / 'kept').iterdir()) == ['4711.partial', 'mmcv-2.1.0-any.whl']
+
+
+def test_wheels_are_kept_apart_by_python_torch_and_compiler(tmp_path: Path) -> None:
+    (tmp_path / 'torch.py').write_text("__version__ = '9.9+cpu'")
+    for version in ('12.2.0', '13.1.0'):
+        compiler = tmp_path / version / 'g++'
+        compiler.parent.mkdir()
+        compiler.write_text(f'#!/bin/sh\necho {version}\n')
+        compiler.chmod(0o755)
+    found = [
+        cached('kept_in', tmp_path, PYTHONPATH=str(tmp_path), CXX=str(tmp_path / version / 'g++'))
+        for version in ('12.2.0', '13.1.0')
+    ]
+    python = f'cp{sys.version_info[0]}{sys.version_info[1]}-{os.uname().machine}'
+    assert [name.replace('cuda-', '').strip() for name in found if name] == [
+        f'{python}-torch9.9+cpu-g++12.2.0',
+        f'{python}-torch9.9+cpu-g++13.1.0',
+    ]
+    assert cached('kept_in', tmp_path, PYTHONPATH=str(tmp_path), CXX='no-such-compiler') is None

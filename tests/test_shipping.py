@@ -147,6 +147,14 @@ def test_wheel_is_the_package_with_configs_tools_and_index(wheel: Path, tracked:
     assert not [name for name in content(wheel) if 'study' in name]
 
 
+def test_it_asks_for_no_version_of_any_package_and_leaves_torch_alone(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
+        lines = archive.read(metadata).decode().splitlines()
+    asked = [line.removeprefix('Requires-Dist: ') for line in lines if line.startswith('Requires-Dist: ')]
+    assert {line for line in asked if 'extra ==' not in line} == {'numpy', 'pillow', 'safetensors'}
+
+
 def test_weights_are_shipped_where_they_are_looked_up(tree: Path, tmp_path: Path) -> None:
     from mmdownsize.resizers import io
 

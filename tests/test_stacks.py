@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmdownsize import pins, registry
-from tools import check_env
+from mmdownsize import environment, pins, registry
 
 ROOT = Path(__file__).parents[1]
 PATH = os.pathsep.join([str(ROOT), str(ROOT / 'tools')])  # as a tool sees the package and its own folder
@@ -52,9 +51,9 @@ def test_what_users_are_told_to_install_is_what_the_requirements_pin(forks: bool
         name, version = pins.requirement(module, forks).split('==')
         assert stack[name] == version
     assert {package for _, package in registry._ON_DEMAND.values()} <= pins.OPENMMLAB.keys() | pins.SHARED.keys()
-    for module, told in check_env.requirements(forks).items():
-        assert '==' not in told or told.split()[0] == pins.requirement(module.split('.')[0], forks)
-    assert check_env.requirements() == check_env.NEEDED
+    for purpose in environment.PURPOSES:
+        for module, told in environment.requirements(purpose, forks).items():
+            assert '==' not in told or told.split()[0] == pins.requirement(module.split('.')[0], forks)
 
 
 def test_the_pins_are_read_without_any_other_package(tmp_path: Path) -> None:
@@ -218,8 +217,12 @@ def test_make_uses_one_folder_a_stack(
     assert planned[0] == f'bash requirements/setup_venv.sh {folder} {stack}'
     assert planned[-1] == f'"{folder}/bin/python" -m pytest -n 2 --dist loadfile'
     given = run('make', '--no-print-directory', '-n', 'test', 'VENV=given', *arguments).splitlines()
-    assert given[0] == f'"given/bin/python" tools/check_env.py --stack {stack}'
+    assert given[0] == f'"given/bin/python" tools/check_env.py --for develop --stack {stack}'
     assert given[-1] == '"given/bin/python" -m pytest -n 2 --dist loadfile'
+    demo = run('make', '--no-print-directory', '-n', 'demo', 'VENV=given', *arguments).splitlines()
+    assert demo == [
+        f'"given/bin/python" tools/check_env.py --for demo --stack {stack}', '"given/bin/python" tools/demo.py'
+    ]  # fmt: skip
 
 
 def set_up(*arguments: str) -> str:
@@ -244,45 +247,3 @@ def test_a_folder_with_another_stack_is_refused_and_left_alone(held: str | None,
     before = sorted(tmp_path.iterdir())
     assert f'holds another stack than {asked}: name another folder' in set_up(str(tmp_path), asked)
     assert sorted(tmp_path.iterdir()) == before
-
-
-@pytest.mark.parametrize(('stack', 'spared'), [('det', 'mmseg'), ('seg', 'mmdet')])
-def test_check_env_asks_for_what_the_stack_has(
-    stack: str, spared: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    asked = []
-    monkeypatch.setattr(check_env, 'import_module', asked.append)
-    assert check_env.main(['--stack', stack]) == 0
-    assert asked == [module for module in check_env.NEEDED if module != spared]
-
-    def missing(module: str) -> None:
-        if module == 'mmengine':
-            raise ImportError(module)
-
-    monkeypatch.setattr(check_env, 'import_module', missing)
-    assert check_env.main(['--stack', 'onedl']) == 1
-    assert f'pip install onedl-mmengine=={ONEDL["onedl-mmengine"]}' in capsys.readouterr().err
-
-
-def test_check_env_runs_and_names_torch_where_torch_is_missing(tmp_path: Path) -> None:
-    (tmp_path / 'torch.py').write_text("raise ImportError('no torch here')")
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    said = run(sys.executable, str(ROOT / 'tools' / 'check_env.py'), code=1, PYTHONPATH=path)
-    assert f'pip install torch=={pinned("torch")["torch"]}' in said and 'Traceback' not in said
-
-
-@pytest.mark.parametrize(
-    ('module', 'work'),
-    [
-        ('ops.backends.native', 'no compiled back end: it is gone'),
-        ('ops.backends.native_importance', 'no compiled back end for ImportanceResizer: it is gone'),
-        ('geometry.selection', 'no compiled back end for instance masks: it is gone'),
-    ],
-)
-def test_check_env_names_each_compiled_library_that_is_missing(
-    module: str, work: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(check_env, 'import_module', lambda name: None)
-    monkeypatch.setattr(f'mmdownsize.{module}.unavailable', lambda: 'it is gone')
-    assert check_env.main([]) == 0  # slower, and not broken
-    assert work in capsys.readouterr().err

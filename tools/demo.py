@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import installed  # noqa: F401  (says what to do without the package)
-from check_env import NEEDED
 
 # Threads that spin for long while they wait slow each other down many times over where the cores are shared. Threads that do
 # not spin at all take longer to wake than small layers take to compute. Read when torch is imported, here and in trainings.
@@ -29,6 +28,7 @@ from rich.console import Console
 from mmdownsize.command_line import in_one_line
 from mmdownsize.demo.run import Options, run
 from mmdownsize.demo.trainings import TrainingFailed
+from mmdownsize.environment import requirements
 
 
 def parse_args(argv: Sequence[str]) -> Options:
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     options = parse_args(sys.argv[1:] if argv is None else argv)
     if importlib.util.find_spec('mmseg') is None:
-        sys.exit(f'the demo trains segmentors and mmseg is not installed: pip install {NEEDED["mmseg"]}')
+        sys.exit(f'the demo trains segmentors and mmseg is not installed: pip install {requirements("demo")["mmseg"]}')
     with in_one_line():
         try:
             run(options, Console())

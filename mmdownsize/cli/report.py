@@ -23,4 +23,4 @@ def run(args: argparse.Namespace) -> None:
 
     from mmdownsize.comparing.report import Options, report
 
-    report(Options(**vars(args)), Console(width=180))
+    report(Options(**vars(args)), Console())

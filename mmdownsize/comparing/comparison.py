@@ -7,7 +7,6 @@ only what is before the model differs.
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from mmdownsize.comparing import METRICS
 from mmdownsize.comparing.arms import Arm, at_scales, check_replaceable, config_of, load_arms, name_at, only
 from mmdownsize.comparing.costs import resolve_costs
 from mmdownsize.comparing.log import mend_end, read_log
+from mmdownsize.comparing.progress import clock, seconds_of
 from mmdownsize.comparing.report import plot, print_report
 from mmdownsize.comparing.results import last_metrics, training_losses
 from mmdownsize.comparing.runs import execute, fingerprint, shared_fingerprint, versions
@@ -168,29 +168,41 @@ def run_missing(options: Options, cfg: Config, arms: Sequence[Arm], console: Con
     missing = _missing(options, cfg, arms, finished)
     if missing:
         check_writable(log)  # now, not after hours of training
-    seconds = [run['seconds'] for run in finished.values()]
     results = {(arm, name): run for (arm, _, name), run in finished.items()}
     for number, run in enumerate(missing):
         arm, name = run.arm, run.fingerprint
         if not arm.depends_on_seed and (arm.name, name) in results:  # another seed has tested it
             append_line(log, json.dumps({**results[arm.name, name], 'seed': run.seed, 'shared': shared}))
             continue
-        left = f', {statistics.fmean(seconds) * (len(missing) - number) / 60:.0f} min left' if seconds else ''
         if fingerprint(run.cfg, arm, checkpoint_of(options.start, run.seed)) != name:
             raise Refusal(
                 f'{arm.name}, seed {run.seed}: its pretrained downsizer or --start has changed since this comparison began: '
                 'start it again'
             )
-        label = f'{arm.name}, seed {run.seed} ({number + 1} of {len(missing)}{left})'
+        label = f'{arm.name}, seed {run.seed} ({number + 1} of {len(missing)})'
         run_dir = options.folder / arm.name / f'seed{run.seed}_{name}'
-        taken = execute(run.cfg, run_dir, console, label, arm.train)
+        known = list(results.values())
+        expected = seconds_of(known, arm.train)
+        others = [seconds_of(known, train) for train in _still_to_run(missing[number + 1 :], results)]
+        taken = execute(run.cfg, run_dir, console, label, arm.train, expected, others)
         entry = {**_entry(options, run, run_dir, taken, here), 'shared': shared}
         append_line(log, json.dumps(entry))
         results[arm.name, name] = entry
-        seconds.append(taken)
         metric = entry['metric']
         value = entry['metrics'].get(metric, float('nan'))
-        console.print(f'{arm.name}, seed {run.seed}: {metric} {value:.2f}, {taken:.0f} s')
+        left = _still_to_run(missing[number + 1 :], results)
+        total = sum(seconds_of(list(results.values()), train) or 0.0 for train in left)
+        console.print(
+            f'{arm.name}, seed {run.seed}: {metric} {value:.2f}, {taken:.0f} s'
+            + (f'; {len(left)} to go, about {clock(total)}' if left else ''),
+            soft_wrap=True,
+        )
+
+
+def _still_to_run(runs: Sequence[Run], results: Mapping[tuple[str, str], Any]) -> list[bool]:
+    """Return of each run that needs a process of its own whether it is a training. Equal ones run once."""
+    waiting = {(run.arm.name, run.fingerprint): run.arm.train for run in runs}
+    return [train for key, train in waiting.items() if key not in results]
 
 
 def _missing(
@@ -208,7 +220,10 @@ def _missing(
             name = fingerprint(own, arm, checkpoint)
             if (arm.name, seed, name) not in finished:
                 write_start(start_cfg, start, checkpoint)
-                own.load_from = str(start.resolve())
+                own.load_from, own.resume = (
+                    str(start.resolve()),
+                    False,
+                )  # a config may ask to resume: only a run of ours does
                 missing.append(Run(arm, seed, own, name))
     return missing
 

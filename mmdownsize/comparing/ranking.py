@@ -11,13 +11,13 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
-from rich.table import Table
 
 from mmdownsize.command_line import building
 from mmdownsize.comparing.arms import Arm, check_replaceable, config_of, load_arms, only
 from mmdownsize.comparing.losses import loader_of, losses
 from mmdownsize.comparing.start import load_without_preprocessor
 from mmdownsize.comparing.statistics import paired_difference
+from mmdownsize.comparing.tables import WholeTable
 from mmdownsize.configs import read_config
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
@@ -89,7 +89,7 @@ def losses_by_arm(cfg: Config, arms: Sequence[Arm], checkpoint: Path, images: in
     return found
 
 
-def table_of(found: dict[str, list[float]], title: str) -> Table:
+def table_of(found: dict[str, list[float]], title: str) -> WholeTable:
     """Return a table of the arms, that with the lowest loss first.
 
     Args:
@@ -98,9 +98,9 @@ def table_of(found: dict[str, list[float]], title: str) -> Table:
     """
     ranked = sorted(found, key=lambda name: statistics.fmean(found[name]))
     images = len(found[ranked[0]])
-    table = Table('resizer', 'loss', f'minus {ranked[0]}', title=f'{title}, {images} images')
+    rows = []
     for name in ranked:
         minus = paired_difference(found[name], found[ranked[0]])
         interval = f'{minus.mean:+.4f} ({minus.low:.4f} to {minus.high:.4f})' if name != ranked[0] else ''
-        table.add_row(name, f'{statistics.fmean(found[name]):.4f}', interval)
-    return table
+        rows.append([name, f'{statistics.fmean(found[name]):.4f}', interval])
+    return WholeTable(f'{title}, {images} images', ['resizer', 'loss', f'minus\n{ranked[0]}'], rows)

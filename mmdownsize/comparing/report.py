@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from mmdownsize.comparing.log import by_arm, in_every_seed, read_log
 from mmdownsize.comparing.statistics import LEVEL, WANTED, Difference, paired_difference
+from mmdownsize.comparing.tables import WholeTable
 from mmdownsize.notices import warn
 from mmdownsize.refusal import Refusal
 from mmdownsize.storage import write_whole
@@ -72,8 +72,23 @@ def best_fixed(runs: Sequence[dict[str, Any]], table: dict[str, dict[int, float]
     return max(fixed, key=lambda arm: statistics.fmean(table[arm].values()), default=None)
 
 
-def rows_of(runs: Sequence[dict[str, Any]], metric: str, baseline: str) -> tuple[list[str], list[list[str]]]:
-    """Return the head and the rows of the table of one config: every arm, compared with the baseline and the best fixed kernel.
+@dataclass(frozen=True)
+class Columns:
+    """Some columns of the table of one config.
+
+    Attributes:
+        title: What they say of an arm.
+        head: Their names.
+        cells: As many for each arm; empty ones where there is nothing to say.
+    """
+
+    title: str
+    head: list[str]
+    cells: dict[str, list[str]]
+
+
+def columns_of(runs: Sequence[dict[str, Any]], metric: str, baseline: str) -> list[Columns]:
+    """Return the columns of the table of one config: values, differences to the baseline and the best fixed kernel, costs.
 
     Raises:
         Refusal: If no run is the baseline's, or one does not have the metric.
@@ -84,25 +99,36 @@ def rows_of(runs: Sequence[dict[str, Any]], metric: str, baseline: str) -> tuple
         raise Refusal(f'no finished run of the baseline {baseline!r}; arms: {", ".join(table)}')
     whatever_the_seed = in_every_seed(runs, table)
     rivals = list(dict.fromkeys(filter(None, (baseline, best_fixed(runs, table)))))
-    head = ['arm', 'seeds', metric, 'spread']
-    for rival in rivals:
-        head += [f'minus {rival}', f'{LEVEL:.0%} interval', f'seeds for ±{WANTED}']
+    values, costs = {}, {}
     with_losses = any(run.get('training_losses') for run in runs)
-    head += ['loss, first to last epoch', 's a run'] if with_losses else ['s a run']
-    rows = []
     for arm, own in table.items():
-        values = list(own.values())
-        spread = f'{statistics.stdev(values):.2f}' if len(values) > 1 else '-'
-        row = [arm, str(len(values)), f'{statistics.fmean(values):.2f}', spread]
-        for rival in rivals:
-            difference = difference_of({arm: own, rival: whatever_the_seed[rival]}, arm, rival)
-            row += ['', '', ''] if arm == rival or difference is None else _in_columns(difference)
+        numbers = list(own.values())
+        spread = f'{statistics.stdev(numbers):.2f}' if len(numbers) > 1 else '-'
+        values[arm] = [str(len(numbers)), f'{statistics.fmean(numbers):.2f}', spread]
         runs_of_arm = [run for run in runs if run['arm'] == arm]
-        if with_losses:
-            row.append(falling_loss(runs_of_arm))
-        row.append(f'{statistics.fmean(run["seconds"] for run in runs_of_arm):.0f}')
-        rows.append(row)
-    return head, rows
+        losses = [falling_loss(runs_of_arm)] if with_losses else []
+        costs[arm] = [*losses, f'{statistics.fmean(run["seconds"] for run in runs_of_arm):.0f}']
+    differences = []
+    for rival in rivals:
+        cells = {}
+        for arm, own in table.items():
+            difference = difference_of({arm: own, rival: whatever_the_seed[rival]}, arm, rival)
+            cells[arm] = [''] * 3 if arm == rival or difference is None else _in_columns(difference)
+        head = [f'minus {rival}', f'{LEVEL:.0%} interval', f'seeds for ±{WANTED}']
+        differences.append(Columns(f'minus {rival}', head, cells))
+    loss = ['loss, first to last epoch'] if with_losses else []
+    return [
+        Columns(metric, ['seeds', metric, 'spread'], values),
+        *differences,
+        Columns('cost', [*loss, 's a run'], costs),
+    ]
+
+
+def rows_of(runs: Sequence[dict[str, Any]], metric: str, baseline: str) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of the whole table of one config, see :func:`columns_of`."""
+    columns = columns_of(runs, metric, baseline)
+    rows = [[arm, *(cell for part in columns for cell in part.cells[arm])] for arm in columns[0].cells]
+    return ['arm', *(name for part in columns for name in part.head)], rows
 
 
 def _warn_of_other_settings(runs: Sequence[dict[str, Any]]) -> None:
@@ -138,14 +164,21 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def print_report(console: Console, runs: Sequence[dict[str, Any]], metric: str, baseline: str) -> None:
-    """Print the table of one config."""
-    head, rows = rows_of(runs, metric, baseline)
-    table = Table(title=f'{runs[0]["config"]}: {metric}')
-    for column in head:
-        table.add_column(column, justify='left' if column == 'arm' else 'right')
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    """Print the table of one config for a terminal: one of the values, and one for each arm that the others are compared with."""
+    values, *differences, costs = columns_of(runs, metric, baseline)
+    head = ['arm', 'seeds', 'mean', 'spread', *(_in_two_lines(name) for name in costs.head)]
+    rows = [[arm, *cells, *costs.cells[arm]] for arm, cells in values.cells.items()]
+    console.print(WholeTable(f'{runs[0]["config"]}: {metric}', head, rows))
+    for part in differences:
+        head = ['arm', 'difference', part.head[1], _in_two_lines(part.head[2])]
+        rows = [[arm, *cells] for arm, cells in part.cells.items() if any(cells)]
+        if rows:
+            console.print(WholeTable(f'{metric} {part.title}', head, rows))
+
+
+def _in_two_lines(name: str) -> str:
+    first, _, rest = name.partition(', ') if ', ' in name else name.partition(' ')
+    return f'{first}\n{rest}' if rest else first
 
 
 def format_of(path: Path) -> str:

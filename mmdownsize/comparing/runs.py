@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from rich.console import Console
 
 from mmdownsize.checkpoints import CheckpointError, latest_checkpoint
 from mmdownsize.comparing.arms import Arm, preprocessor_of
+from mmdownsize.comparing.progress import RunProgress
 from mmdownsize.places import tool
 from mmdownsize.refusal import Refusal
 from mmdownsize.resizers.io import find
@@ -37,7 +38,6 @@ FASTER = {
     'MALLOC_TRIM_THRESHOLD_': str(8 * 2**30),
     'MALLOC_TOP_PAD_': str(128 * 2**20),
 }
-TAIL_BYTES = 600  # of a log: long enough for a line of progress
 TAIL_LINES = 15  # of the log of a run that has failed
 
 
@@ -97,7 +97,15 @@ def ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: bool) -> float:
+def execute(
+    cfg: Config,
+    run_dir: Path,
+    console: Console,
+    label: str,
+    train: bool,
+    expected: float | None = None,
+    others: Sequence[float | None] = (),
+) -> float:
     """Train or test in a process of its own, and show how far it is.
 
     A training that was interrupted resumes from its last checkpoint that is whole. Without one it begins anew.
@@ -108,6 +116,8 @@ def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: boo
         console: Where the progress is shown.
         label: What the run is called there.
         train: Train; else test.
+        expected: Seconds that it should take; None: unknown.
+        others: The same of each run that follows it.
 
     Returns:
         The seconds it took, those before interruptions included.
@@ -127,12 +137,14 @@ def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: boo
     before = _number_in(spent)
     start = time.perf_counter()
     log_path = run_dir / 'train.log'
-    with log_path.open('a') as log, console.status(label) as status:
+    epochs = (cfg.get('train_cfg') or {}).get('max_epochs')
+    shown = RunProgress(console, label, log_path, epochs, train, expected, others, resumed=checkpoint is not None)
+    with log_path.open('a') as log, shown:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**FASTER, **os.environ})
         try:
             while process.poll() is None:
                 time.sleep(1)
-                status.update(f'{label}  {_progress(log_path)}')
+                shown.update()
         finally:
             if process.poll() is None:  # interrupted: nothing goes on in the background
                 process.terminate()
@@ -160,14 +172,6 @@ def _number_in(path: Path) -> float:
         return float(path.read_text())
     except (OSError, ValueError):  # not there, or cut off when the process ended
         return 0.0
-
-
-def _progress(log_path: Path) -> str:
-    with log_path.open('rb') as written:
-        written.seek(max(0, log_path.stat().st_size - TAIL_BYTES))
-        lines = written.read().decode(errors='replace').splitlines()
-    found = (line.split('INFO - ')[-1] for line in reversed(lines) if 'Epoch(' in line or 'Iter(' in line)
-    return next(found, '')[:90]
 
 
 def versions() -> dict[str, str]:

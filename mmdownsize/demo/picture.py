@@ -1,4 +1,4 @@
-"""The picture of the demo: what each resizer keeps of a crop, and what the model then predicts."""
+"""The picture of the demo: what resizers keep of photographs; below, of synthetic textures, and what a model predicts from it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from mmdownsize.demo import photographs
 from mmdownsize.demo.data import CLASSES, SIZE, SMALL, TEST_PHOTOGRAPHS
 from mmdownsize.demo.trainings import ARMS
 from mmdownsize.storage import write_whole
 
 CROP = 96  # px of the source, the side of what the picture shows
+WIDTH = 16.0  # inches, of 100 px each
+HEIGHTS = (8.8, 5.6)  # inches, of the photographs and of the textures
 STEP = 12  # px from one candidate for a crop to the next
 
 
@@ -43,17 +46,46 @@ def choose_crops(labels: Sequence[np.ndarray]) -> list[tuple[int, int, int]]:
     return [best[photograph][1] for photograph in sorted(best)]
 
 
-def draw(path: Path, models: Mapping[str, Any], accuracy: Mapping[str, float]) -> None:
+def draw(path: Path, models: Mapping[str, Any], accuracy: Mapping[str, float], note: str = '') -> None:
     """Save the picture as a PNG file.
 
     Args:
         path: The file.
         models: The trained models, by name of their arm.
         accuracy: Pixel accuracy of each, a fraction.
+        note: What the reader has to know about the predictions.
 
     Raises:
         OSError: If the file cannot be written.
     """
+    figure = Figure(figsize=(WIDTH, sum(HEIGHTS)), dpi=100)
+    FigureCanvasAgg(figure)
+    above, below = figure.subfigures(2, height_ratios=HEIGHTS)
+    _draw_photographs(above)
+    _draw_textures(below, models, accuracy, note)
+    content = io.BytesIO()
+    figure.savefig(content, format='png')
+    write_whole(path, content.getvalue())
+
+
+def _draw_photographs(figure: SubFigure) -> None:
+    rows = list(photographs.rows())
+    axes = figure.subplots(len(rows), len(photographs.TITLES))
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.9, wspace=0.03, hspace=0.03)
+    for row, panels in zip(axes, rows):
+        for axis, panel in zip(row, panels):
+            axis.imshow(panel, interpolation='nearest')
+            axis.set_axis_off()
+    for axis, title in zip(axes[0], photographs.TITLES):
+        axis.set_title(title, fontsize=17)
+    figure.suptitle(
+        f'Photographs at a third of their size, {SIZE} x {SIZE} px to {SMALL} x {SMALL}. Learned: the shipped DownsizeNet, '
+        'trained for a segmentor',
+        fontsize=15,
+    )
+
+
+def _draw_textures(figure: SubFigure, models: Mapping[str, Any], accuracy: Mapping[str, float], note: str) -> None:
     from mmseg.registry import DATASETS
 
     dataset = DATASETS.build(Config.fromfile(ARMS[0].config).test_dataloader.dataset)
@@ -63,10 +95,9 @@ def draw(path: Path, models: Mapping[str, Any], accuracy: Mapping[str, float]) -
 
     titles = [f'source\n({CROP} x {CROP} px of it)', 'ground truth']
     for arm in ARMS:
-        titles += [f'{arm.title}:\nwhat it keeps', f'what the model predicts\n({accuracy[arm.name]:.0%} right)']
-    figure = Figure(figsize=(2.6 * len(titles), 2.7 * len(crops) + 1.5), dpi=100)
-    FigureCanvasAgg(figure)
+        titles += [f'{arm.title}:\nwhat it keeps', f'predicted from it\n({accuracy[arm.name]:.0%} right)']
     axes = figure.subplots(len(crops), len(titles), squeeze=False)
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.09, top=0.83, wspace=0.04, hspace=0.04)
     for row, (i, top, left) in zip(axes, crops):
         for axis, panel in zip(row, _panels_of(samples[i], models, palette)):
             step = SIZE // panel.shape[0]  # source px a pixel of the panel
@@ -75,18 +106,15 @@ def draw(path: Path, models: Mapping[str, Any], accuracy: Mapping[str, float]) -
             )
             axis.set_axis_off()
     for axis, title in zip(axes[0], titles):
-        axis.set_title(title, fontsize=13)
+        axis.set_title(title, fontsize=12)
     patches = [Patch(color=colour / 255, label=name) for name, colour in zip(CLASSES, palette)]
     figure.legend(handles=patches, loc='lower center', ncols=len(CLASSES), fontsize=13, frameon=False)
     figure.suptitle(
-        f'Synthetic: fine textures over photographs, {SIZE} x {SIZE} px brought to {SMALL} x {SMALL}; '
-        f'percentages are of all pixels of {len(samples)} test images',
-        fontsize=14,
+        note
+        or f'Synthetic: fine textures over photographs, {SIZE} x {SIZE} px to {SMALL} x {SMALL}. '
+        f'Percentages: of all pixels of {len(samples)} test images',
+        fontsize=15,
     )
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
-    content = io.BytesIO()
-    figure.savefig(content, format='png')
-    write_whole(path, content.getvalue())
 
 
 def _panels_of(sample: Mapping[str, Any], models: Mapping[str, Any], palette: np.ndarray) -> list[np.ndarray]:

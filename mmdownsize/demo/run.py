@@ -87,11 +87,15 @@ def run(options: Options, console: Console) -> None:
             'ms_per_image': milliseconds(resizer, repeats),
             'training_s': seconds[arm.name],
         }
-    draw(work_dir / 'demo.png', models, {name: row['pixel_accuracy'] for name, row in results.items()})
+    meaningless = ''
+    if options.quick:
+        meaningless = f'--quick: {iters} iterations on {train_images} images. The numbers and predictions mean nothing.'
+    draw(work_dir / 'demo.png', models, {name: row['pixel_accuracy'] for name, row in results.items()}, meaningless)
     total = time.perf_counter() - start
     report = {
         'command': options.command,
         'data': 'synthetic',
+        'quick': options.quick,  # the numbers then mean nothing
         'seed': options.seed,
         'iterations': iters,
         'images': {'train': train_images, 'test': test_images},
@@ -106,6 +110,8 @@ def run(options: Options, console: Console) -> None:
     write_whole(work_dir / 'results.json', json.dumps(report, indent=2) + '\n')
 
     console.print(table_of(results))
+    if options.quick:
+        console.print(f'{meaningless} Run it without --quick.', style='bold')
     console.print(
         'The set is synthetic: its classes differ only in fine texture. It shows what a resizer can lose, not how often that '
         'matters. Test images show other photographs than training images. Predictions are compared at full size.'

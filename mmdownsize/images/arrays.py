@@ -38,7 +38,7 @@ class Resize:
     colour: str = 'rgb'
     value_range: tuple[float, float] | None = None
 
-    def of_array(self, image: np.ndarray) -> np.ndarray:
+    def of_array(self, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return a resized array.
 
         Args:

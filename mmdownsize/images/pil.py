@@ -41,8 +41,9 @@ def resized(image: Image.Image, resize: Resize) -> Image.Image:
     if image.mode == 'P' and nearest:
         indices = resize.of_array(np.asarray(image))
         out = Image.frombytes('P', indices.shape[::-1], indices.tobytes())
-        palette: Any = image.palette
-        out.putpalette(image.getpalette(palette.mode), palette.mode)
+        palette: Any = image.palette  # there is one: the mode is P
+        colours: Any = image.getpalette(palette.mode)
+        out.putpalette(colours, palette.mode)
         out.info = dict(image.info)
         return out
     mode = BECOME.get((image.mode, 'transparency' in image.info), image.mode)
@@ -77,6 +78,6 @@ def _with_alpha(image: Image.Image, resize: Resize) -> Image.Image:
     return _stacked(small.round().clip(0, 255).astype(np.uint8), opacity.round().astype(np.uint8), image.mode)
 
 
-def _stacked(colours: np.ndarray, alpha: np.ndarray, mode: str) -> Image.Image:
+def _stacked(colours: np.ndarray[Any, Any], alpha: np.ndarray[Any, Any], mode: str) -> Image.Image:
     bands = [*np.moveaxis(colours.reshape(*alpha.shape, -1), -1, 0), alpha]
     return Image.merge(mode, [Image.fromarray(np.ascontiguousarray(band)) for band in bands])

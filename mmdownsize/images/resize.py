@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,7 @@ from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.resizers.io import list_pretrained
 from mmdownsize.resizers.named import resizer_named
 
-AnImage = TypeVar('AnImage', Image.Image, np.ndarray, Tensor)
+AnImage = TypeVar('AnImage', Image.Image, 'np.ndarray[Any, Any]', Tensor)
 
 
 def resize_image(

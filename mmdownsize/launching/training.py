@@ -112,8 +112,10 @@ def config_of(options: Options) -> Config:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise Refusal('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size to scale from')
         cfg.auto_scale_lr.enable = True
-    if options.resume is not None:
-        _resume_from(cfg, options.resume)
+    # A config that says resume=True means the last checkpoint of its folder.
+    resume = options.resume or ('auto' if cfg.get('resume') and not cfg.get('load_from') else None)
+    if resume is not None:
+        _resume_from(cfg, resume)
     keep_checkpoints(cfg)
     return cfg
 
@@ -138,8 +140,9 @@ def _mix_precision(cfg: Config) -> None:
 
 def _resume_from(cfg: Config, checkpoint: str) -> None:
     path = latest_checkpoint(cfg.work_dir) if checkpoint == 'auto' else checkpoint
-    if path is None:
-        return  # the training begins as the config says, from load_from if it has one
+    if path is None:  # the training begins as the config says, from load_from if it has one
+        cfg.resume = False  # or mmengine looks again, and logs that it finds nothing
+        return
     if '://' not in path and not os.path.isfile(path):
         raise Refusal(f'no such checkpoint: {path}')
     cfg.resume, cfg.load_from = True, path

@@ -53,5 +53,7 @@ arms = dict(
     importance_colours_around_lanczos=importance(per_channel=True, around='lanczos_antialias'),
     importance_darkest=importance(start='darkest'),
     importance_colours_2_around_lanczos=importance(per_channel=True, num_convs=2, around='lanczos_antialias'),
-    importance_colours_3_around_lanczos=importance(per_channel=True, num_convs=3, dilation=2, around='lanczos_antialias'),
+    importance_colours_3_around_lanczos=importance(
+        per_channel=True, num_convs=3, dilation=2, around='lanczos_antialias'
+    ),
 )

@@ -16,6 +16,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmdownsize import environment
 from mmdownsize.cli import main as mmdownsize
 from mmdownsize.registry import MODELS
 from mmdownsize.storage import append_line
@@ -820,15 +821,17 @@ CASES = [
     case(demo, 'a full disk', ['--quick', '--work-dir', '{folder}/work'], '0000.png', 'cannot write', room=5000),
     # tools/check_env.py
     case(check_env, 'an option', ['--verbose'], '--verbose', 'unrecognized arguments'),
+    case(check_env, 'an unknown purpose', ['--for', 'test'], 'test', 'choose from'),
 ]
 
 
 def missing_package(folder):
-    needed, check_env.NEEDED = check_env.NEEDED, {'no_such_package': 'no-such-package==1.0'}
+    needed = environment.requirements
+    environment.requirements = lambda *_, **__: {'no_such_package': 'no-such-package==1.0'}
     try:
-        command(check_env)
+        command(check_env, '--for', 'develop')
     finally:
-        check_env.NEEDED = needed
+        environment.requirements = needed
 
 
 def tool_in_a_process(name, *arguments, room=None):

@@ -33,11 +33,12 @@ def test_quick_demo_runs_to_the_end_and_again(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     for text in ('synthetic', 'mIoU', 'bilinear', 'antialiased', 'DownsizeNet', 'work_dirs/demo/demo.png'):
         assert text in result.stdout
+    assert '--quick: 6 iterations on 8 images. The numbers and predictions mean nothing.' in result.stdout
     assert not left_behind.exists()
 
     report = json.loads((tmp_path / 'work_dirs' / 'demo' / 'results.json').read_text())
     assert report['command'] == 'python tools/demo.py --quick --seed 1'
-    assert (report['seed'], report['data']) == (1, 'synthetic')
+    assert (report['seed'], report['data'], report['quick']) == (1, 'synthetic', True)
     rows = report['resizers']
     assert rows['bilinear']['parameters'] == rows['antialiased']['parameters'] == 0 < rows['downsizenet']['parameters']
     for row in rows.values():

@@ -58,7 +58,7 @@ def test_the_table_ranks_by_the_mean_and_pairs_images() -> None:
     rng = np.random.default_rng(0)
     worst, best = rng.normal(3, 1, 9), rng.normal(1, 1, 9)
     table = table_of(dict(worst=worst.tolist(), best=best.tolist()), 'model.pth')
-    names, means, differences = ([*column.cells] for column in table.columns)
+    names, means, differences = map(list, zip(*table.rows))
     interval = stats.ttest_rel(worst, best).confidence_interval(0.95)
     assert (names, means) == (['best', 'worst'], [f'{best.mean():.4f}', f'{worst.mean():.4f}'])
     assert differences == ['', f'{(worst - best).mean():+.4f} ({interval.low:.4f} to {interval.high:.4f})']

@@ -72,6 +72,18 @@ def test_resume_auto_by_iteration_without_workers_is_exact(data: Path, tmp_path:
     check_resumed(resumed, whole, 'iter_6.pth')
 
 
+def test_a_config_that_asks_to_resume_finds_the_last_checkpoint_or_begins_in_silence(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config, whole = trained
+    asking = tmp_path / 'asking.py'
+    asking.write_text(f'_base_ = {str(config)!r}\nresume = True\n')
+    begun = training.config_of(training.Options(str(asking), str(tmp_path / 'empty')))
+    assert (begun.resume, begun.get('load_from')) == (False, None)  # mmengine has nothing to look for
+    resumed = training.config_of(training.Options(str(asking), str(whole)))
+    assert (resumed.resume, resumed.load_from) == (True, str(whole / 'epoch_2.pth'))
+
+
 def test_a_checkpoint_tested_gives_the_metric_of_its_validation(trained: tuple[Path, Path], tmp_path: Path) -> None:
     config, whole = trained
     (log,) = whole.glob('*/vis_data/scalars.json')
