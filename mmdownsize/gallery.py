@@ -21,13 +21,12 @@ from mmdownsize.checkpoints import read_checkpoint, weights_of, weights_of_downs
 from mmdownsize.command_line import building
 from mmdownsize.configs import channels_of, name_of, nodes
 from mmdownsize.drawing import draw
+from mmdownsize.images import find_images
 from mmdownsize.loading import build_preprocessor, model_config
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.refusal import Refusal, in_words
 from mmdownsize.resizers import FixedResizer
 from mmdownsize.storage import write_whole
-
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
 
 @dataclass(frozen=True)
@@ -98,22 +97,6 @@ def load_preprocessor(cfg: Config, config: Path, checkpoint: Path) -> DownsizeMi
     if missing or unknown:
         raise Refusal(f"{checkpoint} does not fit the config's downsizer: missing {missing}, unknown {unknown}")
     return preprocessor
-
-
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """Return the images named, and those in the folders named.
-
-    Raises:
-        Refusal: If a path does not exist, or there is no image.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise Refusal(f'no such file or folder: {path}')
-        found += [p for p in sorted(path.rglob('*')) if p.suffix.lower() in SUFFIXES] if path.is_dir() else [path]
-    if not found:
-        raise Refusal(f'no image in {", ".join(map(str, paths))}; known: {", ".join(SUFFIXES)}')
-    return found
 
 
 def loader_of(cfg: Config) -> Callable[[dict[str, Any]], Any]:

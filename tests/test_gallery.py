@@ -6,7 +6,8 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmdownsize.gallery import find_images, loader_of, page_of, read_image
+from mmdownsize.gallery import loader_of, page_of, read_image
+from mmdownsize.images import find_images
 from mmdownsize.refusal import Refusal
 
 
