@@ -21,7 +21,7 @@ from mmdownsize.checkpoints import read_checkpoint, weights_of, weights_of_downs
 from mmdownsize.command_line import building
 from mmdownsize.configs import channels_of, name_of, nodes
 from mmdownsize.drawing import draw
-from mmdownsize.images import find_images
+from mmdownsize.image_files import find_images
 from mmdownsize.loading import build_preprocessor, model_config
 from mmdownsize.preprocessors.mixin import DownsizeMixin
 from mmdownsize.refusal import Refusal, in_words

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmdownsize.gallery import loader_of, page_of, read_image
-from mmdownsize.images import find_images
+from mmdownsize.image_files import find_images
 from mmdownsize.refusal import Refusal
 
 

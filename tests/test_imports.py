@@ -29,7 +29,7 @@ ROOMS = {
     'checkpoints': {'storage'},
     'made_up': {'configs', 'pipelines'},
     'command_line': set(),
-    'images': set(),
+    'image_files': set(),
     'quiet': set(),
     'ops': set(),
     'geometry': {'ops'},
@@ -42,7 +42,7 @@ ROOMS = {
     'drawing': {'resizers'},
     'gallery': {
         'drawing',
-        'images',
+        'image_files',
         'loading',
         'configs',
         'command_line',
@@ -54,7 +54,7 @@ ROOMS = {
     'predicting': {
         'registry',
         'configs',
-        'images',
+        'image_files',
         'gallery',
         'loading',
         'pipelines',
@@ -88,7 +88,7 @@ ROOMS = {
         'preprocessors',
         'fitting',
         'made_up',
-        'images',
+        'image_files',
         'quiet',
     },
     'comparing': {
@@ -126,7 +126,7 @@ EXTERNAL = {
     'refusal': set(),
     'arguments': set(),
     'notices': set(),
-    'images': set(),
+    'image_files': set(),
     'ops': TORCH_ONLY | {'triton'},  # which is asked for only when its back end is
     'geometry': TORCH_ONLY,
     'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written

@@ -16,7 +16,7 @@ from rich.progress import track
 from mmdownsize.checkpoints import CheckpointError
 from mmdownsize.configs import read_named_config
 from mmdownsize.gallery import loader_of, read_image
-from mmdownsize.images import find_images
+from mmdownsize.image_files import find_images
 from mmdownsize.predicting.model import load_predictor
 from mmdownsize.predicting.results import entry_of, label_map, picture, png
 from mmdownsize.quiet import nothing_else_said
