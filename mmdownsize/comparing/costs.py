@@ -15,14 +15,17 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from rich.progress import track
 
 from mmdownsize.command_line import building
 from mmdownsize.comparing.arms import Arm, config_of, preprocessor_of
+from mmdownsize.comparing.start import load_without_preprocessor
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 from mmdownsize.storage import write_whole
 
 MEASURED = (1.0, 1.5)  # areas of the target at which an arm is timed, as multiples of its own
+ROUNDS = 3  # every arm is timed this often, in turn: what slows the machine for a while slows all arms
 LARGEST = 4.0  # the largest multiple that is tried
 
 
@@ -48,12 +51,13 @@ def target_area(preprocessor: dict[str, Any], factor: float) -> dict[str, Any]:
     raise Refusal('equal_cost_to: the preprocessor has no scale and no scale_factor to raise')
 
 
-def inference_seconds(cfg: Config, repeats: int = 7) -> float:
+def inference_seconds(cfg: Config, repeats: int = 7, checkpoint: Path | None = None) -> float:
     """Return the median time of a prediction on the first validation image, in seconds.
 
     Args:
         cfg: With ``val_dataloader`` and ``model``.
         repeats: How often to measure, after one prediction that does not count.
+        checkpoint: Of the model: how much a detector finds decides what it does with it. None: random weights.
     """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     if cfg.get('val_dataloader') is None:
@@ -63,6 +67,8 @@ def inference_seconds(cfg: Config, repeats: int = 7) -> float:
             dict(copy.deepcopy(cfg.val_dataloader), batch_size=1, num_workers=0, persistent_workers=False), seed=0
         )
         model = MODELS.build(cfg.model).eval()
+    if checkpoint is not None:
+        load_without_preprocessor(model, checkpoint)
     times = []
     for _ in range(repeats + 1):
         batch = next(iter(loader))
@@ -71,6 +77,20 @@ def inference_seconds(cfg: Config, repeats: int = 7) -> float:
             model.val_step(batch)
         times.append(time.perf_counter() - start)
     return statistics.median(times[1:])
+
+
+def milliseconds(cfg: Config, arms: Sequence[Arm], checkpoint: Path | None = None) -> dict[str, float]:
+    """Return the time of a prediction with every arm.
+
+    Args:
+        cfg: The config that all arms share.
+        arms: The arms.
+        checkpoint: See :func:`inference_seconds`.
+    """
+    found: dict[str, list[float]] = {arm.name: [] for arm in arms}
+    for arm in track([arm for _ in range(ROUNDS) for arm in arms], 'timing', transient=True):
+        found[arm.name].append(1000 * inference_seconds(config_of(cfg, arm, 0), checkpoint=checkpoint))
+    return {name: min(values) for name, values in found.items()}
 
 
 def at_equal_cost(cfg: Config, arm: Arm, other: Arm, seed: int) -> Arm:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,9 @@ def ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: bool) -> float:
+def execute(
+    cfg: Config, run_dir: Path, console: Console, label: str, train: bool, watch: Callable[[Path], str] | None = None
+) -> float:
     """Train or test in a process of its own, and show how far it is.
 
     A training that was interrupted resumes from its last checkpoint that is whole. Without one it begins anew.
@@ -108,6 +110,7 @@ def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: boo
         console: Where the progress is shown.
         label: What the run is called there.
         train: Train; else test.
+        watch: Returns what is shown instead, from the folder of the run, every second; None: the label and the log's last line.
 
     Returns:
         The seconds it took, those before interruptions included.
@@ -132,7 +135,7 @@ def execute(cfg: Config, run_dir: Path, console: Console, label: str, train: boo
         try:
             while process.poll() is None:
                 time.sleep(1)
-                status.update(f'{label}  {_progress(log_path)}')
+                status.update(watch(run_dir) if watch else f'{label}  {_progress(log_path)}')
         finally:
             if process.poll() is None:  # interrupted: nothing goes on in the background
                 process.terminate()

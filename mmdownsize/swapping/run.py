@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Options:
         out: File for the edited config; None: none is written.
         downsizer: Name of a fragment in ``configs/_base_/downsize``; None: one that suits.
         fit: Checkpoint of a finished model, of which nothing is trained; None: the whole model is trained.
+        steps: Steps of the fit; None: the recipe's.
         scale_factor: Target size relative to what the pipeline delivers; None: 0.5, if there is no other target.
         scale: Target size (w, h) in px.
         keep_ratio: Whether ``scale`` keeps the aspect ratio.
@@ -41,6 +42,7 @@ class Options:
     out: Path | None = None
     downsizer: str | None = None
     fit: str | None = None
+    steps: int | None = None
     scale_factor: float | None = None
     scale: tuple[int, int] | None = None
     keep_ratio: bool = False
@@ -57,11 +59,13 @@ class Swapped:
         text: The content of its file.
         notes: One sentence for each edit.
         found: What the check found, a line each.
+        cfg: The config, as its file reads.
     """
 
     text: str
     notes: list[str]
     found: list[str]
+    cfg: Config = field(compare=False, repr=False)
 
 
 def swap_resizer(options: Options) -> Swapped:
@@ -85,14 +89,14 @@ def swap_resizer(options: Options) -> Swapped:
         told = _told_of_pure_python(cfg, base)
     edits = swap_edits(cfg, downsizer, target, rates, own_images=not (options.fit and fits_whole_images(cfg)))
     if options.fit:
-        edits += fit_edits(cfg, edits, options.fit, rates)
+        edits += fit_edits(cfg, edits, options.fit, rates, options.steps)
     edits = [*told, *edits]
     text = text_of(cfg if in_full else base, edits)
     read = read_back(text, cfg, edits)
     found = try_out(read, log=options.log) if options.check else []
     if options.out:
         write_whole(options.out, text)
-    return Swapped(text, notes_of(edits), found)
+    return Swapped(text, notes_of(edits), found, read)
 
 
 def _told_of_pure_python(cfg: Config, base: str) -> list[Edit]:

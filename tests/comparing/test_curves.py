@@ -6,7 +6,7 @@ import math
 import pytest
 from mmengine.config import Config
 
-from mmdownsize.comparing import curves
+from mmdownsize.comparing import costs, curves
 from mmdownsize.comparing.arms import Arm, at_scales, config_of, name_at
 from mmdownsize.comparing.comparison import Options as Comparison
 from mmdownsize.comparing.comparison import _at_scales
@@ -102,15 +102,15 @@ def test_measured_once_drawn_and_written(cfg, tmp_path, monkeypatch):
     times.write_text(json.dumps({'c': {'net@0.25': 20.0}, 'of_another_config': {'area@0.5': 1.0}}))
     asked = []
 
-    def seconds(own):
+    def seconds(own, checkpoint=None):
         preprocessor = own.model.data_preprocessor
         asked.append(preprocessor.scale_factor)
         return 0.16 * preprocessor.scale_factor**2 * (1 + 1 / len(asked))  # the least of the rounds counts
 
-    monkeypatch.setattr(curves, 'inference_seconds', seconds)
+    monkeypatch.setattr(costs, 'inference_seconds', seconds)
     options = curves.Options(tmp_path / 'c.py', [log], times, plot)
     table = curves.picture(options)
-    assert len(asked) == 4 * curves.ROUNDS
+    assert len(asked) == 4 * costs.ROUNDS
     assert plot.read_bytes().startswith(b'\x89PNG')
     known, other = json.loads(times.read_text()).values()
     assert other == {'area@0.5': 1.0}
@@ -121,7 +121,7 @@ def test_measured_once_drawn_and_written(cfg, tmp_path, monkeypatch):
     assert '| area |' in line
     assert table.count('\n') == 6
     curves.picture(options)
-    assert len(asked) == 4 * curves.ROUNDS  # nothing is measured twice
+    assert len(asked) == 4 * costs.ROUNDS  # nothing is measured twice
 
 
 def test_some_arms_only_at_all_of_their_scales():
@@ -185,7 +185,7 @@ def test_errors_say_what_to_do(cfg, tmp_path):
 def test_files_that_cannot_be_written_are_told_before_anything_is_measured(cfg, tmp_path, monkeypatch):
     log, times = tmp_path / 'runs.jsonl', tmp_path / 'times.json'
     log.write_text('\n'.join(json.dumps(one) for one in RUNS))
-    monkeypatch.setattr(curves, 'inference_seconds', None)
+    monkeypatch.setattr(costs, 'inference_seconds', None)
     with pytest.raises(Refusal, match=r"p\.xyz: no format 'xyz', choose one of .*png"):
         curves.picture(curves.Options(tmp_path / 'c.py', [log], times, tmp_path / 'p.xyz'))
     times.mkdir()
