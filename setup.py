@@ -69,6 +69,7 @@ setup(
         compiled('geometry', 'select.cpp'),
     ],
     cmdclass={'build_py': BuildWithMim},
+    entry_points={'console_scripts': ['mmdownsize = mmdownsize.cli.main:main']},
     install_requires=[],
     extras_require={
         'openmmlab': pinned('torch', 'mmcv', 'openmmlab'),

@@ -36,6 +36,7 @@ from rich.progress import Progress
 from rich.table import Table
 from torch import nn
 
+from mmdownsize.cli.options import add_old_spelling
 from mmdownsize.registry import MODELS
 
 ARMS: dict[str, dict[str, Any]] = {
@@ -252,9 +253,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--only', choices=PIPELINES, action='append', help='only this pipeline (may be repeated)')
     parser.add_argument('--config', type=Path, nargs='+', help="these configs' pipelines, on their own data")
-    parser.add_argument(
-        '--arm', choices=ARMS, action='append', help='only this resizer, and bilinear (may be repeated)'
+    resizer = parser.add_argument(
+        '--resizer', choices=ARMS, action='append', help='only this one, and bilinear (may be repeated)'
     )
+    add_old_spelling(parser, '--arm', resizer)
     parser.add_argument('--batch', type=int, help="images a batch, instead of the pipeline's own number")
     parser.add_argument('--repeats', type=int, default=15, help='repeats of inference')
     parser.add_argument('--steps', type=int, default=7, help='repeats of a training step')
@@ -263,7 +265,7 @@ def main() -> None:
     keep_memory()
     console = Console(width=150)
     console.print(describe())
-    arms = [arm for arm in ARMS if not args.arm or arm in (BASELINE, *args.arm)]
+    arms = [arm for arm in ARMS if not args.resizer or arm in (BASELINE, *args.resizer)]
     rows: list[dict[str, Any]] = []
     pipelines = [PIPELINES[name] for name in args.only or ([] if args.config else PIPELINES)]
     for pipeline in [*pipelines, *map(of_config, args.config or ())]:

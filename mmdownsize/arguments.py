@@ -11,6 +11,8 @@ from typing import Any
 
 from mmdownsize.refusal import Refusal, TypeRefusal
 
+COLOR_ORDERS = ('BGR', 'RGB')
+
 
 def integer(name: str, value: Any, lowest: int, highest: int | None = None, otherwise: str = '') -> int:
     """Return a whole number within its range.

@@ -8,23 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mmengine.config import DictAction
-
 from mmdownsize.refusal import Refusal, in_words
 
 # What mmengine and OpenMMLab's classes raise if a config asks for something that does not exist.
 _CONFIG_ERRORS = (AssertionError, AttributeError, ImportError, KeyError, TypeError, ValueError)
 
 
-class Settings(DictAction):
-    """``--cfg-options``: mmengine's, with a message if a setting has no value."""
+class Settings(argparse.Action):
+    """``--cfg-options``: mmengine's, with a message if a setting has no value. Without the option mmengine is not imported."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: Any = None) -> None:
         """Keep the settings."""
+        from mmengine.config import DictAction
+
         for setting in values:
             if '=' not in setting.strip('='):
                 parser.error(f'{option_string}: KEY=VALUE is needed, got {setting!r}')
-        super().__call__(parser, namespace, values, option_string)
+        DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
 
 
 @contextmanager

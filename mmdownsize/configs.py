@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.hub import get_config
 
+import mmdownsize.registry  # noqa: F401  (lets a config say _base_ = 'mmdownsize::...')
 from mmdownsize.refusal import Refusal, in_words
 
 _PACKAGE = Path(__file__).parent
@@ -32,20 +34,54 @@ def _folder(name: str) -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / name
 
 
+def config_file(name: str | Path) -> Path:
+    """Return the file of a config, as every command line names it.
+
+    Args:
+        name: A file, or ``PACKAGE::NAME`` of one that a package ships, such as ``mmdet::detr/detr_r50_8xb2-150e_coco.py``.
+
+    Raises:
+        Refusal: If there is none: says what the package has that comes close, or that there is no such package.
+    """
+    package, separator, inside = str(name).partition('::')
+    if not separator:
+        if not Path(name).is_file():
+            raise Refusal(f'no such config: {name}')
+        return Path(name)
+    folder = _configs_of(package)
+    if folder is None:
+        raise Refusal(f'no config {name}: {package} is not installed, or ships no configs')
+    known = [path.relative_to(folder).as_posix() for path in folder.rglob('*.py')]
+    if inside not in known:
+        same = [path for path in known if Path(path).name == Path(inside).name]
+        near = same[:1] or get_close_matches(inside, known, n=1)
+        way_out = f'did you mean {package}::{near[0]}?' if near else f'{package} has no such file, see {folder}'
+        raise Refusal(f'no config {name}: {way_out}')
+    return folder / inside
+
+
+def _configs_of(package: str) -> Path | None:
+    """Return the folder of the configs that a package ships; None if there is none. The package is not imported."""
+    if package == _PACKAGE.name:
+        return shipped('')
+    spec = find_spec(package) if package.isidentifier() else None
+    folders = [Path(path, '.mim', 'configs') for path in (spec and spec.submodule_search_locations) or ()]
+    return next(filter(Path.is_dir, folders), None)
+
+
 def read_config(path: str | Path, settings: Mapping[str, Any] | None = None) -> Config:
     """Return a config, with settings of the command line in it.
 
     Args:
-        path: The config file.
+        path: A config file, or ``PACKAGE::NAME`` of one that a package ships.
         settings: Values by dotted key, as ``--cfg-options`` gives them.
 
     Raises:
-        Refusal: If there is no such file, it is not a config, or it has no place for a setting.
+        Refusal: If there is no such config, it cannot be read, or it has no place for a setting.
     """
-    if not Path(path).is_file():
-        raise Refusal(f'no such config: {path}')
+    file = config_file(path)
     try:
-        cfg = Config.fromfile(path)
+        cfg = Config.fromfile(file)
     except Exception as error:  # a config is a program
         raise Refusal(f'{path} cannot be read as a config: {in_words(error)}') from error
     try:
@@ -64,12 +100,7 @@ def read_named_config(name: str) -> tuple[Config, str]:
     Raises:
         Refusal: If there is no such config, or it cannot be read.
     """
-    if '::' not in name:
-        return read_config(name), str(Path(name).resolve())
-    try:
-        return get_config(name), name
-    except Exception as error:  # mmengine's own are of many kinds
-        raise Refusal(f'no config {name}: {in_words(error)}') from error
+    return read_config(name), name if '::' in name else str(Path(name).resolve())
 
 
 def is_pure_python(cfg: Config) -> bool:
@@ -103,11 +134,14 @@ def read_fragment(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         Refusal: If there is no such fragment.
     """
-    path = FRAGMENTS / f'{name}.py'
-    if not path.is_file():
-        known = ', '.join(sorted(p.stem for p in FRAGMENTS.glob('*.py')))
-        raise Refusal(f'unknown fragment {name!r}, choose one of {known}: they are in configs/_base_/downsize')
-    fragment = Config.fromfile(path)
+    known = sorted(path.stem for path in FRAGMENTS.glob('*.py'))
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        meant = f'did you mean {near[0]!r}? ' if near else ''
+        raise Refusal(
+            f'unknown resizer {name!r}: {meant}choose one of {", ".join(known)}: they are in configs/_base_/downsize'
+        )
+    fragment = Config.fromfile(FRAGMENTS / f'{name}.py')
     return fragment.downsizer.to_dict(), fragment.get('downsizer_rates', Config()).to_dict()
 
 

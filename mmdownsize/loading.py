@@ -34,7 +34,7 @@ def model_config(path: Path, settings: Mapping[str, Any] | None = None) -> Confi
     cfg = read_config(path, settings)
     model = cfg.get('model')
     if not isinstance(model, dict) or not (model.get('data_preprocessor') or cfg.get('data_preprocessor')):
-        raise Refusal(f'{path} has no model.data_preprocessor: tools/swap_resizer.py puts a downsizer into a config')
+        raise Refusal(f'{path} has no model.data_preprocessor: mmdownsize swap puts a downsizer into a config')
     model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
     with building():
         init_default_scope(cfg.get('default_scope', 'mmengine'))
@@ -57,7 +57,7 @@ def build_preprocessor(cfg: Config, path: Path) -> DownsizeMixin:
     if found is None:
         raise TypeRefusal(
             f'{path} has a {type(preprocessor).__name__} and no downsizer: '
-            'tools/swap_resizer.py puts a downsizer into a config'
+            'mmdownsize swap puts a downsizer into a config'
         )
     return found
 

@@ -40,7 +40,7 @@ def command_of(tool, folder: Path) -> list[str]:
         test_tool: [config, checkpoint, '--work-dir', str(folder / 'work'), '--cfg-options', *names],
         compare: [
             config,
-            '--arm',
+            '--resizer',
             'bilinear',
             '--seeds',
             '0',
@@ -49,7 +49,7 @@ def command_of(tool, folder: Path) -> list[str]:
             '--cfg-options',
             'a=1',
         ],
-        rank_resizers: [config, checkpoint, '--arm', 'bilinear', '--cfg-options', 'a=1'],
+        rank_resizers: [config, checkpoint, '--resizer', 'bilinear', '--cfg-options', 'a=1'],
     }[tool]
 
 

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+from mmengine.hub import get_config
 
 from mmdownsize import configs
 from mmdownsize.configs import (
     FRAGMENTS,
     channels_of,
+    config_file,
     preprocessor_settings,
+    read_config,
     read_fragment,
     read_named_config,
     without_downloads,
@@ -35,6 +38,53 @@ def test_a_config_of_a_package_is_named_as_base_names_it() -> None:
     assert cfg.model.type == 'RetinaNet' and base == name
     with pytest.raises(Refusal, match=r'no config mmdet::no/such\.py'):
         read_named_config('mmdet::no/such.py')
+
+
+@pytest.mark.parametrize(
+    'name', ['mmdet::retinanet/retinanet_r18_fpn_1x_coco.py', 'mmseg::_base_/models/fcn_r50-d8.py']
+)
+def test_a_name_is_the_config_that_mmengine_finds(name: str) -> None:
+    pytest.importorskip(name.partition(':')[0])
+    found = read_config(name, {'model.type': 'Mine'})
+    assert found.model.pop('type') == 'Mine'
+    wanted = get_config(name)
+    wanted.model.pop('type')
+    assert found.to_dict() == wanted.to_dict() and found.filename == wanted.filename
+
+
+def test_configs_of_a_clone_have_names_too(tmp_path: Path) -> None:
+    assert config_file('mmdownsize::demo/texture_bilinear.py') == configs.shipped('demo/texture_bilinear.py')
+    own = tmp_path / 'mine.py'
+    own.touch()
+    assert config_file(own) == config_file(str(own)) == own
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('nowhere.py', 'no such config: nowhere.py'),
+        ('mmdownsize::demo/texture_bilinaer.py', 'did you mean mmdownsize::demo/texture_bilinear.py?'),
+        (
+            'mmdownsize::texture_bilinear.py',
+            'did you mean mmdownsize::demo/texture_bilinear.py?',
+        ),  # its folder is missing
+        ('mmdownsize::demo/texture_bilinear', 'did you mean mmdownsize::demo/texture_bilinear.py?'),
+        ('mmdownsize::zzzzzz', 'mmdownsize has no such file, see '),
+        ('mmdownsize::', 'mmdownsize has no such file, see '),
+        ('mmdownsize::demo', 'no config mmdownsize::demo: '),  # a folder
+        ('mmdownsize::../setup.py', 'mmdownsize has no such file, see '),
+        ('numpy::a.py', 'numpy is not installed, or ships no configs'),
+        ('json::a.py', 'json is not installed, or ships no configs'),
+        ('no_such_package::a.py', 'no_such_package is not installed, or ships no configs'),
+        ('../x::a.py', '../x is not installed, or ships no configs'),
+        ('::a.py', 'no config ::a.py: '),
+        ('mmdownsize::a::b.py', 'mmdownsize has no such file, see '),
+    ],
+)
+def test_a_config_that_is_not_there_is_named_with_what_comes_close(name: str, message: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        config_file(name)
+    assert message in str(refused.value) and name in str(refused.value) and '\n' not in str(refused.value)
 
 
 def test_no_pretrained_weights_are_looked_for_wherever_they_are_named() -> None:

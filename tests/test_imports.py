@@ -24,7 +24,7 @@ ROOMS = {
     'storage': set(),
     'pins': set(),
     'registry': set(),
-    'configs': set(),
+    'configs': {'registry'},
     'pipelines': {'configs', 'geometry'},
     'checkpoints': {'storage'},
     'made_up': {'configs', 'pipelines'},
@@ -82,6 +82,7 @@ ROOMS = {
     'swapping': {
         'registry',
         'configs',
+        'loading',
         'pipelines',
         'storage',
         'geometry',
@@ -113,10 +114,12 @@ ROOMS = {
         'comparing',
         'quiet',
     },
-    'cli': {'predicting', 'trial', 'swapping', 'comparing'},
     'launching': {'registry', 'configs', 'pipelines', 'checkpoints', 'storage', 'command_line', 'hooks'},
     'demo': {'configs', 'checkpoints', 'storage'},
 }
+# Every room may be imported by the command, and none imports it.
+ROOMS['cli'] = set(ROOMS)
+ROOMS['__main__'] = {'cli'}
 # The rooms that every other one may import.
 OPEN = {'version', 'refusal', 'arguments', 'notices', 'pins'}
 # Room: the packages it may import besides the standard library, where that is limited.
@@ -132,6 +135,7 @@ EXTERNAL = {
     'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written
     'pins': set(),
     'registry': {'mmengine'},
+    'command_line': {'mmengine'},  # which is asked for only when a setting is given
 }
 # Rooms and files of the package that must not know one of the three.
 WITHOUT = {
@@ -333,6 +337,10 @@ PLANTED = [
     ),
     ('models/a/head.py', 'import mmdet\nimport mmseg', 'a model stands on one of them'),
     ('__init__.py', 'from mmdownsize.ops import project', 'importing the package imports nothing else'),
+    ('ops/a.py', 'from mmdownsize.cli import main', 'mmdownsize.cli.main: ops may import no other room only'),
+    ('preprocessors/a.py', 'import mmdownsize.cli', 'mmdownsize.cli: preprocessors may'),
+    ('cli/a.py', 'from mmdownsize.__main__ import main', 'mmdownsize.__main__: cli may'),
+    ('__main__.py', 'import mmdownsize.resizers', "__main__ may import ['cli'] only"),
     ('attic/a.py', 'import os', 'state its arrows in ROOMS'),
 ]
 
@@ -343,6 +351,9 @@ def test_a_planted_violation_is_caught(file, text, message, tmp_path):
         '__init__.py': 'from mmdownsize.version import __version__',
         'version.py': "__version__ = '0'",
         'registry.py': 'from mmengine.registry import Registry',
+        '__main__.py': 'from mmdownsize.cli.main import main',
+        'cli/__init__.py': '',
+        'cli/main.py': 'from mmdownsize.ops import project',
         'ops/__init__.py': '',
         'geometry/__init__.py': '',
         'resizers/__init__.py': 'from mmdownsize.ops import project\nimport torch',

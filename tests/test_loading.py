@@ -30,14 +30,14 @@ def test_a_preprocessor_in_the_model_or_beside_it(text: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize('text', ['', 'model = 3', 'model = dict()', 'model = dict(data_preprocessor=None)'])
 def test_a_config_without_a_preprocessor_is_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match=r'has no model.data_preprocessor: tools/swap_resizer.py puts a downsizer into'):
+    with pytest.raises(Refusal, match=r'has no model.data_preprocessor: mmdownsize swap puts a downsizer into'):
         model_config(config(tmp_path, text))
 
 
 @pytest.mark.parametrize(
     ('preprocessor', 'message'),
     [
-        ("dict(type='SegDataPreProcessor')", 'has a SegDataPreProcessor and no downsizer: tools/swap_resizer.py'),
+        ("dict(type='SegDataPreProcessor')", 'has a SegDataPreProcessor and no downsizer: mmdownsize swap'),
         ("dict(type='NoSuchPreprocessor')", 'NoSuchPreprocessor is not in the'),
     ],
 )

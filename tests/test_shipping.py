@@ -198,29 +198,31 @@ for tool in map(Path, sys.argv[1:]):
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
         runpy.run_path(str(tool), run_name='__main__')
-    from mmengine.config.utils import MODULE2PACKAGE
-    print(tool.stem, 'usage:' in said.getvalue(), 'mmdownsize' in MODULE2PACKAGE)
-import mmdownsize
-print(mmdownsize.__file__)
+    print(tool.stem, f'usage: {tool.name}' in said.getvalue())
+import mmdownsize.configs
+from mmengine.config.utils import MODULE2PACKAGE
+print(mmdownsize.__file__, 'mmdownsize' in MODULE2PACKAGE)
 """
-
-
-def _test_py_first(path: Path) -> tuple[bool, str]:
-    return path.stem != 'test', path.stem
 
 
 def test_the_tools_run_from_the_installed_package(installed: Path, tmp_path: Path) -> None:
     tools = installed / 'mmdownsize' / '.mim' / 'tools'
     said = run(sys.executable, str(tools / 'train.py'), '--help', cwd=tmp_path, PYTHONPATH=str(installed))
     assert 'usage: train.py' in said and '--launcher' in said
-    # test.py first: it is the one that has little else of ours to import, and has to know 'mmdownsize::' too.
-    commands = sorted(
-        (path for path in tools.glob('*.py') if 'ArgumentParser(' in path.read_text()), key=_test_py_first
-    )
+    commands = sorted(path for path in tools.glob('*.py') if 'def main(' in path.read_text())
     said = run(sys.executable, '-c', HELP, *map(str, commands), cwd=tmp_path, PYTHONPATH=str(installed))
     lines = said.splitlines()
-    assert lines[:-1] == [f'{path.stem} True True' for path in commands] and len(commands) >= 8
-    assert lines[-1] == str(installed / 'mmdownsize' / '__init__.py')
+    assert lines[:-1] == [f'{path.stem} True' for path in commands] and len(commands) >= 13
+    assert lines[-1] == f'{installed / "mmdownsize" / "__init__.py"} True'
+
+
+def test_the_command_is_installed(installed: Path, tmp_path: Path) -> None:
+    script = str(installed / 'bin' / 'mmdownsize')
+    listed, alone = (
+        run(sys.executable, *command, cwd=tmp_path, PYTHONPATH=str(installed))
+        for command in ([script], ['-m', 'mmdownsize'])
+    )
+    assert listed == alone and 'usage: mmdownsize COMMAND' in listed and '  swap ' in listed
 
 
 # By mmengine.hub, in a user's `_base_`, and by path. The last line says what came of it; mmengine may print before.

@@ -1,6 +1,6 @@
 """Train one config with several resizers and several seeds, and say what differs.
 
-python tools/compare.py CONFIG --arm bilinear --arm area --arm downsizenet_4x4_area --seeds 0 1 2 --work-dir DIR
+python tools/compare.py CONFIG --resizer bilinear --resizer area --resizer downsizenet_4x4_area --seeds 0 1 2 --work-dir DIR
 
 Every arm of a seed starts from the same model weights and sees the same data in the same order with the same augmentations;
 only what is before the model differs. A fixed resizer that is only tested before the same checkpoint is tested once, whatever
@@ -27,52 +27,16 @@ The seed draws the weights that all arms start from, or they come from a user's 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import installed  # noqa: F401  (says what to do without the package)
-from rich.console import Console
 
-from mmdownsize.command_line import Settings, in_one_line
-from mmdownsize.comparing import comparison
-from mmdownsize.comparing.runs import ended_by_sigterm
-
-
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add('config', type=Path, help='config with a mmdownsize preprocessor; its downsizer is replaced')
-    add('--arm', dest='fragments', action='append', default=[], metavar='FRAGMENT', help='a fragment; may be repeated')
-    add('--only', nargs='+', metavar='ARM', help='run only these of the arms')
-    add('--arms', dest='arms_file', type=Path, metavar='FILE', help='a Python file that sets `arms`')
-    add('--seeds', type=int, nargs='+', default=[0, 1, 2], help='seeds')
-    add('--baseline', default='bilinear', help='arm that the others are compared with')
-    add('--metric', help=f'key of the metric; by default the first of {", ".join(comparison.METRICS)}')
-    add('--start', metavar='CHECKPOINT', help="weights that all arms start from; '{seed}' in it is replaced")
-    add('--work-dir', type=Path, help='folder of the runs; default: work_dirs/compare/NAME_OF_THE_CONFIG')
-    add('--log', type=Path, help='log of finished runs, a line each; default: WORK_DIR/runs.jsonl')
-    add('--plot', type=Path, help='draw the runs there')
-    add('--subset', type=int, metavar='N', help='train on the first N samples only')
-    add(
-        '--scales',
-        type=float,
-        nargs='+',
-        metavar='FACTOR',
-        help='run every arm at each of these scale factors; the baseline is at the first',
-    )
-    add('--workers', type=int, help="the training loader's worker processes, instead of the config's")
-    add('--report-only', action='store_true', help='train nothing')
-    add('--cfg-options', nargs='+', action=Settings, metavar='KEY=VALUE', help='for all arms')
-    return parser.parse_args(argv)
+from mmdownsize.cli.main import run_command
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run what is missing, and report."""
-    args = parse_args(argv)
-    with in_one_line(), ended_by_sigterm():
-        comparison.compare(comparison.Options(**vars(args)), Console())
+    run_command('compare', argv)
 
 
 if __name__ == '__main__':

@@ -9,45 +9,16 @@ its checkpoints, or from --config.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import installed  # noqa: F401  (says what to do without the package)
 
-from mmdownsize.command_line import in_one_line
-from mmdownsize.deploy.extract import Options, write
-from mmdownsize.resizers.io import COLOR_ORDERS
-
-
-def parse_args(argv: Sequence[str] | None) -> Options:
-    """Return the options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('checkpoint', type=Path, help='checkpoint of a training with a downsizer that learns')
-    parser.add_argument('out', type=Path, help='file to write, .safetensors')
-    parser.add_argument('--config', type=Path, help='config of the training, where the checkpoint has none')
-    parser.add_argument(
-        '--scale-factor',
-        type=float,
-        nargs='+',
-        metavar='FACTOR',
-        help='factor from source to target that it was trained at, or the lowest and the highest: who uses it far from there '
-        'is warned',
-    )
-    parser.add_argument(
-        '--color-order',
-        choices=COLOR_ORDERS,
-        help='what its images came as (default: RGB where the config has rgb_to_bgr=True, or else BGR, as loaders deliver them)',
-    )
-    parser.add_argument('--note', action='append', default=[], metavar='KEY=TEXT', help='added to the provenance')
-    return Options(**vars(parser.parse_args(argv)))
+from mmdownsize.cli.main import run_command
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the file."""
-    options = parse_args(argv)
-    with in_one_line():
-        print(write(options))
+    run_command('extract', argv)
 
 
 if __name__ == '__main__':

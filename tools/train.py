@@ -5,42 +5,15 @@ python tools/train.py CONFIG [--work-dir DIR] [--resume [CHECKPOINT]] [--amp] [-
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import installed  # noqa: F401  (says what to do without the package)
-from mmengine.runner import Runner
 
-from mmdownsize.command_line import Settings, in_one_line
-from mmdownsize.launching.runner import LAUNCHERS
-from mmdownsize.launching.training import Options, train
+from mmdownsize.cli.main import run_command
 
-
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options."""
-    parser = argparse.ArgumentParser(description='Train an mmdet or mmseg config.')
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints; default: ./work_dirs/NAME_OF_THE_CONFIG')
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CHECKPOINT',
-        help='continue exactly where CHECKPOINT, or without it the last checkpoint of the work dir, left off',
-    )
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
-    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size')
-    parser.add_argument('--seed', type=int, help='the same as --cfg-options randomness.seed=SEED')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=Settings,
-        metavar='KEY=VALUE',
-        help='override settings of the config, such as model.data_preprocessor.scale_factor=0.5 or key="[(a,b),(c,d)]"',
-    )
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)  # torch's launcher
-    return parser.parse_args(argv)
+if TYPE_CHECKING:
+    from mmengine.runner import Runner
 
 
 def main(argv: Sequence[str] | None = None) -> Runner:
@@ -49,9 +22,7 @@ def main(argv: Sequence[str] | None = None) -> Runner:
     Args:
         argv: The arguments; the command line's by default.
     """
-    args = parse_args(argv)
-    with in_one_line():
-        return train(Options(**vars(args)))
+    return run_command('train', argv)
 
 
 if __name__ == '__main__':

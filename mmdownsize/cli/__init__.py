@@ -1,1 +1,1 @@
-"""The ``mmdownsize`` command, one file a subcommand: options, one call into a room, and the report."""
+"""The ``mmdownsize`` command, a file a subcommand: options, one call into a room, a report."""

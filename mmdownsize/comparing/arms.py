@@ -69,7 +69,7 @@ def load_arms(fragments: Sequence[str], path: Path | None, baseline: str | None)
     if len(set(known)) != len(known):
         raise Refusal(f'an arm is named twice: {", ".join(known)}')
     if not arms:
-        raise Refusal('no arms: give --arm or --arms')
+        raise Refusal('no arms: give --resizer or --arms')
     for wanted in (*([baseline] if baseline else []), *(arm.equal_cost_to for arm in arms if arm.equal_cost_to)):
         if wanted not in known:
             raise Refusal(f'no arm {wanted!r} among {", ".join(known)}')

@@ -16,6 +16,7 @@ from typing import Any
 from mmengine.config import Config
 from rich.console import Console
 
+from mmdownsize.comparing import METRICS
 from mmdownsize.comparing.arms import Arm, at_scales, check_replaceable, config_of, load_arms, name_at, only
 from mmdownsize.comparing.costs import resolve_costs
 from mmdownsize.comparing.log import mend_end, read_log
@@ -26,8 +27,6 @@ from mmdownsize.comparing.start import checkpoint_of, write_start
 from mmdownsize.configs import read_config
 from mmdownsize.refusal import Refusal
 from mmdownsize.storage import append_line, check_writable
-
-METRICS = ('mIoU', 'coco/bbox_mAP', 'pascal_voc/mAP')  # the first one that a run reports, unless another is asked for
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Options:
         only: Names of the arms to run; None: all.
         seeds: At least one.
         baseline: Arm that the others are compared with.
-        metric: Key of the metric; None: the first of :data:`METRICS` that a run reports.
+        metric: Key of the metric; None: the first of :data:`~mmdownsize.comparing.METRICS` that a run reports.
         start: Checkpoint that all arms start from, with the seed for ``'{seed}'``; None: the seed draws the weights.
         work_dir: Folder of the runs; None: ``work_dirs/compare/NAME_OF_THE_CONFIG``.
         log: File of finished runs, a line each; None: ``runs.jsonl`` in the folder.

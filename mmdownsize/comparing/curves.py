@@ -1,6 +1,6 @@
 """Accuracy against time: which resizer, and which scale, is best for a given time an image.
 
-The runs are those of ``tools/compare.py --scales``, whose arms are named ``RESIZER@SCALE``; runs without
+The runs are those of ``mmdownsize compare --scales``, whose arms are named ``RESIZER@SCALE``; runs without
 the option are at the config's own scale. Every one is timed, and every resizer is a curve over its scales.
 """
 
@@ -35,7 +35,7 @@ class Options:
 
     Attributes:
         config: The config that was compared.
-        logs: Logs of tools/compare.py with arms at several scales.
+        logs: Logs of mmdownsize compare with arms at several scales.
         times: File of the times in milliseconds, by config and arm. What is in it is not measured again.
         plot: The picture.
         metric: Key of the metric; None: the runs' own.
@@ -90,7 +90,7 @@ def picture(options: Options) -> str:
     runs = [at_a_scale(run, own) for run in logged if scale_in({**own, **run['options']}) is not None]
     if not runs:
         raise Refusal(f'no run of {options.config.stem} at a scale in {", ".join(map(str, options.logs))}: '
-                      'run tools/compare.py with --scales')  # fmt: skip
+                      'run mmdownsize compare with --scales')  # fmt: skip
     runs = only(runs, options.only)
     known = read_times(options.times)
     times = known.setdefault(options.config.stem, {})
@@ -127,7 +127,7 @@ def without_scale(name: str) -> str:
 
 
 def at_a_scale(run: dict[str, Any], own: Mapping[str, float]) -> dict[str, Any]:
-    """Return a run as ``tools/compare.py --scales`` logs it: one without a scale of its own has the config's, ``own``."""
+    """Return a run as ``mmdownsize compare --scales`` logs it: one without a scale of its own has the config's, ``own``."""
     if scale_in(run['options']) is not None:
         return run
     (scale,) = own.values()

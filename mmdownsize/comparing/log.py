@@ -1,4 +1,4 @@
-"""Logs of finished runs, ``runs.jsonl``: one JSON object a line, written by tools/compare.py."""
+"""Logs of finished runs, ``runs.jsonl``: one JSON object a line, written by mmdownsize compare."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_log(paths: Sequence[Path]) -> list[dict[str, Any]]:
                 run = json.loads(line)
                 runs[run['config'], run['arm'], run['seed']] = {'options': {}, **run}
             except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise Refusal(f'{path}:{number} is not a line of tools/compare.py: {error!r}') from error
+                raise Refusal(f'{path}:{number} is not a line of mmdownsize compare: {error!r}') from error
     return list(runs.values())
 
 

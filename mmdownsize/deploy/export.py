@@ -16,16 +16,15 @@ from torch import nn
 from mmdownsize.checkpoints import DOWNSIZER, below, read_checkpoint, weights_of, weights_of_downsizer
 from mmdownsize.command_line import building
 from mmdownsize.configs import channels_of, preprocessor_settings
+from mmdownsize.deploy import MIN_OPSET
 from mmdownsize.deploy.downsizer import Downsizer
-from mmdownsize.deploy.onnx_file import INPUT, MIN_OPSET, record, require
+from mmdownsize.deploy.onnx_file import INPUT, record, require
 from mmdownsize.deploy.parity import Parity, checked_shapes, parity
 from mmdownsize.loading import build_preprocessor, model_config
 from mmdownsize.refusal import Refusal, TypeRefusal
 from mmdownsize.registry import MODELS
 from mmdownsize.storage import write_whole
 from mmdownsize.version import __version__
-
-PARTS = ('downsizer', 'segmentor')
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.onnx import JitScalarType, symbolic_helper
 
+from mmdownsize import arguments
+from mmdownsize.deploy import INPUT_DTYPES, MAX_OPSET, MIN_OPSET
 from mmdownsize.refusal import MissingPackage, Refusal
 
 INPUT = 'images'
-INPUT_DTYPES = {'float32': torch.float32, 'uint8': torch.uint8}
-MIN_OPSET, MAX_OPSET = 17, 20  # of torch.onnx's tracing exporter, which leaves every size open by itself
 EXAMPLE_BATCH = 2  # the exporter takes 1 for a size that never changes
 
 
@@ -63,8 +63,7 @@ def record(
         MissingPackage: If onnx is not installed.
         Refusal: If ``dtype`` or ``opset`` is not one of the above, or ONNX lacks something that the module does; names it.
     """
-    if dtype not in INPUT_DTYPES:
-        raise Refusal(f'unknown input dtype {dtype!r}, choose one of {", ".join(INPUT_DTYPES)}')
+    arguments.choice('input dtype', dtype, INPUT_DTYPES)
     if not MIN_OPSET <= opset <= MAX_OPSET:
         raise Refusal(f'opset must be {MIN_OPSET} to {MAX_OPSET}, got {opset}')
     onnx = require('onnx')

@@ -173,7 +173,7 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
         warn(
             f'this downsizer is fitted to images of {low_h} to {high_h} x {low_w} to {high_w} px (h x w, downsized and padded), '
             f'and is tested with {hw[0]} x {hw[1]}: a network whose strides do not divide the size needs another downsizer at '
-            'another size. Fit it to whole images, as tools/swap_resizer.py --fit does'
+            'another size. Fit it to whole images, as mmdownsize swap --fit does'
         )
 
     def _wanted_inside(

@@ -9,11 +9,8 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-import mmdownsize.registry  # noqa: F401  (lets a config say _base_ = 'mmdownsize::...')
 from mmdownsize.checkpoints import allow_mmengine_checkpoints, guard_checkpoints
 from mmdownsize.command_line import building
-
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
 def prepare_process(local_rank: int) -> None:

@@ -32,7 +32,7 @@ class Options:
         show_dir: Write the painted images to this folder.
         wait_time: How long to show each image, in seconds.
         cfg_options: Settings by dotted key that replace the config's.
-        launcher: One of :data:`~mmdownsize.launching.runner.LAUNCHERS`.
+        launcher: One of :data:`~mmdownsize.launching.LAUNCHERS`.
         tta: Test with the config's test-time augmentation.
         local_rank: Number of the process on its machine, as torch's old launcher gives it.
     """

@@ -37,7 +37,7 @@ class Options:
         auto_scale_lr: Scale the learning rate with the batch size.
         seed: Replaces the config's ``randomness.seed``.
         cfg_options: Settings by dotted key that replace the config's.
-        launcher: One of :data:`~mmdownsize.launching.runner.LAUNCHERS`.
+        launcher: One of :data:`~mmdownsize.launching.LAUNCHERS`.
         local_rank: Number of the process on its machine, as torch's old launcher gives it.
     """
 

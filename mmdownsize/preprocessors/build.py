@@ -60,7 +60,12 @@ def build_resizer(cfg: Mapping[str, Any] | nn.Module | None) -> nn.Module:
 
 
 def _of_another_type(kind: str, setting: str) -> str:
-    """Return what to do about a setting of another resizer, which a config inherits when it changes the type alone."""
+    """Return what to do about a setting of another resizer, which a config inherits when it changes the type alone.
+
+    Also about a size, which is the preprocessor's.
+    """
+    if setting in ('size', 'scale', 'scale_factor'):
+        return '. The preprocessor takes it, beside downsizer: scale=(w, h) in px, or scale_factor'
     owners = [
         one.__name__
         for one in RESIZERS

@@ -34,6 +34,11 @@ from mmdownsize.refusal import Refusal
 from mmdownsize.resizers import BaseResizer
 
 
+def _in_place_of(setting: str) -> str:
+    """Return what to say instead of a setting that other libraries' resizes have."""
+    return ': for the size that images are resized to, say scale=(w, h)' if setting == 'size' else ''
+
+
 class DownsizeMixin:
     """Puts a downsizer before an OpenMMLab data preprocessor.
 
@@ -81,7 +86,7 @@ class DownsizeMixin:
     ) -> None:
         classes = [cls for cls in type(self).__mro__ if issubclass(cls, DownsizeMixin) and '__init__' in vars(cls)]
         ours = [vars(cls)['__init__'] for cls in classes]
-        check_keywords(type(self).__name__, kwargs, *ours, super().__init__)
+        check_keywords(type(self).__name__, kwargs, *ours, super().__init__, otherwise=_in_place_of)
         if train_scale_factor is not None and not is_range(train_scale_factor):
             raise Refusal(f'train_scale_factor must be (lowest, highest), above 0, got {train_scale_factor!r}')
         target = TargetSize(scale_factor, scale, keep_ratio)
@@ -270,7 +275,7 @@ class DownsizeMixin:
         self._warned_of_identity = True
         warn(
             f'images come at the size {maps[0].dst_hw} (h, w) that they are to be resized to: nothing is left to downsize. '
-            'Take the Resize out of the pipeline (tools/swap_resizer.py --take-resize)'
+            'Take the Resize out of the pipeline (mmdownsize swap --take-resize)'
         )
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:

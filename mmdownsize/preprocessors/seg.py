@@ -43,6 +43,11 @@ class SegDownsizePreprocessor(DownsizeMixin, SegDataPreProcessor):
     """
 
     def __init__(self, *args: Any, keep_labels: bool = False, **kwargs: Any) -> None:
+        if kwargs.get('size') is not None and kwargs.get('scale') is None and kwargs.get('scale_factor') is None:
+            raise Refusal(
+                f'size={kwargs["size"]!r} is the size (h, w) that mmseg pads to, and there is no target: for the size that '
+                'images are resized to, say scale=(w, h), or scale_factor'
+            )
         super().__init__(*args, **kwargs)
         self.keep_labels = flag('keep_labels', keep_labels)
         if self.keep_labels and self.batch_augments is not None:

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from mmdownsize import arguments
+from mmdownsize.arguments import COLOR_ORDERS
 from mmdownsize.refusal import MissingFile, MissingPackage, Refusal
 from mmdownsize.resizers.settings import is_settings
 from mmdownsize.storage import write_whole
 
 VERSION = '1'
-COLOR_ORDERS = ('BGR', 'RGB')
 SHIPPED = Path(__file__).parents[1] / 'weights'  # NAME.safetensors, those that come with the package
 
 
@@ -138,14 +138,14 @@ def load(name_or_path: str | Path) -> SavedDownsizer:
             state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  (not a mapping)
     except safetensors.SafetensorError as error:
         raise Refusal(
-            f'{path} is not a safetensors file ({error}); tools/extract_downsizer.py makes one from a checkpoint'
+            f'{path} is not a safetensors file ({error}); mmdownsize extract makes one from a checkpoint'
         ) from error
     found = metadata.get('format')
     named = re.fullmatch(r'mmdownsize\.(\w+)/(\w+)', str(found))
     if named is None:
         raise Refusal(
             f'{path} holds no downsizer ({found!r} instead of {format_of("DownsizeNet")!r} or the like); '
-            'tools/extract_downsizer.py makes one from a checkpoint'
+            'mmdownsize extract makes one from a checkpoint'
         )
     kind, version = named.groups()
     if version != VERSION:

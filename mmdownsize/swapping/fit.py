@@ -35,7 +35,7 @@ def check_fit(checkpoint: str, downsizer: Mapping[str, Any]) -> None:
     if '://' not in checkpoint and not Path(checkpoint).is_file():
         raise Refusal(f'--fit: no such checkpoint: {checkpoint}')
     if not any(parameter.requires_grad for parameter in build_resizer(downsizer).parameters()):
-        raise Refusal(f'--fit: {downsizer["type"]} has nothing to train: name another --downsizer, or leave out --fit')
+        raise Refusal(f'--fit: {downsizer["type"]} has nothing to train: name another --resizer, or leave out --fit')
 
 
 def fits_whole_images(cfg: Config) -> bool:
@@ -99,7 +99,7 @@ def fit_edits(
             'default_hooks.checkpoint',
             settings['checkpoint'],
             f'default_hooks.checkpoint: one every {settings["checkpoint"]["interval"]} steps, and it is validated; '
-            'tools/train.py --resume continues from the last',
+            'mmdownsize train --resume continues from the last',
         ),
         Edit('log_processor', dict(by_epoch=False)),
         *_neutral(cfg),

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from mmdownsize.configs import is_pure_python, read_fragment, read_named_config, with_names
+from mmdownsize.configs import (
+    is_pure_python,
+    preprocessor_settings,
+    read_fragment,
+    read_named_config,
+    with_names,
+)
 from mmdownsize.geometry import TargetSize
+from mmdownsize.loading import model_config
 from mmdownsize.refusal import Refusal, in_words
 from mmdownsize.storage import write_whole
-from mmdownsize.swapping.check import check
+from mmdownsize.swapping import DOWNSIZER, FITTED
+from mmdownsize.swapping.check import FILE_HW, check
 from mmdownsize.swapping.edits import KEPT, Edit, notes_of, read_back, text_of
 from mmdownsize.swapping.fit import check_fit, fit_edits, fits_whole_images
+from mmdownsize.swapping.sizes import measure
 from mmdownsize.swapping.swap import preprocessor_of, swap_edits
-
-DOWNSIZER, FITTED = 'importance_lanczos', 'downsizenet_6x6_signed'
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class Options:
         take_resize: Whether the target size is that of the pipelines' last ``Resize``, which is taken out.
         check: Whether to build the result and try it on made-up data.
         log: Whether mmengine logs while that is done.
+        images: Image files, or folders of them, whose sizes are measured; None: some of the config's own, if they are here.
     """
 
     config: str
@@ -49,6 +58,7 @@ class Options:
     take_resize: bool = False
     check: bool = False
     log: bool = False
+    images: Sequence[Path] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,12 +69,14 @@ class Swapped:
         text: The content of its file.
         notes: One sentence for each edit.
         found: What the check found, a line each.
+        sizes: What becomes of the size of images, a line each; none where there are no images.
         cfg: The config, as its file reads.
     """
 
     text: str
     notes: list[str]
     found: list[str]
+    sizes: list[str]
     cfg: Config = field(compare=False, repr=False)
 
 
@@ -94,9 +106,10 @@ def swap_resizer(options: Options) -> Swapped:
     text = text_of(cfg if in_full else base, edits)
     read = read_back(text, cfg, edits)
     found = try_out(read, log=options.log) if options.check else []
+    sizes = measure(read, options.images)
     if options.out:
         write_whole(options.out, text)
-    return Swapped(text, notes_of(edits), found, read)
+    return Swapped(text, notes_of(edits), found, sizes.in_words() if sizes else [], read)
 
 
 def _told_of_pure_python(cfg: Config, base: str) -> list[Edit]:
@@ -130,8 +143,13 @@ def target_of(options: Options) -> dict[str, Any] | None:
     return target
 
 
-def try_out(cfg: Config, *, log: bool = False) -> list[str]:
+def try_out(cfg: Config, *, log: bool = False, what: str = '--check: the edited config') -> list[str]:
     """Return what :func:`mmdownsize.swapping.check.check` finds of a config, a line each.
+
+    Args:
+        cfg: The config, with a downsizer.
+        log: Whether mmengine logs meanwhile.
+        what: What the config is, for the message.
 
     Raises:
         Refusal: If the config does not work.
@@ -139,4 +157,34 @@ def try_out(cfg: Config, *, log: bool = False) -> list[str]:
     try:
         return check(cfg, log=log)
     except Exception as error:  # a model may fail in any way
-        raise Refusal(f'--check: the edited config does not work: {in_words(error)}') from error
+        raise Refusal(f'{what} does not work: {in_words(error)}') from error
+
+
+def check_config(config: str, settings: Mapping[str, Any] | None = None, *, log: bool = False) -> list[str]:
+    """Return what :func:`mmdownsize.swapping.check.check` finds of a config that has a downsizer, a line each.
+
+    Args:
+        config: A config file, or ``PACKAGE::NAME`` of one that a package ships.
+        settings: Values by dotted key, as ``--cfg-options`` gives them.
+        log: Whether mmengine logs meanwhile.
+
+    Raises:
+        Refusal: If there is no such config, it has no downsizer, or it does not work.
+    """
+    cfg = model_config(config, settings)
+    if is_pure_python(cfg):
+        cfg = with_names(cfg)
+    place, _ = preprocessor_settings(cfg.model) or ('', {})
+    if not place:
+        raise Refusal(f'{config} has no downsizer to check: mmdownsize swap {config} --check puts one in and tries it')
+    if place != 'model.data_preprocessor':
+        raise Refusal(
+            f'{config} has its downsizer at {place}, and batches are made up for model.data_preprocessor alone: check the '
+            'plain model that this one is made of'
+        )
+    if cfg.get('default_scope') not in FILE_HW:
+        raise Refusal(
+            f'{config} has default_scope={cfg.get("default_scope")!r}, and batches are made up for {" and ".join(FILE_HW)}: '
+            'say --cfg-options default_scope=mmdet, or mmseg'
+        )
+    return try_out(cfg, log=log, what=config)

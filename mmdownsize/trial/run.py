@@ -25,7 +25,7 @@ from mmdownsize.configs import read_named_config
 from mmdownsize.quiet import nothing_else_said
 from mmdownsize.refusal import Refusal
 from mmdownsize.storage import check_writable, write_whole
-from mmdownsize.swapping.run import FITTED as RESIZER
+from mmdownsize.swapping import FITTED as RESIZER
 from mmdownsize.swapping.run import Options as Swap
 from mmdownsize.swapping.run import swap_resizer
 from mmdownsize.trial.arms import ALWAYS_SHOWN, FITTED, arms_of

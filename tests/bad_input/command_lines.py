@@ -16,6 +16,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmdownsize.cli import main as mmdownsize
 from mmdownsize.registry import MODELS
 from mmdownsize.storage import append_line
 from tests.bad_input.case import Accepted, Case
@@ -197,7 +198,7 @@ def without_cfg(content, folder):
 
 CONFIG, CHECKPOINT, WORK = '{folder}/small.py', '{folder}/model.pth', ('--work-dir', '{folder}/work')
 FILE = '{folder}/x.py/below'  # cannot be made: x.py is a file
-COMPARE = (CONFIG, '--arm', 'bilinear', *WORK)
+COMPARE = (CONFIG, '--resizer', 'bilinear', *WORK)
 VISUALIZE = (CONFIG, CHECKPOINT, '{folder}/good.png', '--out', '{folder}/out')
 EMPTY = with_file('')
 BASE = "model = dict(data_preprocessor=dict(type='DetDataPreprocessor'))\n"
@@ -211,6 +212,43 @@ def pipelines(steps):
 
 
 CASES = [
+    # The command itself
+    case(mmdownsize, 'an unknown command', ['comparre'], "'comparre'", 'did you mean compare'),
+    case(mmdownsize, 'an unknown option', ['flops', 'x.py', '--shap=1'], '--shap=1', 'did you mean --shape'),
+    case(mmdownsize, 'no config', ['flops'], 'CONFIG', 'arguments are required'),
+    case(mmdownsize, 'a setting without value', ['check', 'x.py', '--cfg-options', 'a'], "'a'", 'KEY=VALUE is needed'),
+    case(
+        mmdownsize,
+        'a misspelt name of a config',
+        ['check', 'mmdet::retinanet_r18_fpn_1x_coco.py'],
+        'mmdet::retinanet_r18_fpn_1x_coco.py',
+        'did you mean mmdet::retinanet/retinanet_r18_fpn_1x_coco.py',
+    ),
+    case(mmdownsize, 'a package without configs', ['flops', 'json::a.py'], 'json', 'ships no configs'),
+    case(
+        mmdownsize,
+        'a config without downsizer',
+        ['check', '{folder}/x.py'],
+        'x.py has no downsizer',
+        'mmdownsize swap .* puts one in',
+        with_file(BASE),
+    ),
+    case(
+        mmdownsize,
+        'a misspelt resizer',
+        ['swap', '{folder}/x.py', '--resizer', 'importance_lancos'],
+        "'importance_lancos'",
+        "did you mean 'importance_lanczos'",
+        with_file(BASE),
+    ),
+    case(
+        mmdownsize,
+        'an unknown resizer by the old option',
+        ['compare', CONFIG, '--arm', 'linear'],
+        "'linear'",
+        "did you mean 'bilinear'",
+        small,
+    ),
     # tools/train.py
     case(train, 'no config', ['gone.py'], 'gone.py', 'no such config'),
     case(train, 'a folder as config', ['{folder}'], '/', 'no such config: '),
@@ -367,9 +405,9 @@ CASES = [
     case(test, 'no tta', [CONFIG, CHECKPOINT, '--tta'], 'no tta_model', 'no tta_pipeline', small),
     case(test, 'a setting without value', [CONFIG, CHECKPOINT, '--cfg-options', 'x'], "'x'", 'KEY=VALUE', small),
     # tools/compare.py and its report
-    case(compare, 'no config', ['gone.py', '--arm', 'bilinear'], 'gone.py', 'no such config'),
-    case(compare, 'no arms', [CONFIG], 'no arms', 'give --arm or --arms', small),
-    case(compare, 'an unknown arm', [CONFIG, '--arm', 'linear'], "'linear'", 'choose one of', small),
+    case(compare, 'no config', ['gone.py', '--resizer', 'bilinear'], 'gone.py', 'no such config'),
+    case(compare, 'no arms', [CONFIG], 'no arms', 'give --resizer or --arms', small),
+    case(compare, 'an unknown arm', [CONFIG, '--resizer', 'linear'], "'linear'", 'choose one of', small),
     case(
         compare,
         'arms that are no Python',
@@ -397,7 +435,7 @@ CASES = [
     case(
         compare,
         'a config without downsizer',
-        ['{folder}/x.py', '--arm', 'bilinear'],
+        ['{folder}/x.py', '--resizer', 'bilinear'],
         'x.py',
         'no model.data_preprocessor.downsizer',
         with_file('model = dict()'),
@@ -409,7 +447,7 @@ CASES = [
         'a log that is none',
         [*COMPARE, '--log', '{folder}/x.py'],
         'x.py:1',
-        'is not a line of tools/compare.py',
+        'is not a line of mmdownsize compare',
         with_file('{}\n', then=small),
     ),
     case(
@@ -423,7 +461,7 @@ CASES = [
     case(
         compare,
         'half a file of equal costs',
-        [CONFIG, '--arm', 'bilinear', '--work-dir', '{folder}'],
+        [CONFIG, '--resizer', 'bilinear', '--work-dir', '{folder}'],
         'equal_cost.json',
         'remove it, and it is measured again',
         with_file('{"a": ', 'equal_cost.json', then=small),
@@ -478,7 +516,7 @@ CASES = [
         'a log without scales',
         ['{folder}/one_size.py', '{folder}/runs.jsonl', '--times', '{folder}/times.json', '--plot', '{folder}/new.png'],
         'runs.jsonl',
-        'run tools/compare.py with --scales',
+        'run mmdownsize compare with --scales',
         with_report_of_one_size,
     ),
     # tools/extract_downsizer.py
@@ -588,8 +626,8 @@ CASES = [
     ),
     case(
         swap_resizer,
-        'an unknown downsizer',
-        ['{folder}/x.py', '--downsizer', 'x'],
+        'an unknown resizer',
+        ['{folder}/x.py', '--resizer', 'x'],
         "'x'",
         'choose one of',
         with_file(BASE),
@@ -659,7 +697,7 @@ CASES = [
     case(
         swap_resizer,
         'output on a full disk',
-        ['{folder}/x.py', '--out', '{folder}/old.py', '--downsizer', 'area'],
+        ['{folder}/x.py', '--out', '{folder}/old.py', '--resizer', 'area'],
         'cannot write',
         f'edited.py: ({FULL})',  # where it is read back, before the old file is replaced
         with_file(BASE, then=with_file('# mine', 'old.py')),

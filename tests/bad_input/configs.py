@@ -118,6 +118,16 @@ CASES = [
     *target('train_scale_factor NaN', dict(train_scale_factor=(nan, 1)), 'got (nan, 1)', RANGE),
     *target('train_scale_factor strings', dict(train_scale_factor=('a', 'b')), "got ('a', 'b')", RANGE),
     *target('train_scale_factor infinite', dict(train_scale_factor=(0.5, inf)), 'got (0.5, inf)', RANGE),
+    # A size where a target is meant. mmseg's own size is what it pads to.
+    *[
+        Case(f'size in place of scale ({task})', partial(build, task, dict(size=(90, 90), scale_factor=ABSENT)), *said)
+        for task, said in {
+            'det': (TypeError, "'size'", r'say scale=\(w, h\)'),
+            'pair': (TypeError, "'size'", r'say scale=\(w, h\)'),
+            'seg': (ValueError, 'size=(90, 90)', r'mmseg pads to.*say scale=\(w, h\)'),
+        }.items()
+    ],
+    resizer('DownsizeNet', TypeError, size=(90, 90))("'size'", r'beside downsizer: scale=\(w, h\)'),
     # The downsizer
     *target('no downsizer', dict(downsizer=None), 'got None', KNOWN),
     *target('downsizer a name', dict(downsizer='DownsizeNet'), "got 'DownsizeNet'", KNOWN),

@@ -105,7 +105,14 @@ def test_a_plot_needs_a_sweep(tmp_path):
 def test_a_pipeline_with_each_kind_of_resizer(tmp_path):
     pytest.importorskip('mmdet')
     out = tmp_path / 'numbers.json'
-    only = ['--only', 'RefineDet-VGG16 300x300 -> 160x160', '--arm', 'DownsizeNet 2 convs, 2x2', '--arm', 'MULLER']
+    only = [
+        '--only',
+        'RefineDet-VGG16 300x300 -> 160x160',
+        '--resizer',
+        'DownsizeNet 2 convs, 2x2',
+        '--resizer',
+        'MULLER',
+    ]
     done = run('bm_pipelines.py', *only, '--batch', '1', '--repeats', '1', '--steps', '1', '--json', out)
     assert done.returncode == 0, done.stderr
     rows = json.loads(out.read_text())['rows']
@@ -121,7 +128,7 @@ def test_the_pipeline_of_a_config_on_its_own_data(tmp_path, monkeypatch):
     monkeypatch.setenv('MMDOWNSIZE_DATA', str(DATA))
     config = ROOT / 'configs/detr/detr_efficientnet-lite0_coco-mini-300x300-to-165x165_mini.py'
     arm, out = 'DownsizeNet 2 convs, 4x4 area', tmp_path / 'numbers.json'
-    done = run('bm_pipelines.py', '--config', config, '--arm', arm, '--repeats', '1', '--steps', '1', '--json', out)
+    done = run('bm_pipelines.py', '--config', config, '--resizer', arm, '--repeats', '1', '--steps', '1', '--json', out)
     assert done.returncode == 0, done.stderr
     rows = json.loads(out.read_text())['rows']
     assert [(row['pipeline'], row['batch'], row['resizer']) for row in rows] == [

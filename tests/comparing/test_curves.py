@@ -178,7 +178,7 @@ def test_times_that_cannot_be_used_raise_an_error(cfg, tmp_path):
 def test_errors_say_what_to_do(cfg, tmp_path):
     log = tmp_path / 'runs.jsonl'
     log.write_text(json.dumps({**RUNS[0], 'config': 'another'}))
-    with pytest.raises(Refusal, match=r'run tools/compare\.py with --scales'):
+    with pytest.raises(Refusal, match=r'run mmdownsize compare with --scales'):
         curves.picture(curves.Options(tmp_path / 'c.py', [log], tmp_path / 't.json', tmp_path / 'p.png'))
 
 

@@ -81,7 +81,7 @@ def test_a_log_may_have_several_configs_and_repeated_runs(tmp_path, capsys):
 def test_a_wrong_log_is_refused_with_its_line(text, tmp_path):
     log = tmp_path / 'runs.jsonl'
     log.write_text(json.dumps(run_line('bilinear', 0, 1.0)) + '\n' + text)
-    with pytest.raises(SystemExit, match=r'runs.jsonl:2 is not a line of tools/compare.py'):
+    with pytest.raises(SystemExit, match=r'runs.jsonl:2 is not a line of mmdownsize compare'):
         compare_report.main([str(log)])
 
 

@@ -22,7 +22,7 @@ from tools import compare
 def command(folder: Path, data: Path) -> list[str]:
     """Return the command line of a comparison with one small run."""
     config = write_config(folder / 'small.py', data, by_epoch=True, seed=0, workers=0)
-    return [str(config), '--arm', 'bilinear', '--seeds', '5', '--work-dir', str(folder / 'work')]
+    return [str(config), '--resizer', 'bilinear', '--seeds', '5', '--work-dir', str(folder / 'work')]
 
 
 @pytest.fixture(autouse=True)
@@ -167,9 +167,9 @@ def test_runs_of_an_edited_config_are_not_compared_in_silence(tmp_path: Path, da
     monkeypatch.setattr(comparison, 'training_losses', lambda _: None)
     options = [
         str(config),
-        '--arm',
+        '--resizer',
         'bilinear',
-        '--arm',
+        '--resizer',
         'area',
         '--seeds',
         '5',

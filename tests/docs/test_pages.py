@@ -8,6 +8,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
+from mmdownsize.cli.main import HELP, parser_of
 from mmdownsize.registry import HOOKS
 from mmdownsize.resizers import DownsizeNet
 
@@ -69,13 +70,25 @@ def missing_files(page: Path) -> list[str]:
     return wrong
 
 
+def options_of(program: str) -> str:
+    """The source that has a program's options, or the help of one that is a subcommand of `mmdownsize`."""
+    if program.startswith('mmdownsize '):
+        return parser_of(program.partition(' ')[2]).format_help()
+    path = program if program.endswith('.py') else program.removeprefix('-m ').replace('.', '/') + '.py'
+    source = (ROOT / path).read_text()
+    command = re.search(r"run_command\('(\w+)'", source)
+    return parser_of(command[1]).format_help() if command else source
+
+
 def unknown_options(page: Path) -> list[str]:
     wrong = []
     text = page.read_text().replace('\\\n', ' ')
-    for tool, rest in re.findall(r'python ((?:tools|benchmarks|docs)/\w+\.py|-m study[.\w]+)([^\n`|]*)', text):
-        path = tool if tool.endswith('.py') else tool.removeprefix('-m ').replace('.', '/') + '.py'
-        source = (ROOT / path).read_text()
-        wrong += [f'{tool} {option}' for option in re.findall(r'(?<=\s)--[\w-]+', rest) if f"'{option}'" not in source]
+    commands = '|'.join(name for name in HELP if (ROOT / f'mmdownsize/cli/{name}.py').exists())
+    files = r'(?<=python )(?:(?:tools|benchmarks|docs)/\w+\.py|-m study[.\w]+)'
+    for program, rest in re.findall(rf'({files}|(?<=[`\n])mmdownsize (?:{commands})(?= ))([^\n`|]*)', text):
+        known = options_of(program)
+        options = re.findall(r'(?<=\s)--[\w-]+', rest)
+        wrong += [f'{program} {option}' for option in options if not re.search(rf'(?<![\w-]){option}(?![\w-])', known)]
     return wrong
 
 
@@ -92,7 +105,8 @@ def test_what_does_not_exist_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         '# A title: here\n[a](swap.md) [b](nowhere.md) [c](#a-title-here) [d](#not-here) [e](evidence/speed.md#back-ends) '
         '[f](evidence/speed.md#gone) [g](https://example.org/x) [h](../../outside.md)\n`tools/gone.py` `configs/demo/*.py` '
         '`configs/gone/*.py` work_dirs/tools/run configs/_base_/downsize/\n'
-        '```\npython tools/train.py CONFIG --amp --gone x \\\n  --lost\n[i](nothing.md)\n```\n'
+        '```\npython tools/train.py CONFIG --amp --gone x \\\n  --lost\nmmdownsize flops CONFIG --shape 1 2 --shap 3 4\n'
+        '[i](nothing.md)\n```\n'
     )
     monkeypatch.setattr(Path, 'read_text', lambda self, read=Path.read_text: text if self == page else read(self))
     assert [line.split(':')[0] for line in broken_links(page)] == [
@@ -102,7 +116,8 @@ def test_what_does_not_exist_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         '../../outside.md',
     ]
     assert missing_files(page) == ['tools/gone.py', 'configs/gone/*.py']
-    assert unknown_options(page) == ['tools/train.py --gone', 'tools/train.py --lost']
+    wrong = ['tools/train.py --gone', 'tools/train.py --lost', 'mmdownsize flops --shap']
+    assert unknown_options(page) == wrong
 
 
 def test_the_readme_and_the_changelog_are_short() -> None:

@@ -1,6 +1,5 @@
 """Predictions on image files: pictures, label maps and a JSON file, for detectors and segmentors."""
 
-import argparse
 import json
 import re
 from pathlib import Path
@@ -21,7 +20,7 @@ from mmdet.apis import inference_detector, init_detector
 from mmdet.structures import DetDataSample
 from pycocotools import mask as coco_mask
 
-from mmdownsize.cli import predict as command
+from mmdownsize.cli.main import main
 from mmdownsize.notices import Notice
 from mmdownsize.predicting.results import entry_of, label_map, picture
 from mmdownsize.predicting.run import Options, predict
@@ -193,9 +192,5 @@ def test_what_cannot_be_predicted_is_said_before_anything_is_written(
 
 
 def test_the_subcommand(segmentor: Finished, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser('mmdownsize predict')
-    command.add_options(parser)
-    args = parser.parse_args([*segmentor, str(photos / 'a.png'), '--out', str(tmp_path / 'out')])
-    command.run(args)
+    main(['predict', *segmentor, str(photos / 'a.png'), '--out', str(tmp_path / 'out')])
     assert capsys.readouterr().out.splitlines()[0] == f'1 image: {tmp_path}/out/pictures'
-    assert max(map(len, parser.format_help().splitlines())) <= 80 and len(parser.format_help().splitlines()) <= 24

@@ -36,7 +36,7 @@ def unknown_arms(text: str) -> list[str]:
         if found := re.search(r'tools/compare\.py .*--arms (\S+)', command):
             named = re.search(r'--only ((?:\w+(?:-\d)? ?)+)', command)
             baseline = re.search(r'--baseline (\S+)', command)
-            known = arms_of(ROOT / found[1]) | set(re.findall(r'--arm (\S+)', command))
+            known = arms_of(ROOT / found[1]) | set(re.findall(r'--(?:arm|resizer) (\S+)', command))
             wanted = [*(named[1].split() if named else []), *([baseline[1]] if baseline else [])]
             wrong += [arm for arm in wanted if arm not in known]
     return wrong

@@ -92,7 +92,7 @@ def named(name: str) -> list[str]:
 
 def test_a_model_that_shares_layers_is_fitted(finished: tuple[Path, Path]) -> None:
     """RTMDet's levels share convolutions, which mmengine refuses to take twice."""
-    cfg = swapped('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py', finished[1], '--downsizer', 'downsizenet_4x4_area')
+    cfg = swapped('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py', finished[1], '--resizer', 'downsizenet_4x4_area')
     assert cfg.optim_wrapper.paramwise_cfg.bypass_duplicate
     init_default_scope('mmdet')
     without_downloads(cfg.model)
@@ -189,7 +189,7 @@ def test_a_resize_that_was_taken_out_stays_out_of_what_is_moved(finished: tuple[
 
 
 def test_a_detector_learns_with_its_own_loss(finished: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    fit, stock = swapped(RETINANET, finished[1], '--downsizer', 'downsizenet_4x4_area'), read_named_config(RETINANET)[0]
+    fit, stock = swapped(RETINANET, finished[1], '--resizer', 'downsizenet_4x4_area'), read_named_config(RETINANET)[0]
     said = ' '.join(capsys.readouterr().err.split())
     assert 'RetinaNet learns with its own loss, with labels' in said
     assert fit.model.type == 'RetinaNet' and fit.model.data_preprocessor.type == 'mmdownsize.DetDownsizePreprocessor'
@@ -204,7 +204,7 @@ def test_a_detector_learns_with_its_own_loss(finished: tuple[Path, Path], capsys
     ('options', 'message'),
     [
         (['--fit', 'nowhere.pth'], '--fit: no such checkpoint: nowhere.pth'),
-        (['--fit', 'CHECKPOINT', '--downsizer', 'area'], '--fit: FixedResizer has nothing to train'),
+        (['--fit', 'CHECKPOINT', '--resizer', 'area'], '--fit: FixedResizer has nothing to train'),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(finished: tuple[Path, Path], options: list[str], message: str) -> None:

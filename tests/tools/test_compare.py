@@ -133,7 +133,7 @@ def test_some_of_the_arms_only(tmp_path, data):
     arms.write_text(
         "arms = dict(later=dict(downsizer=dict(type='DownsizeNet', pretrained='{seed}.safetensors'), train=False))"
     )
-    options = [str(config), '--arm', 'bilinear', '--arm', 'area', '--arms', str(arms), '--seeds', '1']
+    options = [str(config), '--resizer', 'bilinear', '--resizer', 'area', '--arms', str(arms), '--seeds', '1']
     options += ['--work-dir', str(tmp_path / 'work')]
     with pytest.raises(SystemExit, match='--only: no arm linear among bilinear, area, later'):
         compare.main([*options, '--only', 'linear'])
@@ -154,17 +154,17 @@ def test_a_wrong_start_is_refused(state, message, tmp_path, data):
     if state:
         torch.save(state, path)
     with pytest.raises(SystemExit, match=message):
-        compare.main([str(config), '--arm', 'bilinear', '--work-dir', str(tmp_path / 'work'), '--start', str(path)])
+        compare.main([str(config), '--resizer', 'bilinear', '--work-dir', str(tmp_path / 'work'), '--start', str(path)])
     assert not (tmp_path / 'work').exists()
 
 
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (['nowhere.py', '--arm', 'bilinear'], 'no such config: nowhere.py'),
-        (['nowhere.py', '--arm', 'linear'], "unknown fragment 'linear'"),
+        (['nowhere.py', '--resizer', 'bilinear'], 'no such config: nowhere.py'),
+        (['nowhere.py', '--resizer', 'linear'], "unknown resizer 'linear'"),
         (
-            [str(ROOT / 'configs/_base_/downsize/area.py'), '--arm', 'bilinear'],
+            [str(ROOT / 'configs/_base_/downsize/area.py'), '--resizer', 'bilinear'],
             'has no model.data_preprocessor.downsizer',
         ),
     ],
@@ -178,4 +178,4 @@ def test_bad_command_lines(options, message):
 def test_without_a_training_loader_there_is_no_subset_of_it(option, tmp_path):
     (tmp_path / 'c.py').write_text("model = dict(data_preprocessor=dict(downsizer=dict(type='FixedResizer')))\n")
     with pytest.raises(SystemExit, match=r'--subset, --workers: .*c\.py has no train_dataloader'):
-        compare.main([str(tmp_path / 'c.py'), '--arm', 'bilinear', option, '2'])
+        compare.main([str(tmp_path / 'c.py'), '--resizer', 'bilinear', option, '2'])

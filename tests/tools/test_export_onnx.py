@@ -161,7 +161,7 @@ def test_a_full_disk_is_reported_by_name(trained, tmp_path, monkeypatch):
         ),
         (
             ['{config}', '--out', 'net.onnx', '--cfg-options', 'model.data_preprocessor=None'],
-            r'has no model.data_preprocessor: tools/swap_resizer.py puts a downsizer into a config',
+            r'has no model.data_preprocessor: mmdownsize swap puts a downsizer into a config',
         ),
     ],
 )

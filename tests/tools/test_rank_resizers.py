@@ -84,7 +84,7 @@ def test_bad_input(finished: tuple[Config, Path, Path]) -> None:
     config, arms = str(folder / 'config.py'), str(folder / 'arms.py')
     with pytest.raises(SystemExit, match=r'--images must be at least 2.*got 1'):
         rank_resizers.main([config, str(checkpoint), '--arms', arms, '--images', '1'])
-    with pytest.raises(SystemExit, match='no arms: give --arm or --arms'):
+    with pytest.raises(SystemExit, match='no arms: give --resizer or --arms'):
         rank_resizers.main([config, str(checkpoint)])
     with pytest.raises(SystemExit, match='--only: no arm nothing among bilinear, moved, learned'):
         rank_resizers.main([config, str(checkpoint), '--arms', arms, '--only', 'nothing'])

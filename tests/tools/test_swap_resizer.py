@@ -28,7 +28,7 @@ def config():
 
 def test_a_shipped_detector_taken_at_full_resolution_sees_images_of_the_same_size(tmp_path, capsys):
     out = tmp_path / 'deep/swapped.py'
-    swap_resizer.main([RETINANET, '--take-resize', '--out', str(out), '--downsizer', 'bilinear'])
+    swap_resizer.main([RETINANET, '--take-resize', '--out', str(out), '--resizer', 'bilinear'])
     assert 'pad_size_divisor=32' in capsys.readouterr().err
     swapped, stock = Config.fromfile(out), read_named_config(RETINANET)[0]
     assert out.read_text().startswith('# model.data_preprocessor.type: DetDataPreprocessor -> ')
@@ -79,7 +79,7 @@ def test_a_downsizer_with_rates_of_its_own_brings_them(tmp_path, capsys):
     cfg = config()
     cfg.optim_wrapper = dict(paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1)}))
     cfg.dump(path)
-    swap_resizer.main([str(path), '--downsizer', 'downsizenet_6x6_signed', '--out', str(tmp_path / 'swapped.py')])
+    swap_resizer.main([str(path), '--resizer', 'downsizenet_6x6_signed', '--out', str(tmp_path / 'swapped.py')])
     assert Config.fromfile(tmp_path / 'swapped.py').optim_wrapper.paramwise_cfg.to_dict() == {
         'norm_decay_mult': 0.0,
         'custom_keys': {'backbone': dict(lr_mult=0.1), **read_fragment('downsizenet_6x6_signed')[1]},
@@ -92,7 +92,10 @@ def test_a_downsizer_with_rates_of_its_own_brings_them(tmp_path, capsys):
     [
         (['nowhere.py'], 'no such config: nowhere.py'),
         (['mmdet::no/such.py'], 'no config mmdet::no/such.py'),
-        (['x.py', '--downsizer', 'linear'], "unknown fragment 'linear', choose one of antialiased, area"),
+        (
+            ['x.py', '--resizer', 'linear'],
+            "unknown resizer 'linear': did you mean 'bilinear'. choose one of antialiased, area",
+        ),
     ],
 )
 def test_bad_command_lines(arguments, message):

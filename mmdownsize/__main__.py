@@ -1,0 +1,5 @@
+"""``python -m mmdownsize``: the same as the command ``mmdownsize``."""
+
+from mmdownsize.cli.main import main
+
+main()
