@@ -117,7 +117,8 @@ def _fit(options: Options, console: Console) -> None:
     measured = _measured(options.folder, cfg, arms, checkpoint)
     if not path.is_file():
         write_whole(path, swapped.text)
-    console.print(f'the config of the fit: {path}', soft_wrap=True, highlight=False)
+    for line in (*swapped.sizes, f'the config of the fit: {path}'):
+        console.print(line, soft_wrap=True, highlight=False)
     if 'step' not in measured:
         measured['step'] = asdict(time_steps(cfg, options.folder / 'timing', console))
         _keep(options.folder, measured)
