@@ -18,6 +18,7 @@ from mmdownsize.swapping.swap import COUNTERPARTS, PREPROCESSOR, preprocessor_of
 
 SEGMENTORS = 'mmdownsize.SegDownsizePreprocessor'
 PAIRED = 'mmdownsize.SegPairDownsizePreprocessor'
+LOGGED = 20  # steps between two lines of the log, of which there is one before each validation
 # What an optim_wrapper may say besides rates, and what it usually says. A fit in float32 needs none of it.
 SPECIAL = dict(type='OptimWrapper', constructor='DefaultOptimWrapperConstructor', accumulative_counts=1, dtype=None)
 
@@ -94,7 +95,10 @@ def fit_edits(
             settings['custom_hooks'],
             f'custom_hooks: TrainOnlyHook, and a moving average of the weights{f"; removed: {hooks}" if hooks else ""}',
         ),
-        Edit('default_hooks.logger', dict(interval=20, log_metric_by_epoch=False)),
+        Edit(
+            'default_hooks.logger',
+            dict(interval=min(LOGGED, settings['checkpoint']['interval']), log_metric_by_epoch=False),
+        ),
         Edit(
             'default_hooks.checkpoint',
             settings['checkpoint'],

@@ -73,11 +73,16 @@ def estimate(
     validating = validations * images * milliseconds[fitted] / 1000
     testing = sum(step.start + images * milliseconds[arm] / 1000 for arm in tested)
     parts = [
-        f'{steps} steps at {step.seconds:.2g} s take {in_words(training)}',
-        f'{validations} validations of {images} images {in_words(validating)}',
-        f'{len(tested)} tests {in_words(testing)}',
+        f'{counted(steps, "step")} at {step.seconds:.2g} s take {in_words(training)}',
+        f'{counted(validations, "validation")} of {counted(images, "image")} {in_words(validating)}',
+        f'{counted(len(tested), "test")} {in_words(testing)}',
     ]
     return f'about {in_words(training + validating + testing)}: {", ".join(parts)}'
+
+
+def counted(count: int, thing: str) -> str:
+    """Return how many there are: ``1 test``, ``2 tests``."""
+    return f'{count} {thing}' if count == 1 else f'{count} {thing}s'
 
 
 def in_words(seconds: float) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+from PIL import Image
 from rich.console import Console
 
 pytest.importorskip('mmseg')
@@ -31,7 +33,7 @@ from mmdownsize.trial.verdict import table_of, verdict
 from mmdownsize.trial.watch import Watch
 from tests.tools.small_training import HW, write_training
 
-STEPS = 32  # four updates
+STEPS = 16  # two updates, and two validations
 PLAIN = """
 _base_ = {base!r}
 model = dict(data_preprocessor=dict(
@@ -42,12 +44,15 @@ model = dict(data_preprocessor=dict(
 @pytest.fixture
 def finished(tmp_path: Path) -> tuple[str, str]:
     """A config without a downsizer and the checkpoint of its model."""
-    base, _ = write_training(tmp_path)
+    base, data = write_training(tmp_path)
     (tmp_path / 'plain.py').write_text(PLAIN.format(base=str(base), hw=HW))
     init_default_scope('mmseg')
     torch.manual_seed(3)
     model = MODELS.build(Config.fromfile(tmp_path / 'plain.py').model)
     torch.nn.init.normal_(model.decode_head.conv_seg.weight)
+    image = torch.from_numpy(np.array(Image.open(data / 'images/0.png'))).permute(2, 0, 1)
+    logits = model.eval().test_step(dict(inputs=[image]))[0].seg_logits.data
+    model.decode_head.conv_seg.bias.data -= logits.mean((1, 2))  # or one class would be everywhere
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'model.pth')
     return str(tmp_path / 'plain.py'), str(tmp_path / 'model.pth')
 
@@ -111,13 +116,13 @@ def test_from_a_checkpoint_to_the_table_and_not_twice(
     ran.clear()
     said = said_by(options)
     assert ran == [FITTED]
-    assert re.search(r'about .*: 24 steps at .* s take .*, 3 validations of 6 images .*, 0 tests 0 s', said)
+    assert re.search(r'about .*: 8 steps at .* s take .*, 1 validation of 6 images .*, 0 tests 0 s', said)
     cfg = Config.fromfile(tmp_path / 'fit/fit.py')
     assert cfg.train_cfg.max_iters == STEPS and cfg.load_from == finished[1]
     found = {entry['arm']: entry['metrics']['mIoU'] for entry in read_log([tmp_path / 'fit/runs/runs.jsonl'])}
     bilinear, area = (f'{found[name]:.2f}' for name in ('bilinear', 'area'))
-    for step in (8, 16, 24, 32):
-        pattern = rf'step {step} of 32: loss .*\(bilinear .*, area .*\), mIoU .* \(bilinear {bilinear}, area {area}\)'
+    for step in (8, 16):
+        pattern = rf'step {step} of 16: loss .*\(bilinear .*, area .*\), mIoU .* \(bilinear {bilinear}, area {area}\)'
         assert len(re.findall(pattern, said)) == 1
     best = max('bilinear', 'area', key=lambda name: found[name])
     rows = {line.split('│')[1].strip(): line for line in said.splitlines() if line.startswith('│')}
@@ -129,7 +134,7 @@ def test_from_a_checkpoint_to_the_table_and_not_twice(
     assert max(map(len, [line for line in said.splitlines() if line.startswith('│')])) <= 80
     # At full resolution it is the model itself.
     own = testing.test(testing.Options(finished[0], finished[1], work_dir=str(tmp_path / 'own')))
-    assert found[FULL] == pytest.approx(own['mIoU'], abs=1e-9) and len(set(found.values())) > 2
+    assert found[FULL] == pytest.approx(own['mIoU'], abs=1e-9) != found['bilinear']
     # Again: nothing is run.
     ran.clear()
     again = said_by(options)
@@ -193,7 +198,7 @@ def test_how_long_it_takes_in_words() -> None:
     ]  # fmt: skip
     step, times = Step(seconds=0.5, start=10.0), dict(a=1000.0, b=500.0)
     assert estimate(step, 100, 4, 20, times, ['a'], 'b') == (
-        'about 2 min: 100 steps at 0.5 s take 60 s, 4 validations of 20 images 40 s, 1 tests 30 s'
+        'about 2 min: 100 steps at 0.5 s take 60 s, 4 validations of 20 images 40 s, 1 test 30 s'
     )
 
 
