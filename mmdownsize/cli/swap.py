@@ -32,6 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     target.add_argument('--scale', type=int, nargs=2, metavar=('W', 'H'), help='size in px')
     target.add_argument('--take-resize', action='store_true', help="the size of the pipelines' last Resize")
     add('--keep-ratio', action='store_true', help='with --scale: keep the aspect ratio')
+    add('--images', type=Path, nargs='+', metavar='FILE', help='images to measure sizes of (default: the data set)')
     add('--check', action='store_true', help='build it; compute losses, gradients and a prediction')
     add('--log', action='store_true', help="with --check: show mmengine's log and all warnings")
 
@@ -40,14 +41,14 @@ def run(args: argparse.Namespace) -> None:
     """Edit, print the result if no file is named, and explain it."""
     from rich.console import Console
 
+    from mmdownsize.swapping.report import lines_of
     from mmdownsize.swapping.run import Options, swap_resizer
 
     warnings.filterwarnings('ignore', 'pkg_resources is deprecated')  # mmengine's, for every name of a config
-    console = Console(stderr=True)
-    swapped = swap_resizer(Options(**vars(args)))
-    for line in swapped.found:
-        console.print(f'check: {line}', soft_wrap=True)
-    if not args.out:
+    options = Options(**vars(args))
+    swapped = swap_resizer(options)
+    if not options.out:
         print(swapped.text)
-    for note in swapped.notes:
-        console.print(f'- {note}', soft_wrap=True)
+    console = Console(stderr=True)
+    for line in lines_of(options, swapped):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)

@@ -7,7 +7,7 @@ only what is before the model differs.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -151,10 +151,23 @@ def _set_loader(cfg: Config, options: Options) -> None:
         cfg.train_dataloader.persistent_workers = options.workers > 0
 
 
-def run_missing(options: Options, cfg: Config, arms: Sequence[Arm], console: Console) -> None:
+def run_missing(
+    options: Options,
+    cfg: Config,
+    arms: Sequence[Arm],
+    console: Console,
+    watch: Callable[[Path], str] | None = None,
+) -> None:
     """Run every arm with every seed that the log does not have.
 
     What is only tested before the same weights is tested once, whatever the number of seeds.
+
+    Args:
+        options: Options of the comparison.
+        cfg: The config that all arms share.
+        arms: The baseline is among them.
+        console: Where it is said what is done.
+        watch: What is shown of a run while it goes on, see :func:`mmdownsize.comparing.runs.execute`.
     """
     log = options.log_path
     finished = {(r['arm'], r['seed'], r['fingerprint']): r for r in read_log([log])} if log.is_file() else {}
@@ -184,7 +197,7 @@ def run_missing(options: Options, cfg: Config, arms: Sequence[Arm], console: Con
         known = list(results.values())
         expected = seconds_of(known, arm.train)
         others = [seconds_of(known, train) for train in _still_to_run(missing[number + 1 :], results)]
-        taken = execute(run.cfg, run_dir, console, label, arm.train, expected, others)
+        taken = execute(run.cfg, run_dir, console, label, arm.train, expected, others, watch)
         entry = {**_entry(options, run, run_dir, taken, here), 'shared': shared}
         append_line(log, json.dumps(entry))
         results[arm.name, name] = entry

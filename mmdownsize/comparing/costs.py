@@ -16,14 +16,17 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from rich.progress import track
 
 from mmdownsize.command_line import building
 from mmdownsize.comparing.arms import Arm, config_of, preprocessor_of
+from mmdownsize.comparing.start import load_without_preprocessor
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 from mmdownsize.storage import write_whole
 
 MEASURED = (1.0, 1.5)  # areas of the target at which an arm is timed, as multiples of its own
+ROUNDS = 10  # every arm is timed this often, in turn: what slows the machine for a while slows all arms
 LARGEST = 4.0  # the largest multiple that is tried
 
 
@@ -55,12 +58,13 @@ class Inference:
     Args:
         cfg: With ``val_dataloader`` and ``model``.
         images: How many images, at equal distances in the data set.
+        checkpoint: Of the model: how much a detector finds decides what it does with it. None: random weights.
 
     Raises:
         Refusal: If the config has no ``val_dataloader``, or cannot be built.
     """
 
-    def __init__(self, cfg: Config, images: int = 8) -> None:
+    def __init__(self, cfg: Config, images: int = 8, checkpoint: Path | None = None) -> None:
         init_default_scope(cfg.get('default_scope', 'mmengine'))
         if cfg.get('val_dataloader') is None:
             raise Refusal('the config has no val_dataloader, and its images are used to measure the time: set it')
@@ -69,6 +73,8 @@ class Inference:
                 dict(copy.deepcopy(cfg.val_dataloader), batch_size=1, num_workers=0, persistent_workers=False), seed=0
             )
             self._model = MODELS.build(cfg.model).eval()
+        if checkpoint is not None:
+            load_without_preprocessor(self._model, checkpoint)
         self._indices = range(0, len(self._loader.dataset), -(-len(self._loader.dataset) // images))
         self._lowest = [math.inf] * len(self._indices)
         self._predict()  # the first time takes longer, and does not count
@@ -99,6 +105,23 @@ def inference_seconds(cfg: Config, repeats: int = 7) -> float:
     for _ in range(repeats):
         inference.time()
     return inference.seconds
+
+
+def milliseconds(cfg: Config, arms: Sequence[Arm], checkpoint: Path | None = None) -> dict[str, float]:
+    """Return the time of a prediction with every arm.
+
+    Args:
+        cfg: The config that all arms share.
+        arms: The arms.
+        checkpoint: See :class:`Inference`.
+    """
+    timed = {
+        arm.name: Inference(config_of(cfg, arm, 0), checkpoint=checkpoint)
+        for arm in track(arms, 'building', transient=True)
+    }
+    for inference in track(list(timed.values()) * ROUNDS, 'timing', transient=True):
+        inference.time()
+    return {name: 1000 * inference.seconds for name, inference in timed.items()}
 
 
 def at_equal_cost(cfg: Config, arm: Arm, other: Arm, seed: int) -> Arm:

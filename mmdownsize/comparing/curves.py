@@ -18,18 +18,15 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from rich.progress import track
 
-from mmdownsize.comparing.arms import Arm, check_replaceable, config_of, name_at, preprocessor_of, scale_in
-from mmdownsize.comparing.costs import Inference
+from mmdownsize.comparing.arms import Arm, check_replaceable, name_at, preprocessor_of, scale_in
+from mmdownsize.comparing.costs import milliseconds
 from mmdownsize.comparing.log import by_arm, read_log
 from mmdownsize.comparing.report import format_of, markdown
 from mmdownsize.comparing.statistics import Difference, half_width, paired_difference
 from mmdownsize.configs import read_config
 from mmdownsize.refusal import Refusal
 from mmdownsize.storage import check_writable, write_whole
-
-ROUNDS = 10  # every arm is timed this often, in turn: what slows the machine for a while slows all arms
 
 
 @dataclass(frozen=True)
@@ -156,11 +153,7 @@ def read_times(path: Path) -> dict[str, dict[str, float]]:
 def measure(cfg: Config, runs: Sequence[Mapping[str, Any]], times: dict[str, float]) -> None:
     """Measure the milliseconds of a prediction with every arm that ``times`` lacks, and write them there."""
     arms = {run['arm']: Arm(run['arm'], run['downsizer'], run['options']) for run in runs}
-    missing = [arm for name, arm in arms.items() if name not in times]
-    timed = {arm.name: Inference(config_of(cfg, arm, 0)) for arm in track(missing, 'building')}
-    for inference in track(list(timed.values()) * ROUNDS, 'timing'):
-        inference.time()
-    times.update({name: 1000 * inference.seconds for name, inference in timed.items()})
+    times.update(milliseconds(cfg, [arm for name, arm in arms.items() if name not in times]))
 
 
 def curves_of(runs: Sequence[dict[str, Any]], times: Mapping[str, float], metric: str) -> dict[str, list[Point]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,11 @@ def last_metrics(work_dir: Path) -> dict[str, float]:
             f'no validation in {work_dir}: the run has ended without one. Set val_dataloader, val_evaluator, val_cfg and a '
             'train_cfg.val_interval that comes before the end'
         )
+    return in_points(metrics)
+
+
+def in_points(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return metrics as they are reported, those of :data:`FRACTIONS` in points of a hundred."""
     return {key: 100 * value if key.startswith(FRACTIONS) else value for key, value in metrics.items()}
 
 

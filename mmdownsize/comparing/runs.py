@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,7 @@ def execute(
     train: bool,
     expected: float | None = None,
     others: Sequence[float | None] = (),
+    watch: Callable[[Path], str] | None = None,
 ) -> float:
     """Train or test in a process of its own, and show how far it is.
 
@@ -118,6 +119,7 @@ def execute(
         train: Train; else test.
         expected: Seconds that it should take; None: unknown.
         others: The same of each run that follows it.
+        watch: Returns what is shown in place of the label, from the folder of the run, every second.
 
     Returns:
         The seconds it took, those before interruptions included.
@@ -145,6 +147,8 @@ def execute(
             while process.poll() is None:
                 time.sleep(1)
                 shown.update()
+                if watch:
+                    shown.label = watch(run_dir)
         finally:
             if process.poll() is None:  # interrupted: nothing goes on in the background
                 process.terminate()

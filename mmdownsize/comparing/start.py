@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -13,11 +12,11 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from mmdownsize.checkpoints import PREPROCESSOR, BrokenCheckpoint, CheckpointError, read_checkpoint, weights_of, without
+from mmdownsize.checkpoints import PREPROCESSOR, BrokenCheckpoint, read_checkpoint, weights_of, without
 from mmdownsize.command_line import building
+from mmdownsize.loading import load_weights
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
-from mmdownsize.resizers.settings import is_settings
 from mmdownsize.storage import write_whole
 
 
@@ -57,21 +56,8 @@ def load_without_preprocessor(model: nn.Module, checkpoint: Path) -> dict[str, t
     Raises:
         CheckpointError: If the checkpoint is another model's.
     """
-    state = without(model.state_dict(), PREPROCESSOR)
     given = without(weights_of(read_checkpoint(checkpoint)), PREPROCESSOR)
-    # Settings of a layer, whose length is no shape, are compared when they are loaded.
-    fitting = {
-        key: value
-        for key, value in given.items()
-        if _shape_of(state, key) == _shape_of(given, key) or (is_settings(key) and key in state)
-    }
-    missing = model.load_state_dict(fitting, strict=False).missing_keys  # the model says what it can do without
-    wrong = sorted((given.keys() - fitting.keys()) | {key for key in missing if not key.startswith(PREPROCESSOR)})
-    if wrong:
-        raise CheckpointError(
-            f"{checkpoint} does not fit the config's model: {len(wrong)} of {len(state)} weights are missing, "
-            f'unknown or of another shape, such as {", ".join(wrong[:3])}'
-        )
+    load_weights(model, given, checkpoint)
     return given
 
 
@@ -95,7 +81,3 @@ def _is_whole(path: Path) -> bool:
     except BrokenCheckpoint:
         return False
     return True
-
-
-def _shape_of(state: Mapping[str, torch.Tensor], key: str) -> tuple[int, ...] | None:
-    return tuple(state[key].shape) if key in state else None

@@ -50,11 +50,11 @@ def delivered(cfg: Config) -> Delivered | None:
         if not steps:
             continue
         channels = channels_of(cfg.get('model') or {})
-        sizes = {_after(steps, original, channels) for original in ORIGINALS}
+        sizes = {size_after(steps, original, channels) for original in ORIGINALS}
         if len(sizes) == 1 and None not in sizes:
             return Delivered(sizes.pop(), f'as the pipeline of {loader} delivers it')
         box = _box(steps)
-        largest = _after(steps, box, channels) if box else None
+        largest = size_after(steps, box, channels) if box else None
         if largest is not None:
             return Delivered(
                 largest, f'the largest that the pipeline of {loader} makes, which keeps the ratio of an image'
@@ -76,7 +76,7 @@ def _box(steps: Sequence[dict[str, Any]]) -> tuple[int, int] | None:
     return None
 
 
-def _after(steps: Sequence[dict[str, Any]], src_hw: tuple[int, int], channels: int) -> tuple[int, int] | None:
+def size_after(steps: Sequence[dict[str, Any]], src_hw: tuple[int, int], channels: int) -> tuple[int, int] | None:
     """Return the size (h, w) that an image has after a pipeline; None if the pipeline cannot be run on a made-up image."""
     h, w = src_hw
     image: Any = dict(img=np.zeros((h, w, channels), np.uint8), img_shape=src_hw, ori_shape=src_hw)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from mmdownsize.configs import channels_of
 from mmdownsize.made_up import kinds_of, made_up_batch
-from mmdownsize.notices import Notice
 from mmdownsize.pipelines.said import delivered_hw
+from mmdownsize.quiet import nothing_else_said
 from mmdownsize.refusal import Refusal
 from mmdownsize.swapping.build import build, seed
 from mmdownsize.swapping.predicted import prediction_of
@@ -46,23 +43,6 @@ def check(cfg: Config, *, log: bool = False) -> list[str]:
         init_default_scope(cfg.default_scope)
         model = build(cfg)
         return [_trained(model, cfg), _tested(model, cfg)]
-
-
-@contextmanager
-def nothing_else_said() -> Iterator[None]:
-    """Keep away mmengine's log, and warnings other than this package's."""
-    MMLogger.get_current_instance()  # which makes one if there is none
-    levels = {logger: logger.level for logger in MMLogger._instance_dict.values()}
-    for logger in levels:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            warnings.simplefilter('default', Notice)
-            yield
-    finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)
 
 
 def source_hw(cfg: Config, *, training: bool) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from mmdownsize.swapping.swap import COUNTERPARTS, PREPROCESSOR, preprocessor_of
 
 SEGMENTORS = 'mmdownsize.SegDownsizePreprocessor'
 PAIRED = 'mmdownsize.SegPairDownsizePreprocessor'
+LOGGED = 20  # steps between two lines of the log, of which there is one before each validation
 # What an optim_wrapper may say besides rates, and what it usually says. A fit in float32 needs none of it.
 SPECIAL = dict(type='OptimWrapper', constructor='DefaultOptimWrapperConstructor', accumulative_counts=1, dtype=None)
 
@@ -43,7 +44,9 @@ def fits_whole_images(cfg: Config) -> bool:
     return COUNTERPARTS.get(name_of(preprocessor_of(cfg))) == SEGMENTORS
 
 
-def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping[str, Any]) -> list[Edit]:
+def fit_edits(
+    cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping[str, Any], steps: int | None = None
+) -> list[Edit]:
     """Return the edits that follow those of a swap, so that nothing but the downsizer is trained.
 
     Args:
@@ -51,6 +54,7 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
         swap: The edits that put the downsizer in.
         checkpoint: Address or file of the finished model's checkpoint.
         rates: Multiples of the learning rate, as ``custom_keys`` of the optimizer's ``paramwise_cfg``.
+        steps: Steps of the training; None: the recipe's.
 
     Raises:
         Refusal: If there are no training images. Of a segmentor also if it cannot learn from its own predictions, if the
@@ -60,11 +64,11 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
     if not swapped.get('train_dataloader', {}).get('dataset'):
         raise Refusal('--fit: the config has no train_dataloader.dataset, and a fit needs images to train on')
     if swapped.model.data_preprocessor.type == SEGMENTORS:
-        settings = recipe(with_labels=False, batch_size=1, accumulate=BATCH, rates=rates)
+        settings = recipe(with_labels=False, batch_size=1, accumulate=BATCH, rates=rates, steps=steps)
         learning, shown = _without_labels(cfg, swapped), f'1 image a step, {BATCH} images an update'
     else:
         batch_size = swapped.train_dataloader.get('batch_size', 1)
-        settings = recipe(with_labels=True, batch_size=batch_size, rates=rates)
+        settings = recipe(with_labels=True, batch_size=batch_size, rates=rates, steps=steps)
         why = f'{name_of(swapped.model)} learns with its own loss, with labels, from its own training pipeline'
         learning, shown = [Edit('model.type', KEPT, why)], f'{batch_size} image{"s" if batch_size > 1 else ""} a step'
     steps = settings['train_cfg']['max_iters']
@@ -91,12 +95,15 @@ def fit_edits(cfg: Config, swap: Sequence[Edit], checkpoint: str, rates: Mapping
             settings['custom_hooks'],
             f'custom_hooks: TrainOnlyHook, and a moving average of the weights{f"; removed: {hooks}" if hooks else ""}',
         ),
-        Edit('default_hooks.logger', dict(interval=20, log_metric_by_epoch=False)),
+        Edit(
+            'default_hooks.logger',
+            dict(interval=min(LOGGED, settings['checkpoint']['interval']), log_metric_by_epoch=False),
+        ),
         Edit(
             'default_hooks.checkpoint',
             settings['checkpoint'],
-            f'default_hooks.checkpoint: one every {settings["checkpoint"]["interval"]} steps; mmdownsize train --resume '
-            'continues from the last',
+            f'default_hooks.checkpoint: one every {settings["checkpoint"]["interval"]} steps, and it is validated; '
+            'mmdownsize train --resume continues from the last',
         ),
         Edit('log_processor', dict(by_epoch=False)),
         *_neutral(cfg),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from mmdownsize.swapping import DOWNSIZER, FITTED
 from mmdownsize.swapping.check import FILE_HW, check
 from mmdownsize.swapping.edits import KEPT, Edit, notes_of, read_back, text_of
 from mmdownsize.swapping.fit import check_fit, fit_edits, fits_whole_images
+from mmdownsize.swapping.sizes import measure
 from mmdownsize.swapping.swap import preprocessor_of, swap_edits
 
 
@@ -36,24 +37,28 @@ class Options:
         out: File for the edited config; None: none is written.
         downsizer: Name of a fragment in ``configs/_base_/downsize``; None: one that suits.
         fit: Checkpoint of a finished model, of which nothing is trained; None: the whole model is trained.
+        steps: Steps of the fit; None: the recipe's.
         scale_factor: Target size relative to what the pipeline delivers; None: 0.5, if there is no other target.
         scale: Target size (w, h) in px.
         keep_ratio: Whether ``scale`` keeps the aspect ratio.
         take_resize: Whether the target size is that of the pipelines' last ``Resize``, which is taken out.
         check: Whether to build the result and try it on made-up data.
         log: Whether mmengine logs while that is done.
+        images: Image files, or folders of them, whose sizes are measured; None: some of the config's own, if they are here.
     """
 
     config: str
     out: Path | None = None
     downsizer: str | None = None
     fit: str | None = None
+    steps: int | None = None
     scale_factor: float | None = None
     scale: tuple[int, int] | None = None
     keep_ratio: bool = False
     take_resize: bool = False
     check: bool = False
     log: bool = False
+    images: Sequence[Path] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,15 @@ class Swapped:
         text: The content of its file.
         notes: One sentence for each edit.
         found: What the check found, a line each.
+        sizes: What becomes of the size of images, a line each; none where there are no images.
+        cfg: The config, as its file reads.
     """
 
     text: str
     notes: list[str]
     found: list[str]
+    sizes: list[str]
+    cfg: Config = field(compare=False, repr=False)
 
 
 def swap_resizer(options: Options) -> Swapped:
@@ -92,14 +101,15 @@ def swap_resizer(options: Options) -> Swapped:
         told = _told_of_pure_python(cfg, base)
     edits = swap_edits(cfg, downsizer, target, rates, own_images=not (options.fit and fits_whole_images(cfg)))
     if options.fit:
-        edits += fit_edits(cfg, edits, options.fit, rates)
+        edits += fit_edits(cfg, edits, options.fit, rates, options.steps)
     edits = [*told, *edits]
     text = text_of(cfg if in_full else base, edits)
     read = read_back(text, cfg, edits)
     found = try_out(read, log=options.log) if options.check else []
+    sizes = measure(read, options.images)
     if options.out:
         write_whole(options.out, text)
-    return Swapped(text, notes_of(edits), found)
+    return Swapped(text, notes_of(edits), found, sizes.in_words() if sizes else [], read)
 
 
 def _told_of_pure_python(cfg: Config, base: str) -> list[Edit]:

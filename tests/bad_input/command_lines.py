@@ -159,6 +159,10 @@ def with_report_of_one_size(folder):
     (folder / 'runs.jsonl').write_text(json.dumps({**run, 'config': 'one_size'}) + '\n')
 
 
+def changed_model(folder):
+    torch.save(dict(state_dict={'backbone.x': torch.zeros(1)}, meta={}), folder / 'model.pth')
+
+
 def with_picture(folder):
     small(folder)
     (folder / 'bad.png').write_bytes(b'not a picture')
@@ -613,6 +617,64 @@ CASES = [
         f'net.safetensors: ({FULL})',
         with_net,
         room=1000,
+    ),
+    # mmdownsize predict, mmdownsize fit
+    case(
+        mmdownsize,
+        'an image to predict that is none',
+        ['predict', CONFIG, CHECKPOINT, '{folder}/bad.png', '--out', '{folder}/out'],
+        'bad.png',
+        'is not an image .* leave it out',
+        with_picture,
+    ),
+    case(
+        mmdownsize,
+        'a folder without images to predict',
+        ['predict', CONFIG, CHECKPOINT, '{folder}/data/none', '--out', '{folder}/out'],
+        'data/none',
+        r'no image in .* known: \.bmp',
+        lambda folder: (small(folder), (folder / 'data/none').mkdir()),
+    ),
+    case(
+        mmdownsize,
+        'predictions of another model',
+        ['predict', CONFIG, CHECKPOINT, '{folder}/good.png', '--out', '{folder}/out'],
+        'model.pth',
+        'does not fit .* weights are missing',
+        lambda folder: (with_picture(folder), changed_model(folder)),
+    ),
+    case(
+        mmdownsize,
+        'predictions where a file is',
+        ['predict', CONFIG, CHECKPOINT, '{folder}/good.png', '--out', '{folder}/bad.png'],
+        'bad.png',
+        'cannot write',
+        with_picture,
+    ),
+    case(mmdownsize, 'a fit to no checkpoint', ['fit', CONFIG, 'gone.pth'], 'gone.pth', 'no such checkpoint', small),
+    case(
+        mmdownsize,
+        'a fit of no steps',
+        ['fit', CONFIG, CHECKPOINT, '--steps', '0', '--out', '{folder}/out'],
+        'got 0',
+        '--steps must be a whole number, at least 1',
+        small,
+    ),
+    case(
+        mmdownsize,
+        'a fit before a downsizer',
+        ['fit', CONFIG, CHECKPOINT, '--out', '{folder}/out'],
+        'mmdownsize.SegDownsizePreprocessor',
+        'has a downsizer already',
+        small,
+    ),
+    case(
+        mmdownsize,
+        'sizes of no image',
+        ['swap', '{folder}/x.py', '--images', '{folder}/x.py'],
+        'x.py',
+        'cannot be read as an image',
+        with_file(BASE),
     ),
     # tools/swap_resizer.py
     case(swap_resizer, 'no config', ['gone.py'], 'gone.py', 'no such config'),

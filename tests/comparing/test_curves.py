@@ -5,7 +5,7 @@ import json
 import pytest
 from mmengine.config import Config
 
-from mmdownsize.comparing import curves
+from mmdownsize.comparing import costs, curves
 from mmdownsize.comparing.arms import Arm, at_scales, config_of, name_at
 from mmdownsize.comparing.comparison import Options as Comparison
 from mmdownsize.comparing.comparison import _at_scales
@@ -102,7 +102,7 @@ def test_measured_once_drawn_and_written(cfg, tmp_path, monkeypatch):
     asked = []
 
     class Inference:
-        def __init__(self, own):
+        def __init__(self, own, checkpoint=None):
             self.scale = own.model.data_preprocessor.scale_factor
 
         def time(self):
@@ -112,10 +112,10 @@ def test_measured_once_drawn_and_written(cfg, tmp_path, monkeypatch):
         def seconds(self):
             return 0.16 * self.scale**2
 
-    monkeypatch.setattr(curves, 'Inference', Inference)
+    monkeypatch.setattr(costs, 'Inference', Inference)
     options = curves.Options(tmp_path / 'c.py', [log], times, plot)
     table = curves.picture(options)
-    assert asked == asked[:4] * curves.ROUNDS  # in turn
+    assert asked == asked[:4] * costs.ROUNDS  # in turn
     assert plot.read_bytes().startswith(b'\x89PNG')
     known, other = json.loads(times.read_text()).values()
     assert other == {'area@0.5': 1.0}
@@ -126,7 +126,7 @@ def test_measured_once_drawn_and_written(cfg, tmp_path, monkeypatch):
     assert '| area |' in line
     assert table.count('\n') == 6
     curves.picture(options)
-    assert len(asked) == 4 * curves.ROUNDS  # nothing is measured twice
+    assert len(asked) == 4 * costs.ROUNDS  # nothing is measured twice
 
 
 def test_some_arms_only_at_all_of_their_scales():
@@ -190,7 +190,7 @@ def test_errors_say_what_to_do(cfg, tmp_path):
 def test_files_that_cannot_be_written_are_told_before_anything_is_measured(cfg, tmp_path, monkeypatch):
     log, times = tmp_path / 'runs.jsonl', tmp_path / 'times.json'
     log.write_text('\n'.join(json.dumps(one) for one in RUNS))
-    monkeypatch.setattr(curves, 'Inference', None)
+    monkeypatch.setattr(costs, 'Inference', None)
     with pytest.raises(Refusal, match=r"p\.xyz: no format 'xyz', choose one of .*png"):
         curves.picture(curves.Options(tmp_path / 'c.py', [log], times, tmp_path / 'p.xyz'))
     times.mkdir()

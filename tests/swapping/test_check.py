@@ -14,8 +14,9 @@ pytest.importorskip('mmdet')
 from mmengine.structures import InstanceData
 
 from mmdownsize.configs import read_named_config
+from mmdownsize.quiet import nothing_else_said
 from mmdownsize.refusal import Refusal
-from mmdownsize.swapping.check import check, nothing_else_said, source_hw
+from mmdownsize.swapping.check import check, source_hw
 from mmdownsize.swapping.edits import edited
 from mmdownsize.swapping.swap import swap_edits
 from tests.integration.swapped_models import config_of

@@ -57,10 +57,11 @@ def test_what_is_written_trains_nothing_but_the_downsizer(finished: tuple[Path, 
     cfg = swapped(config, checkpoint, '--scale-factor', '0.4')
     assert cfg.model.type == 'mmdownsize.SelfDistilledEncoderDecoder' and cfg.model.class_balance == 1.0
     steps = RECIPE.fit_steps * 8
-    assert cfg.train_cfg.max_iters == cfg.train_cfg.val_interval == cfg.param_scheduler[1].end == steps
+    assert cfg.train_cfg.max_iters == cfg.param_scheduler[1].end == steps
     assert cfg.train_dataloader.batch_size == 1 and cfg.optim_wrapper.accumulative_counts == 8
     assert (cfg.param_scheduler[0].end, cfg.custom_hooks[1].interval) == (50 * 8, 8)
-    assert cfg.default_hooks.checkpoint.interval == 130 * 8  # after a whole update, five times
+    # After a whole update, four times.
+    assert cfg.default_hooks.checkpoint.interval == cfg.train_cfg.val_interval == 163 * 8
     options = {'train_cfg.max_iters': 24, 'train_cfg.val_interval': 24, 'default_hooks.checkpoint.interval': 8}
     options['default_hooks.checkpoint.max_keep_ckpts'] = 3
     work_dir = tmp_path / 'run'
@@ -121,7 +122,7 @@ def test_what_belongs_to_the_training_of_the_model_does_not_reach_a_fit() -> Non
     edits = fit_edits(stock, [], 'x.pth', {})
     assert not {'resume', 'auto_scale_lr'} & changes_of(edits).keys() and 'not used' not in ' '.join(notes_of(edits))
     assert changes_of(edits)['default_hooks']['checkpoint'] == dict(
-        by_epoch=False, interval=208, save_begin=0, max_keep_ckpts=1
+        by_epoch=False, interval=260, save_begin=0, max_keep_ckpts=1
     )
 
 
