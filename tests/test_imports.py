@@ -31,7 +31,6 @@ ROOMS = {
     'checkpoints': {'storage'},
     'made_up': {'configs', 'pipelines'},
     'command_line': set(),
-    'images': set(),
     'quiet': set(),
     'ops': set(),
     'geometry': {'ops'},
@@ -133,7 +132,6 @@ EXTERNAL = {
     'refusal': set(),
     'arguments': set(),
     'notices': set(),
-    'images': set(),
     'ops': TORCH_ONLY | {'triton'},  # which is asked for only when its back end is
     'geometry': TORCH_ONLY,
     'resizers': TORCH_ONLY | {'safetensors'},  # which is asked for only when a trained downsizer is read or written

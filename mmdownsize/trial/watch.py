@@ -10,7 +10,6 @@ from rich.console import Console
 
 from mmdownsize.comparing.results import in_points, logged
 from mmdownsize.trial.arms import ALWAYS_SHOWN
-from mmdownsize.trial.timing import in_words
 
 
 class Watch:
@@ -50,8 +49,7 @@ class Watch:
                 self._print(values, self._loss(latest, beside))
         if not latest:
             return 'the training starts'
-        left = in_words((self.steps - latest['step']) * latest['time'])
-        return f'step {latest["step"]} of {self.steps}, {left} left, {self._loss(latest, beside)}'
+        return f'step {latest["step"]} of {self.steps}, {self._loss(latest, beside)}'
 
     def _loss(self, latest: Mapping[str, Any], beside: Mapping[str, float]) -> str:
         if not latest:
