@@ -32,6 +32,8 @@ TITLES = {
     'downsizenet_8x8_signed': 'DownsizeNet 8x8 signed',
     'both_6x6_signed': 'DownsizeNet 6x6 signed and an importance',
     'importance_colours_around_lanczos': 'ImportanceResizer around Lanczos',
+    'importance_colours_2_around_lanczos': 'ImportanceResizer around Lanczos, 2 convolutions',
+    'importance_colours_3_around_lanczos': 'ImportanceResizer around Lanczos, 3 convolutions, dilated',
 }
 
 
@@ -86,6 +88,8 @@ PAIRS = [
     ('cracks_500', 'IoU/crack', 'both_6x6_signed', 'downsizenet_6x6_signed'),
     ('cracks_500', 'IoU/crack', 'importance_colours_around_lanczos', 'importance_colours'),
     ('cracks_500', 'IoU/crack', 'importance_colours_around_lanczos', 'downsizenet_6x6_signed'),
+    ('cracks_500', 'IoU/crack', 'importance_colours_2_around_lanczos', 'importance_colours_around_lanczos'),
+    ('cracks_500', 'IoU/crack', 'importance_colours_3_around_lanczos', 'importance_colours_around_lanczos'),
     ('cracks_2000', 'IoU/crack', 'importance_colours_around_lanczos', 'importance'),
     ('cracks_2000', 'IoU/crack', 'importance_colours_around_lanczos', 'downsizenet_6x6_signed'),
     ('tiles', 'image_IoU/mean', 'importance', 'area'),
