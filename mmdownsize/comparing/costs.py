@@ -15,6 +15,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from rich.console import Console
 from rich.progress import track
 
 from mmdownsize.command_line import building
@@ -88,7 +89,7 @@ def milliseconds(cfg: Config, arms: Sequence[Arm], checkpoint: Path | None = Non
         checkpoint: See :func:`inference_seconds`.
     """
     found: dict[str, list[float]] = {arm.name: [] for arm in arms}
-    for arm in track([arm for _ in range(ROUNDS) for arm in arms], 'timing', transient=True):
+    for arm in track([arm for _ in range(ROUNDS) for arm in arms], 'timing', console=Console(stderr=True)):
         found[arm.name].append(1000 * inference_seconds(config_of(cfg, arm, 0), checkpoint=checkpoint))
     return {name: min(values) for name, values in found.items()}
 
