@@ -16,6 +16,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from rich.console import Console
 from rich.progress import track
 
 from mmdownsize.command_line import building
@@ -115,11 +116,12 @@ def milliseconds(cfg: Config, arms: Sequence[Arm], checkpoint: Path | None = Non
         arms: The arms.
         checkpoint: See :class:`Inference`.
     """
+    stderr = Console(stderr=True)
     timed = {
         arm.name: Inference(config_of(cfg, arm, 0), checkpoint=checkpoint)
-        for arm in track(arms, 'building', transient=True)
+        for arm in track(arms, 'building', console=stderr, transient=True)
     }
-    for inference in track(list(timed.values()) * ROUNDS, 'timing', transient=True):
+    for inference in track(list(timed.values()) * ROUNDS, 'timing', console=stderr, transient=True):
         inference.time()
     return {name: 1000 * inference.seconds for name, inference in timed.items()}
 

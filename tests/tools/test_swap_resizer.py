@@ -53,10 +53,11 @@ def test_a_shipped_detector_taken_at_full_resolution_sees_images_of_the_same_siz
 def test_check_builds_it_and_finds_losses_gradients_and_predictions(name, tmp_path, capsys):
     swap_resizer.main([name, '--check', '--out', str(tmp_path / 'swapped.py'), '--scale-factor', '0.25'])
     said = capsys.readouterr()
-    trained, tested, *notes = said.err.splitlines()
+    trained, tested, *notes, written, following = said.err.splitlines()
     assert trained.startswith('check: works in training: ') and 'losses and gradients: loss' in trained
     assert tested.startswith('check: works at test time: ') and 'a prediction: ' in tested
     assert notes and all(note.startswith('- ') for note in notes) and said.out == ''
+    assert (written, following) == (f'written: {tmp_path}/swapped.py', f'next: mmdownsize train {tmp_path}/swapped.py')
 
 
 def test_a_config_is_printed_where_no_file_is_named(tmp_path, capsys):
