@@ -1,11 +1,12 @@
-"""Keep mmengine's log and other packages' warnings away from a command's own few lines."""
+"""Keep what other packages log, print and warn of away from a command's own few lines."""
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 from mmengine.logging import MMLogger
 
@@ -27,3 +28,10 @@ def nothing_else_said() -> Iterator[None]:
     finally:
         for logger, level in levels.items():
             logger.setLevel(level)
+
+
+@contextmanager
+def nothing_printed() -> Iterator[None]:
+    """Keep away what is printed to stdout, as pycocotools does whenever a data set is built."""
+    with redirect_stdout(io.StringIO()):
+        yield

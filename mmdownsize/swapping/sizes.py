@@ -16,7 +16,7 @@ from mmdownsize.geometry import TargetSize
 from mmdownsize.images.files import find_images
 from mmdownsize.pipelines.delivered import LOADERS, size_after
 from mmdownsize.pipelines.walk import chain_of
-from mmdownsize.quiet import nothing_else_said
+from mmdownsize.quiet import nothing_else_said, nothing_printed
 from mmdownsize.refusal import Refusal, in_words
 from mmdownsize.swapping.take import target_of
 
@@ -95,7 +95,7 @@ def measure(cfg: Config, images: Sequence[Path] | None) -> Sizes | None:
 
 def _own_images(cfg: Config) -> tuple[list[Path], str]:
     """Return some images that a config tests or is trained on, evenly spread, and whose they are; none if they are not here."""
-    with nothing_else_said():
+    with nothing_else_said(), nothing_printed():
         init_default_scope(cfg.get('default_scope', 'mmengine'))
         for loader in (*LOADERS, 'train_dataloader'):
             try:

@@ -22,7 +22,7 @@ from mmdownsize.comparing.log import read_log
 from mmdownsize.comparing.ranking import losses_by_arm
 from mmdownsize.comparing.runs import ended_by_sigterm
 from mmdownsize.configs import read_named_config
-from mmdownsize.quiet import nothing_else_said
+from mmdownsize.quiet import nothing_else_said, nothing_printed
 from mmdownsize.refusal import Refusal
 from mmdownsize.storage import check_writable, write_whole
 from mmdownsize.swapping import FITTED as RESIZER
@@ -160,14 +160,15 @@ def _measured(folder: Path, cfg: Config, arms: list[Arm], checkpoint: Path) -> d
     except (OSError, ValueError):  # not there, or not ours
         pass
     init_default_scope(cfg.default_scope)
-    with building():
-        images = len(DATASETS.build(cfg.val_dataloader.dataset))
-    times = milliseconds(cfg, arms, checkpoint)
     losses = {}
-    if not cfg.model.get('beside'):  # whose training computes them on its own images
-        beside = [arm for arm in arms if arm.name in ALWAYS_SHOWN]
-        found = losses_by_arm(cfg, beside, checkpoint, IMAGES)
-        losses = {name: statistics.fmean(values) for name, values in found.items()}
+    with nothing_printed():
+        with building():
+            images = len(DATASETS.build(cfg.val_dataloader.dataset))
+        times = milliseconds(cfg, arms, checkpoint)
+        if not cfg.model.get('beside'):  # whose training computes them on its own images
+            beside = [arm for arm in arms if arm.name in ALWAYS_SHOWN]
+            found = losses_by_arm(cfg, beside, checkpoint, IMAGES)
+            losses = {name: statistics.fmean(values) for name, values in found.items()}
     check_writable(folder / 'fit.py')
     return dict(images=images, milliseconds=times, losses=losses)
 
