@@ -63,6 +63,7 @@ SETTINGS = [
     Setting('Cracks, 2000 steps', 'cracks_2000'),
     Setting('Tiles, 2000 steps', 'tiles', 'image_IoU/mean'),
     Setting('Circuit boards, 500 steps', 'boards', 'coco/bbox_mAP', (LANCZOS, 'area')),
+    Setting('Blood cells, 500 steps', 'blood_cells', 'coco/bbox_mAP', (LANCZOS, 'area')),
 ]
 
 

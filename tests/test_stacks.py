@@ -94,7 +94,7 @@ def test_the_demo_without_mmseg_says_so_and_writes_nothing(tmp_path: Path) -> No
     assert not (tmp_path / 'demo').exists()
 
 
-@pytest.mark.parametrize('first', ['mmdownsize.registry', 'tools.train'])
+@pytest.mark.parametrize('first', ['mmdownsize.registry', 'mmdownsize.launching.training'])
 def test_configs_of_mmseg_are_found_whatever_its_distribution_is_called(first: str, tmp_path: Path) -> None:
     pytest.importorskip('mmseg')
     (tmp_path / 'mine.py').write_text("_base_ = 'mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py'")

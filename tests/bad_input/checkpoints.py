@@ -172,7 +172,7 @@ def floats_to_ints(state):
     state['fusion.bias'] = state['fusion.bias'].long()
 
 
-EXTRACT = 'extract_downsizer.py makes one from a checkpoint'
+EXTRACT = 'extract makes one from a checkpoint'
 EARLIER = 'take an earlier'
 CASES = [
     # A trained downsizer's file

@@ -27,7 +27,7 @@ def test_arms_by_name_and_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ('names', 'text', 'baseline', 'message'),
     [
-        (['bilineer'], None, 'bilinear', "unknown fragment 'bilineer', choose one of antialiased, area"),
+        (['bilineer'], None, 'bilinear', "unknown resizer 'bilineer': did you mean 'bilinear'"),
         (['area'], None, 'bilinear', "no arm 'bilinear' among area"),
         (['area', 'area'], None, 'area', 'named twice'),
         ([], None, 'area', 'no arms'),
