@@ -84,7 +84,7 @@ def measure(cfg: Config, images: Sequence[Path] | None) -> Sizes | None:
     with nothing_else_said():
         init_default_scope(cfg.get('default_scope', 'mmengine'))
         for path in paths:
-            file_hw = _size_of(path)
+            file_hw = size_of(path)
             delivered = size_after(steps, file_hw, channels_of(cfg.model))
             if delivered is None:
                 return None
@@ -109,7 +109,7 @@ def _own_images(cfg: Config) -> tuple[list[Path], str]:
     return [], ''
 
 
-def _size_of(path: Path) -> tuple[int, int]:
+def size_of(path: Path) -> tuple[int, int]:
     """Return the size (h, w) in px of an image as it is seen; of its file only the head is read."""
     try:
         with Image.open(path) as image:
