@@ -69,7 +69,7 @@ def load_weights(
 
     Args:
         model: The model.
-        weights: Its weights by name. Those of the preprocessor may be missing.
+        weights: The name and value of each weight. Those of the preprocessor may be missing.
         checkpoint: The name of the checkpoint, for the message.
         others: Whether there may be weights that the model does not have.
 

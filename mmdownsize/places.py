@@ -16,7 +16,7 @@ def shipped(name: str) -> Path:
 
 
 def fragments() -> dict[str, str]:
-    """Return the fragments of ``configs/_base_/downsize`` by name, and the line that says what each is."""
+    """Return the name of each fragment in ``configs/_base_/downsize``, and the line that says what it is."""
     paths = sorted(shipped('_base_/downsize').glob('*.py'))
     return {path.stem: path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ') for path in paths}
 

@@ -7,7 +7,7 @@ only what is before the model differs. A fixed resizer that is only tested befor
 the number of seeds. Runs follow one another. After an interruption the same command continues: finished runs are in the log
 and are not repeated, an unfinished one resumes where its last checkpoint was.
 
-An arm is a fragment of configs/_base_/downsize, by name, or an entry of a Python file given with --arms::
+An arm is the name of a fragment in configs/_base_/downsize, or an entry of a Python file given with --arms::
 
     arms = dict(
         bilinear=dict(downsizer=dict(type='FixedResizer')),

@@ -29,7 +29,7 @@ FIXED = {
     'darkest': 'the darkest source pixel: keeps thin dark things',
     'brightest': 'the brightest source pixel: keeps thin bright things',
 }
-"""The fixed kernels by name, and what each is in a few words."""
+"""The name of each fixed kernel, and what it is in a few words."""
 
 _SETTINGS = {name: (kernel, stretched) for (kernel, stretched), name in NAMES.items()}
 _SETTINGS.update({name: (name, False) for name in EXTREMES})
