@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmdownsize.cli.options import CONFIG
+from mmdownsize.cli.options import CONFIG, add_target
 from mmdownsize.swapping import FITTED
 
 
@@ -20,12 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add('config', metavar='CONFIG', help=CONFIG)
     add('checkpoint', metavar='CHECKPOINT', help='the finished model, a file')
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument(
-        '--scale-factor', type=float, metavar='F', help='times what the pipeline delivers (default: 0.5)'
-    )
-    target.add_argument('--scale', type=int, nargs=2, metavar=('W', 'H'), help='size in px')
-    add('--keep-ratio', action='store_true', help='with --scale: keep the aspect ratio')
+    add_target(parser)
     add('--steps', type=int, metavar='N', help="steps of the training (default: the recipe's)")
     add('--resizer', default=FITTED, metavar='NAME', help=f'a file of configs/_base_/downsize (default: {FITTED})')
     add('--out', type=Path, metavar='DIR', help='folder of the fit (default: work_dirs/fit/CONFIG)')

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdownsize.command_line import Settings
+from mmdownsize.launching import LAUNCHERS
 
 CONFIG = 'file, or PACKAGE::NAME of one that a package ships'
 
@@ -21,6 +22,23 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
         metavar='KEY=VALUE',
         help='override settings, such as model.data_preprocessor.scale_factor=0.5',
     )
+
+
+def add_target(parser: argparse.ArgumentParser) -> Any:
+    """Add the target size; return the group of options of which one can be given."""
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument(
+        '--scale-factor', type=float, metavar='F', help='times what the pipeline delivers (default: 0.5)'
+    )
+    target.add_argument('--scale', type=int, nargs=2, metavar=('W', 'H'), help='size in px')
+    parser.add_argument('--keep-ratio', action='store_true', help='with --scale: keep the aspect ratio')
+    return target
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add ``--launcher``, and what torch's launcher gives to its processes."""
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def add_arms(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 import warnings
 from pathlib import Path
 
-from mmdownsize.cli.options import CONFIG, add_old_spelling
+from mmdownsize.cli.options import CONFIG, add_old_spelling, add_target
 from mmdownsize.swapping import DOWNSIZER, FITTED
 
 
@@ -25,13 +25,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_old_spelling(parser, '--downsizer', resizer)
     add('--fit', metavar='CHECKPOINT', help='train nothing but the downsizer, for this finished model')
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument(
-        '--scale-factor', type=float, metavar='F', help='times what the pipeline delivers (default: 0.5)'
-    )
-    target.add_argument('--scale', type=int, nargs=2, metavar=('W', 'H'), help='size in px')
+    target = add_target(parser)
     target.add_argument('--take-resize', action='store_true', help="the size of the pipelines' last Resize")
-    add('--keep-ratio', action='store_true', help='with --scale: keep the aspect ratio')
     add('--images', type=Path, nargs='+', metavar='FILE', help='images to measure sizes of (default: the data set)')
     add('--check', action='store_true', help='build it; compute losses, gradients and a prediction')
     add('--log', action='store_true', help="with --check: show mmengine's log and all warnings")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mmdownsize.cli.options import CONFIG, add_cfg_options
-from mmdownsize.launching import LAUNCHERS
+from mmdownsize.cli.options import CONFIG, add_cfg_options, add_launcher
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +20,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add('--show-dir', metavar='DIR', help='write the painted images there')
     add('--wait-time', type=float, default=2, metavar='S', help='seconds to show each image')
     add_cfg_options(parser)
-    add('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
+    add_launcher(parser)
     add('--tta', action='store_true', help="test-time augmentation, by the config's tta_pipeline")
-    add('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)  # torch's launcher
 
 
 def run(args: argparse.Namespace) -> dict[str, float]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mmdownsize.cli.options import CONFIG, add_cfg_options
-from mmdownsize.launching import LAUNCHERS
+from mmdownsize.cli.options import CONFIG, add_cfg_options, add_launcher
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size')
     add('--seed', type=int, help='the same as --cfg-options randomness.seed=SEED')
     add_cfg_options(parser)
-    add('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
-    add('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)  # torch's launcher
+    add_launcher(parser)
 
 
 def run(args: argparse.Namespace) -> Any:

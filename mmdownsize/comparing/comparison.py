@@ -233,10 +233,8 @@ def _missing(
             name = fingerprint(own, arm, checkpoint)
             if (arm.name, seed, name) not in finished:
                 write_start(start_cfg, start, checkpoint)
-                own.load_from, own.resume = (
-                    str(start.resolve()),
-                    False,
-                )  # a config may ask to resume: only a run of ours does
+                own.load_from = str(start.resolve())
+                own.resume = False  # whatever the config asks for: only a run of ours is resumed
                 missing.append(Run(arm, seed, own, name))
     return missing
 
