@@ -8,7 +8,7 @@ from rich.table import Table
 
 from mmdownsize.trial.arms import ALWAYS_SHOWN, FITTED, FIXED, FULL
 
-CHANCE = 0.3  # points; about the standard deviation over seeds of the study's fits, study/results/positions*.jsonl
+CHANCE = 0.3  # points; about the standard deviation of what a fit gains, over seeds
 
 
 def best_fixed(found: Mapping[str, float]) -> str:
