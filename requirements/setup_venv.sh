@@ -33,13 +33,10 @@ esac
 
 fingerprint() { (cd "$here" && cat "$@" | cksum | tr ' ' '-'); }
 is_done() { [ -f "$venv/.step-$1" ] && [ "$(cat "$venv/.step-$1")" = "$2" ]; }
-set_done() { printf '%s' "$2" >"$venv/.step-$1"; }
-# Runs a step and notes the seconds that it took, if it had anything to do.
-timed() {
-    local start=$SECONDS
-    "$@"
-    [ "$SECONDS" = "$start" ] || printf '%-20s %4d s\n' "$1" $((SECONDS - start)) | tee -a "$venv/times.txt"
-}
+# A step that did something says how many seconds it took since it began.
+began=$SECONDS
+took() { printf '%-12s %4d s\n' "$1" $((SECONDS - began)) | tee -a "$venv/times.txt"; }
+set_done() { printf '%s' "$2" >"$venv/.step-$1" && took "$1"; }
 # One folder holds one stack: the packages of another stack would remain, and a package and its fork overwrite each other's
 # files.
 only_this_stack() {
@@ -91,9 +88,11 @@ create_venv() {
     command -v g++ >/dev/null || fail 'g++ is missing: it compiles the ops of mmcv (Debian and Ubuntu: apt-get install g++)'
     say "creating $venv with $("$python" --version)"
     "$python" -m venv "$venv" || fail "$python -m venv (Debian and Ubuntu: apt-get install python3-venv)"
+    took venv
 }
 
 install_torch() {
+    began=$SECONDS
     local key
     key=$(fingerprint torch.txt)
     is_done torch "$key" && return
@@ -106,6 +105,7 @@ install_torch() {
 mmcv_works() { "$py" -c 'import mmcv.ops' >>"$log" 2>&1; }
 
 install_mmcv() {
+    began=$SECONDS
     local key name package version file wheels wheel source rest
     key=$(fingerprint torch.txt "${pins[0]}")
     is_done mmcv "$key" && mmcv_works && return
@@ -161,6 +161,7 @@ install_mmcv() {
 }
 
 install_rest() {
+    began=$SECONDS
     local key
     key=$(fingerprint torch.txt "${pins[@]}" test.txt docs.txt constraints.txt)
     is_done rest "$key" && return
@@ -172,6 +173,7 @@ install_rest() {
 
 # Editable: the compiled kernels are in the source tree. They are missing there after a new checkout, so they are checked too.
 install_mmdownsize() {
+    began=$SECONDS
     local key suffix kernels importance masks
     key=$(cd "$root" && cat setup.py mmdownsize/ops/backends/csrc/* mmdownsize/geometry/csrc/* | cksum | tr ' ' '-')
     suffix=$("$py" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
@@ -191,8 +193,8 @@ py=$venv/bin/python
 log=$venv/setup.log
 only_this_stack
 one_at_a_time
-timed create_venv
-timed install_torch
-timed install_mmcv
-timed install_rest
-timed install_mmdownsize
+create_venv
+install_torch
+install_mmcv
+install_rest
+install_mmdownsize

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -221,3 +223,72 @@ def test_wheels_are_kept_apart_by_python_torch_and_compiler(tmp_path: Path) -> N
         f'{python}-torch9.9+cpu-g++13.1.0',
     ]
     assert cached('kept_in', tmp_path, PYTHONPATH=str(tmp_path), CXX='no-such-compiler') is None
+
+
+# Stands for Python in an environment: it notes what it is asked for, and does as little of it as set-up can see.
+PYTHON = """#!/bin/bash
+venv=$(dirname "$(dirname "$0")")
+echo "$*" >>"$venv/calls.txt"
+case "$*" in
+    *'import mmcv.ops'*) test -f "$venv/mmcv" ;;
+    *pip\\ download*)
+        mkdir -p "$venv/sdist/mmcv-2.1.0" "$venv/build/sdist" && touch "$venv/sdist/mmcv-2.1.0/setup.py"
+        tar -czf "$venv/build/sdist/mmcv-2.1.0.tar.gz" -C "$venv/sdist" mmcv-2.1.0 ;;
+    *build_mmcv.py*)
+        while [ ! -f "$venv/.step-rest" ]; do sleep 0.1; done  # goes on meanwhile
+        mkdir -p "${@: -1}" && cp "$venv/../mmcv.whl" "${@: -1}/mmcv-2.1.0-any.whl" ;;
+    *mmcv-2.1.0-any.whl) case "$*" in *zipfile*) exec REAL "$@" ;; *) touch "$venv/mmcv" ;; esac ;;
+    -\\ * | *sysconfig*) exec REAL "$@" ;;
+esac
+"""
+
+
+def clone(folder: Path) -> Path:
+    """A folder that set-up can work in, with an environment that it takes for an empty one. Returns what it asked Python for."""
+    shutil.copytree(REQUIREMENTS, folder / 'requirements')
+    for name in ('setup.py', 'mmdownsize/ops/backends/csrc/a.cpp', 'mmdownsize/geometry/csrc/a.cpp'):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    for name in ('ops/backends/_native', 'ops/backends/_importance', 'geometry/_native'):
+        (folder / f'mmdownsize/{name}{sysconfig.get_config_var("EXT_SUFFIX")}').touch()
+    python = folder / 'venv' / 'bin' / 'python'
+    python.parent.mkdir(parents=True)
+    python.write_text(PYTHON.replace('REAL', sys.executable))
+    python.chmod(0o755)
+    write_wheel(folder / 'mmcv.whl')
+    return folder / 'venv' / 'calls.txt'
+
+
+def set_up(folder: Path, cache: Path) -> str:
+    done = subprocess.run(
+        ['bash', 'requirements/setup_venv.sh', 'venv'],
+        cwd=folder,
+        env=os.environ | {'XDG_CACHE_HOME': str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_second_clone_takes_the_wheel_that_the_first_has_compiled(tmp_path: Path) -> None:
+    calls = clone(tmp_path / 'first')
+    said = set_up(tmp_path / 'first', tmp_path / 'cache')
+    assert 'compiling mmcv 2.1.0' in said and 'ready: ' in said and re.search(r'^mmcv +\d+ s$', said, re.MULTILINE)
+    times = (tmp_path / 'first/venv/times.txt').read_text().splitlines()
+    assert [line.split()[0] for line in times] == ['torch', 'rest', 'mmcv', 'mmdownsize']
+    (packages,) = [line for line in calls.read_text().splitlines() if 'packages.txt' in line]
+    assert '--no-compile' in packages
+    assert 'mmcv==' not in (tmp_path / 'first/venv/packages.txt').read_text()
+    assert 'mmdet==' in (tmp_path / 'first/venv/packages.txt').read_text()
+    (wheel,) = (tmp_path / 'cache').glob('mmdownsize/*/*')
+    assert wheel.name == 'mmcv-2.1.0-any.whl'
+
+    calls = clone(tmp_path / 'second')
+    assert 'compiled earlier on this machine' in set_up(tmp_path / 'second', tmp_path / 'cache')
+    assert 'build_mmcv' not in calls.read_text() and 'packages.txt' in calls.read_text()
+    before = calls.read_text().count('pip install')
+    assert set_up(tmp_path / 'second', tmp_path / 'cache') == ''  # finished: it does nothing
+    assert calls.read_text().count('pip install') == before
