@@ -1,4 +1,4 @@
-"""Draws the figures of "How it works" and "Conventions" into docs/images: python docs/figures.py [NAME ...].
+"""Draws the figures of "How it works", "Conventions" and "Gallery" into docs/images: python docs/figures.py [NAME ...].
 
 Every number in them is computed by the package itself. The one of the coefficients trains a downsizer for about a minute.
 """
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from mmdownsize.demo import data as demo_data
 from mmdownsize.drawing import panels
 from mmdownsize.ops import neighbor_indices, project
-from mmdownsize.resizers import DownsizeNet
+from mmdownsize.resizers import DownsizeNet, FixedResizer
 
 ROOT = Path(__file__).resolve().parents[1]
 INK, SOFT, SOURCE, TARGET = '#222222', '#8a8a8a', '#1f6fb4', '#c8501e'
@@ -393,7 +393,47 @@ def coefficients() -> Figure:
     return figure
 
 
-FIGURES = {'architecture': architecture, 'geometry': geometry, 'coefficients': coefficients}
+# Photograph, top and left of a crop, px.
+GALLERY = (
+    ('chelsea', 60, 80),
+    ('astronaut', 300, 180),
+    ('motorcycle', 220, 400),
+    ('coffee', 120, 160),
+    ('rocket', 220, 240),
+    ('camera', 60, 160),
+    ('coins', 100, 100),
+    ('immunohistochemistry', 100, 100),
+    ('brick', 100, 100),
+    ('grass', 100, 100),
+)
+CONTRAST = 4  # of the difference
+
+
+def gallery() -> Figure:
+    """Draw crops of ten photographs: the source, a third of it by area and by the trained downsizer, and their difference."""
+    area, learned = FixedResizer('area'), DownsizeNet.from_pretrained('downsizenet_6x6_signed_voc2012')
+    size, gap, title = demo_data.SIZE, 4, 24  # px
+    titles = ('source', 'area', 'learned', f'(learned - area) x {CONTRAST}')
+    width, height = len(titles) * (size + gap) - gap, title + len(GALLERY) * (size + gap) - gap
+    figure = new_figure(width / DPI, height / DPI)
+    axes = canvas(figure, width, height)
+    for column, text in enumerate(titles):
+        axes.text(column * (size + gap) + size / 2, title / 2, text, ha='center', va='center', fontsize=8, color=INK)
+    for row, (name, top, left) in enumerate(GALLERY):
+        source = demo_data.load_photograph(name)[top : top + size, left : left + size]
+        image = torch.from_numpy(source[..., ::-1].copy()).permute(2, 0, 1)[None].float()  # BGR, as the weights have it
+        with torch.inference_mode():
+            small = [resizer(image, (demo_data.SMALL,) * 2)[0].flip(0).permute(1, 2, 0) for resizer in (area, learned)]
+        pictures = [torch.from_numpy(source.copy()), *small, 127.5 + CONTRAST * (small[1] - small[0])]
+        for column, picture in enumerate(pictures):
+            x, y = column * (size + gap), title + row * (size + gap)
+            shown = picture.clamp(0, 255).round().byte().numpy()
+            axes.imshow(shown, interpolation='nearest', extent=(x, x + size, y + size, y), aspect='auto')
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    return figure
+
+
+FIGURES = {'architecture': architecture, 'geometry': geometry, 'coefficients': coefficients, 'gallery': gallery}
 
 
 def main(names: Sequence[str]) -> None:

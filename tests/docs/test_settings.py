@@ -48,7 +48,9 @@ def shown(value: object) -> str:
     """A default as the page writes it: 3, (0, 255), bilinear."""
     if isinstance(value, tuple):
         return f'({", ".join(f"{one:g}" for one in value)})'
-    return f'{value:g}' if isinstance(value, int | float) and not isinstance(value, bool) and value != 1.0 else str(value)
+    return (
+        f'{value:g}' if isinstance(value, int | float) and not isinstance(value, bool) and value != 1.0 else str(value)
+    )
 
 
 def test_every_resizer_that_a_config_can_name_has_its_section() -> None:
