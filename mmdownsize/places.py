@@ -15,10 +15,12 @@ def shipped(name: str) -> Path:
     return _folder('configs') / name
 
 
-def fragments() -> dict[str, str]:
-    """Return the name of each fragment in ``configs/_base_/downsize``, and the line that says what it is."""
-    paths = sorted(shipped('_base_/downsize').glob('*.py'))
-    return {path.stem: path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ') for path in paths}
+def fragments() -> dict[str, tuple[str, bool]]:
+    """Return of each fragment in ``configs/_base_/downsize``, by its name, the line that says what it is, and if it is fixed."""
+    texts = {path.stem: path.read_text(encoding='utf-8') for path in shipped('_base_/downsize').glob('*.py')}
+    return {
+        name: (texts[name].splitlines()[0].lstrip('# '), "type='FixedResizer'" in texts[name]) for name in sorted(texts)
+    }
 
 
 def tool(name: str) -> Path:

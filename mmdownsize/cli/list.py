@@ -27,9 +27,12 @@ def run(args: argparse.Namespace) -> None:
         for line in card(name):
             print(textwrap.fill(line, WIDTH, initial_indent=' ' * 4, subsequent_indent=' ' * 6))
     found = fragments()
+    learned = {name: line for name, (line, fixed) in found.items() if not fixed}
     if found:
-        print('\nFragments of configs/_base_/downsize, for `mmdownsize swap` and `fit`:')
-        _table(found)
+        print('\nFiles of configs/_base_/downsize, for --resizer of swap, fit and compare:')
+        _table(learned)
+        fixed = ', '.join(name for name in found if name not in learned)
+        print(textwrap.fill(f'and the fixed kernels {fixed}', WIDTH, initial_indent='  ', subsequent_indent='  '))
 
 
 def _table(lines: dict[str, str]) -> None:

@@ -41,7 +41,8 @@ def last_metrics(work_dir: Path) -> dict[str, float]:
     metrics = {key: value for key, value in last.items() if key not in ('step', 'time', 'data_time')}
     if not metrics:
         raise Refusal(
-            f'no validation in {work_dir}: the run has ended without one. Set val_dataloader, val_evaluator, val_cfg and a '
+            f'no validation in {work_dir}: the run has ended without one, or found nothing to count: a COCO metric has no value '
+            'where a model finds no box. Train longer; or set val_dataloader, val_evaluator, val_cfg and a '
             'train_cfg.val_interval that comes before the end'
         )
     return in_points(metrics)

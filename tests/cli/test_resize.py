@@ -65,10 +65,14 @@ def test_trained_weights_see_the_colours_that_they_know(photos, tmp_path):
 
 def test_the_list_has_everything_and_fits_80_columns(capsys):
     command('list')
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80
+    said = capsys.readouterr().out
+    lines = said.splitlines()
+    assert max(map(len, lines)) <= 80 and len(lines) <= 45
     first = {line.split()[0] for line in lines if line.startswith('  ') and line.split()}
-    assert {*FIXED, *list_pretrained(), *fragments()} <= first and len(fragments()) >= 20
+    learned = {name for name, (_, fixed) in fragments().items() if not fixed}
+    assert {*FIXED, *list_pretrained(), *learned} <= first and len(learned) >= 11
+    last = ' '.join(said[said.index('and the fixed kernels') :].split())
+    assert last == f'and the fixed kernels {", ".join(name for name in fragments() if name not in learned)}'
     assert any('4,676 parameters, for a factor of 0.33, trained on BGR images' in line for line in lines)
 
 

@@ -50,5 +50,5 @@ def test_a_run_without_a_validation_is_refused_with_its_folder(tmp_path):
     folder = tmp_path / '20260101_000000/vis_data'
     folder.mkdir(parents=True)
     (folder / 'scalars.json').write_text(json.dumps(dict(loss=1.0, step=1)))
-    with pytest.raises(Refusal, match=f'no validation in {tmp_path}.*Set val_dataloader'):
+    with pytest.raises(Refusal, match=f'no validation in {tmp_path}.*set val_dataloader'):
         last_metrics(tmp_path)

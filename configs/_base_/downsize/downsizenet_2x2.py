@@ -1,4 +1,4 @@
-# DownsizeNet on the 2 x 2 source pixels around each output pixel; before training it is bilinear.
+# DownsizeNet, 2x2 neighbours; starts as bilinear.
 # _base_ = [A_CONFIG, '.../_base_/downsize/downsizenet_2x2.py'], then
 # model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, **_base_.downsizer)))
 downsizer = dict(

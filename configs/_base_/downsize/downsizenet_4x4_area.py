@@ -1,4 +1,4 @@
-# DownsizeNet on 4 x 4 source pixels; before training it is the area mean.
+# DownsizeNet, 4x4 neighbours; starts as area.
 # _base_ = [A_CONFIG, '.../_base_/downsize/downsizenet_4x4_area.py'], then
 # model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, **_base_.downsizer)))
 downsizer = dict(

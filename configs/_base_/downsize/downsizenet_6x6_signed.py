@@ -1,4 +1,5 @@
-# DownsizeNet on 6 x 6 source pixels with coefficients of any sign, which can sharpen; before training it is the area mean.
+# DownsizeNet, 6x6, can sharpen; starts as area.
+# Coefficients of any sign on 6 x 6 source pixels; before training it is the area mean.
 # _base_ = [A_CONFIG, '.../_base_/downsize/downsizenet_6x6_signed.py'], then
 # model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, **_base_.downsizer)))
 # optim_wrapper = dict(paramwise_cfg=dict(custom_keys=_base_.downsizer_rates))

@@ -1,4 +1,5 @@
-# DownsizeNet as the paper states it: coefficients by sigmoid, divided by their sum, from a random start.
+# DownsizeNet as in the paper, from a random start.
+# Coefficients by sigmoid, divided by their sum.
 # _base_ = [A_CONFIG, '.../_base_/downsize/downsizenet_paper.py'], then
 # model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, **_base_.downsizer)))
 downsizer = dict(

@@ -1,4 +1,5 @@
-# ImportanceResizer: every source pixel says how much it counts; before training it is the area mean.
+# ImportanceResizer; starts as area.
+# Every source pixel says how much it counts; before training it is the area mean.
 # _base_ = [A_CONFIG, '.../_base_/downsize/importance.py'], then
 # model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, **_base_.downsizer)))
 # optim_wrapper = dict(paramwise_cfg=dict(custom_keys=_base_.downsizer_rates))

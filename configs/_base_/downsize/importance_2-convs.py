@@ -1,4 +1,5 @@
-# ImportanceResizer with a second convolution, which sees 5 x 5 pixels around each; before training it is the area mean.
+# ImportanceResizer, 2 convolutions; starts as area.
+# The second convolution sees 5 x 5 pixels around each.
 # _base_ = [A_CONFIG, '.../_base_/downsize/importance_2-convs.py'], then
 # model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, **_base_.downsizer)))
 # optim_wrapper = dict(paramwise_cfg=dict(custom_keys=_base_.downsizer_rates))

@@ -1,4 +1,5 @@
-# ImportanceResizer around antialiased Lanczos, an importance for each colour: before training it is antialiased Lanczos.
+# ImportanceResizer; starts as antialiased Lanczos.
+# An importance for each colour; before training it is antialiased Lanczos.
 # _base_ = [A_CONFIG, '.../_base_/downsize/importance_lanczos.py'], then
 # model = dict(data_preprocessor=dict(downsizer=dict(_delete_=True, **_base_.downsizer)))
 # optim_wrapper = dict(paramwise_cfg=dict(custom_keys=_base_.downsizer_rates))
