@@ -22,7 +22,7 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 help:
 	@echo 'make demo       train three resizers on a small synthetic data set: a table and a picture in about 6 minutes'
 	@echo 'make test       lint, types and all tests; the documentation is built as well'
-	@echo 'make nightly    10,000 random batches through the preprocessors, different ones every time'
+	@echo 'make nightly    10,000 random batches, different ones every time; three models of the zoos from swap to export'
 	@echo 'make benchmark  time and memory of resizers, pipelines, preprocessors and loading; needs a quiet machine'
 	@echo 'make docs       the documentation as HTML, in docs/_build/html'
 	@echo 'VENV=DIR        with any of these: use the environment in DIR and install nothing'
@@ -53,6 +53,7 @@ test: lint
 
 nightly: $(SETUP)
 	HYPOTHESIS_PROFILE=nightly "$(PYTHON_BIN)" -m pytest tests/bad_input/test_fuzz.py --hypothesis-show-statistics
+	MMDOWNSIZE_NIGHTLY=1 "$(PYTHON_BIN)" -m pytest tests/integration/test_three_models.py
 
 benchmark: $(SETUP)
 	@"$(PYTHON_BIN)" benchmarks/bm_resizers.py
