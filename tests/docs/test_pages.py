@@ -135,6 +135,13 @@ def test_the_pages_are_in_five_groups() -> None:
     assert re.findall(r'^:caption: (.*)$', (ROOT / 'docs' / 'index.md').read_text(), re.MULTILINE) == GROUPS
 
 
+@pytest.mark.parametrize(
+    'page', [page for page in PAGES if page.parent.name != ROOT.name and page.stem != 'index'], ids=named
+)
+def test_a_page_starts_with_what_the_reader_can_do_after_it(page: Path) -> None:
+    assert page.read_text().split('\n\n')[1].startswith('After this page')
+
+
 def blocks() -> Iterator[tuple[str, str]]:
     for page in [*PAGES, *STUDY]:
         for i, (language, code) in enumerate(FENCE.findall(page.read_text())):
