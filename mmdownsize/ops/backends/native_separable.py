@@ -72,7 +72,7 @@ class Table:
     """The pixels of one axis, each a weighted sum of neighbours that follow each other.
 
     Attributes:
-        first: (dst,) int64, the first neighbour.
+        first: (dst,) int64, the first neighbour, never falling.
         weights: (dst, K) float32, of the neighbours from there on; 0 where there are fewer.
         src: How many source pixels there are.
     """
@@ -87,8 +87,9 @@ class Table:
         dst, taps = self.weights.shape
         at = torch.arange(dst)[:, None].expand(dst, taps)[self.weights != 0]
         source = (self.first[:, None] + torch.arange(taps))[self.weights != 0]
-        lowest = torch.full((self.src,), dst - 1).scatter_reduce(0, source, at, 'amin')
-        highest = torch.zeros(self.src, dtype=torch.int64).scatter_reduce(0, source, at, 'amax')
+        lowest = torch.full((self.src,), dst).scatter_reduce(0, source, at, 'amin')
+        lowest = (lowest * (lowest < dst)).cummax(0).values  # of a pixel that is part of none: the one before it, with weight 0
+        highest = lowest.scatter_reduce(0, source, at, 'amax')
         weights = torch.zeros(self.src, max(int((highest - lowest).max()) + 1, 1))
         weights[source, at - lowest[source]] = self.weights[self.weights != 0]
         return Table(lowest, weights, dst)
@@ -108,13 +109,15 @@ def table(kernel: str, src: int, dst: int) -> Table:
     weights = torch.zeros(dst, len(by_neighbor), dtype=torch.float64)
     weights.scatter_add_(1, (indices - indices[0]).T, by_neighbor.T)
     used = weights != 0
-    lead = used.int().argmax(1)
+    first = indices[0] + used.int().argmax(1)
+    first = first.flip(0).cummin(0).values.flip(0)  # never falling, where a kernel is 0 at its end
+    lead = first - indices[0]
     last = weights.shape[1] - 1 - used.flip(1).int().argmax(1)
     taps = int((last - lead).max()) + 1
     columns = lead[:, None] + torch.arange(taps)
     inside = columns <= last[:, None]
     kept = weights.gather(1, columns.clamp(max=weights.shape[1] - 1)) * inside
-    return Table((indices[0] + lead).contiguous(), kept.float().contiguous(), src)
+    return Table(first.contiguous(), kept.float().contiguous(), src)
 
 
 def refusal(images: Tensor) -> str | None:

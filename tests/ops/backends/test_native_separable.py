@@ -52,6 +52,12 @@ def test_it_equals_the_matrices(kernel, src_hw, dst_hw, channels, layout, as_byt
     np.testing.assert_allclose(out, wanted, rtol=0, atol=2e-4)
 
 
+@given(kernels, lengths, lengths)
+def test_neighbours_never_go_back(kernel, src, dst):
+    for axis in (native.table(kernel, src, dst), native.table(kernel, src, dst).transposed):
+        assert bool((axis.first.diff() >= 0).all()) and 0 <= axis.first.min() and axis.first.max() < axis.src
+
+
 @needs_library
 @given(kernels, sizes, sizes)
 def test_its_gradient_is_the_transposed_matrices(kernel, src_hw, dst_hw):
