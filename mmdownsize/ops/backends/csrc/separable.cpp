@@ -40,6 +40,7 @@ namespace {
 
 struct Axis {
     int64_t count, padded, most;        // outputs; most neighbours, up to a multiple of 4, and as they are
+    int64_t block;                      // B if every output is the mean of B sources of its own, in order; else 0
     const int64_t* first;
     std::vector<float> weights;         // (count, padded)
     std::vector<int64_t> taps_of;       // neighbours, at least 1
@@ -51,6 +52,9 @@ struct Axis {
             while (taps_of[i] > 1 && weights[i * padded + taps_of[i] - 1] == 0) --taps_of[i];
             most = std::max(most, taps_of[i]);
         }
+        block = taps == most ? taps : 0;
+        for (int64_t i = 0; i < count && block; ++i)
+            if (first[i] != i * taps || !std::all_of(from + i * taps, from + (i + 1) * taps, [&](float w) { return w == *from; })) block = 0;
     }
     int64_t end(int64_t i) const { return first[i] + taps_of[i]; }
 };
