@@ -15,7 +15,6 @@ import torch
 from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
 from mmengine.registry import TRANSFORMS
-from rich.progress import track
 
 from mmdownsize.checkpoints import read_checkpoint, weights_of, weights_of_downsizer
 from mmdownsize.command_line import building
@@ -24,6 +23,7 @@ from mmdownsize.drawing import draw
 from mmdownsize.images.files import find_images
 from mmdownsize.loading import build_preprocessor, model_config
 from mmdownsize.preprocessors.mixin import DownsizeMixin
+from mmdownsize.progress import track
 from mmdownsize.refusal import Refusal, in_words
 from mmdownsize.resizers import FixedResizer
 from mmdownsize.storage import write_whole

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
 
 Item = TypeVar('Item')
+Of = TypeVar('Of', covariant=True)
 SECONDS = 5.0  # between two lines
 
 
-def track(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """Yield the items, and show on standard error how many are done. Nothing is shown of one item.
+class Items(Protocol[Of]):
+    """A sequence, or a data loader."""
+
+    def __iter__(self) -> Iterator[Of]: ...
+    def __len__(self) -> int: ...
+
+
+def track(items: Items[Item], what: str) -> Iterator[Item]:
+    """Yield the items, and show on standard error how many are done; the bar goes at the end. Nothing is shown of one item.
 
     Args:
         items: The items.
@@ -27,10 +35,10 @@ def track(items: Sequence[Item], what: str) -> Iterator[Item]:
     except ImportError:
         yield from _lines(items, what)
     else:
-        yield from bar(items, what, console=Console(stderr=True))
+        yield from bar(items, what, total=len(items), console=Console(stderr=True), transient=True)
 
 
-def _lines(items: Sequence[Item], what: str) -> Iterator[Item]:
+def _lines(items: Items[Item], what: str) -> Iterator[Item]:
     said = time.monotonic()
     for number, item in enumerate(items):
         if time.monotonic() - said >= SECONDS:

@@ -53,6 +53,7 @@ ROOMS = {
         'storage',
         'preprocessors',
         'resizers',
+        'progress',
     },
     'predicting': {
         'registry',
@@ -65,6 +66,7 @@ ROOMS = {
         'command_line',
         'storage',
         'quiet',
+        'progress',
     },
     'hooks': {'registry', 'geometry', 'resizers', 'preprocessors', 'drawing'},
     'deploy': {
@@ -104,6 +106,7 @@ ROOMS = {
         'preprocessors',
         'resizers',
         'loading',
+        'progress',
     },
     'trial': {
         'registry',

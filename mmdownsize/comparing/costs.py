@@ -16,12 +16,11 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from rich.console import Console
-from rich.progress import track
 
 from mmdownsize.command_line import building
 from mmdownsize.comparing.arms import Arm, config_of, preprocessor_of
 from mmdownsize.comparing.start import load_without_preprocessor
+from mmdownsize.progress import track
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 from mmdownsize.storage import write_whole
@@ -116,12 +115,8 @@ def milliseconds(cfg: Config, arms: Sequence[Arm], checkpoint: Path | None = Non
         arms: The arms.
         checkpoint: See :class:`Inference`.
     """
-    stderr = Console(stderr=True)
-    timed = {
-        arm.name: Inference(config_of(cfg, arm, 0), checkpoint=checkpoint)
-        for arm in track(arms, 'building', console=stderr, transient=True)
-    }
-    for inference in track(list(timed.values()) * ROUNDS, 'timing', console=stderr, transient=True):
+    timed = {arm.name: Inference(config_of(cfg, arm, 0), checkpoint=checkpoint) for arm in track(arms, 'building')}
+    for inference in track(list(timed.values()) * ROUNDS, 'timing'):
         inference.time()
     return {name: 1000 * inference.seconds for name, inference in timed.items()}
 

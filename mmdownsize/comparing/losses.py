@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner, set_random_seed
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 from torch.utils.data import DataLoader
 
 from mmdownsize.command_line import building
+from mmdownsize.progress import track
 from mmdownsize.refusal import Refusal
 
 
@@ -67,7 +66,7 @@ def losses(model: nn.Module, loader: DataLoader[Any], label: str) -> tuple[list[
     set_random_seed(0)
     found, counts = [], []
     with torch.no_grad():
-        for batch in track(loader, label, console=Console(stderr=True), transient=True):
+        for batch in track(loader, label):
             data = model.data_preprocessor(batch, True)
             loss, _ = model.parse_losses(model(**data, mode='loss'))
             found.append(float(loss))

@@ -34,6 +34,8 @@ class FeatureMatching(BaseModel):
             weights as feature maps.
     """
 
+    frozen_parts_predict = True  # for TrainOnlyHook
+
     def __init__(
         self,
         backbone: dict[str, Any],

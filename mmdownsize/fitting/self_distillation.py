@@ -63,6 +63,8 @@ class SelfDistilledEncoderDecoder(EncoderDecoder):
             or ``beside`` and the model is not frozen, or if a file in the folder is damaged.
     """
 
+    frozen_parts_predict = True  # for TrainOnlyHook: in training too
+
     def __init__(
         self,
         *args: Any,

@@ -10,8 +10,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from mmdownsize.checkpoints import CheckpointError
 from mmdownsize.configs import read_named_config
@@ -19,6 +17,7 @@ from mmdownsize.gallery import loader_of, read_image
 from mmdownsize.images.files import find_images
 from mmdownsize.predicting.model import load_predictor
 from mmdownsize.predicting.results import entry_of, label_map, picture, png
+from mmdownsize.progress import track
 from mmdownsize.quiet import nothing_else_said
 from mmdownsize.refusal import Refusal
 from mmdownsize.storage import check_writable, write_whole
@@ -73,7 +72,7 @@ def predict(options: Options) -> list[str]:
         for file in (options.json, pictures / 'x.png'):
             check_writable(file)
         entries = []
-        for path, name in zip(track(paths, 'predicting', console=Console(stderr=True), transient=True), names):
+        for path, name in zip(track(paths, 'predicting'), names):
             image = _for_drawing(read_image(path, None, load))
             sample = predictor.predict(str(path))
             entry = dict(file=str(path), **entry_of(sample, predictor.classes), picture=f'pictures/{name}.png')

@@ -23,14 +23,15 @@ FILE_HW = {'mmdet': (480, 640), 'mmseg': (512, 1024)}  # px
 ORIGINAL = 1.5  # how many times larger an image file is than what the pipeline delivers
 
 
-def check(cfg: Config, *, log: bool = False) -> list[str]:
+def check(cfg: Config, *, log: bool = False, hw: tuple[int, int] | None = None) -> list[str]:
     """Build a config's model without pretrained weights; compute losses, gradients and a prediction on made-up data.
 
-    Images have the size that the config's own pipelines deliver, in training and at test time.
+    Images have the size that the config's own pipelines deliver, in training and at test time, unless ``hw`` says another.
 
     Args:
         cfg: The config, with a downsizer.
         log: Whether to let mmengine log, and other packages warn.
+        hw: Size (h, w) in px of all images.
 
     Returns:
         What was found, a line each: in training, and at test time.
@@ -42,7 +43,10 @@ def check(cfg: Config, *, log: bool = False) -> list[str]:
     with nullcontext() if log else nothing_else_said():
         init_default_scope(cfg.default_scope)
         model = build(cfg)
-        return [_trained(model, cfg), _tested(model, cfg)]
+        return [
+            _trained(model, cfg, hw or source_hw(cfg, training=True)),
+            _tested(model, cfg, hw or source_hw(cfg, training=False)),
+        ]
 
 
 def source_hw(cfg: Config, *, training: bool) -> tuple[int, int]:
@@ -70,8 +74,7 @@ def losses_of(model: nn.Module, data: dict) -> tuple[Tensor, dict[str, float]]:
     return total, {name: float(value.detach()) for name, value in logged.items() if value.numel() == 1}
 
 
-def _trained(model: nn.Module, cfg: Config) -> str:
-    hw = source_hw(cfg, training=True)
+def _trained(model: nn.Module, cfg: Config, hw: tuple[int, int]) -> str:
     seed()
     model.train()  # in a statement of its own: mmdet's distillers return None
     batch = made_up_batch(cfg.default_scope, hw, channels=channels_of(cfg.model), kinds=kinds_of(cfg))
@@ -85,8 +88,7 @@ def _trained(model: nn.Module, cfg: Config) -> str:
     return f'works in training: {_sizes(hw, data)}: losses and gradients: {found}'
 
 
-def _tested(model: nn.Module, cfg: Config) -> str:
-    hw = source_hw(cfg, training=False)
+def _tested(model: nn.Module, cfg: Config, hw: tuple[int, int]) -> str:
     seed()
     model.eval()
     batch = made_up_batch(

@@ -140,7 +140,9 @@ def _fit(options: Options, console: Console) -> None:
         watch(run_dir)  # the last validation, after which the process ended
     console.print(table_of(found, measured['milliseconds'], metric, options.resizer))
     console.print(verdict(found, metric, options.swap), soft_wrap=True, highlight=False)
-    last = latest_checkpoint(run_dir)
+    last = Path(latest_checkpoint(run_dir) or run_dir)
+    if last.is_relative_to(Path.cwd()):
+        last = last.relative_to(Path.cwd())
     console.print(f'to predict: mmdownsize predict {path} {last} IMAGES --out DIR', soft_wrap=True, highlight=False)
 
 

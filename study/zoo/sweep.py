@@ -6,7 +6,7 @@ python -m study.zoo.sweep [--only FAMILY ...] [--tries N | --all] [--configs DIR
 A family is a folder of configs. Its lightest config, judged by its name, is tried; with --tries N up to N of them, until
 one runs without a downsizer. Every config is run as it is and with a downsizer, each in its own process with a bound of
 time and memory: a prediction, the losses, the downsizer's gradients and a step of the optimiser, on small made-up images
-and without pretrained weights. What runs is given to the tools too, on images of the config's own sizes:
+and without pretrained weights. What runs is given to the tools too, on images as small:
 swap_resizer --check, a step of swap_resizer --fit, and get_flops. The report is written after every config, and a config
 in it is not run again: the same command continues an interrupted sweep. A report names the versions of the packages and
 takes no runs of other versions.

@@ -31,7 +31,7 @@ from mmdownsize.made_up import kinds_of, made_up_batch
 from mmdownsize.refusal import Refusal, in_words
 from mmdownsize.registry import HOOKS
 from mmdownsize.swapping.build import build, seed
-from mmdownsize.swapping.check import check, losses_of, source_hw
+from mmdownsize.swapping.check import check, losses_of
 from mmdownsize.swapping.edits import edited, text_of
 from mmdownsize.swapping.fit import fit_edits
 from mmdownsize.swapping.predicted import prediction_of
@@ -63,6 +63,11 @@ class Task:
     weights: Path
     memory_gib: float
     does: str = 'run'
+
+    @property
+    def source_hw(self) -> tuple[int, int]:
+        """Size of the images before the downsizer, px."""
+        return self.hw[0] * FACTOR, self.hw[1] * FACTOR
 
 
 def run(task: Task, connection: Any) -> None:
@@ -166,10 +171,10 @@ def write_swapped(cfg: Config, task: Task, folder: Path) -> Path:
 
 
 def try_check(task: Task, found: dict[str, Any]) -> None:
-    """Do what ``tools/swap_resizer.py --check`` does, on images of the config's own sizes."""
+    """Do what ``tools/swap_resizer.py --check`` does."""
     cfg = swapped(read_config(task.config), task)
     enter(cfg, task)
-    found['said'] = check(cfg)
+    found['said'] = check(sized(cfg, task.source_hw), hw=task.source_hw)
 
 
 def try_flops(task: Task, found: dict[str, Any]) -> None:
@@ -178,11 +183,12 @@ def try_flops(task: Task, found: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = write_swapped(cfg, task, Path(folder))
         enter(cfg, task)
-        count_config(Counted(path, cfg_options=dict(default_scope=cfg.default_scope)))
+        h, w = task.source_hw
+        count_config(Counted(path, shape=(w, h), cfg_options=dict(default_scope=cfg.default_scope)))
 
 
 def try_fit(task: Task, found: dict[str, Any]) -> None:
-    """Do a step of the training that ``tools/swap_resizer.py --fit`` sets up, on images of the size that the config trains on.
+    """Do a step of the training that ``tools/swap_resizer.py --fit`` sets up.
 
     Raises:
         Refusal: If the downsizer does not learn, or something else does.
@@ -190,12 +196,9 @@ def try_fit(task: Task, found: dict[str, Any]) -> None:
     cfg = read_config(task.config)
     downsizer, rates = read_fragment(FITTED)
     edits = swap_edits(cfg, downsizer, dict(scale_factor=1 / FACTOR), rates)
-    hw = source_hw(
-        edited(cfg, edits), training=True
-    )  # whole images, which a segmentor is fitted with, take much longer
     cfg = edited(cfg, [*edits, *fit_edits(cfg, edits, 'finished.pth', rates)])
     enter(cfg, task)
-    model = build(cfg)
+    model = build(sized(cfg, task.source_hw))
     trainer = SimpleNamespace(model=model)  # what the hook reads of mmengine's Runner
     (hook,) = (HOOKS.build(hook) for hook in cfg.custom_hooks if name_of(hook) == 'TrainOnlyHook')
     hook.before_train(trainer)
@@ -203,7 +206,9 @@ def try_fit(task: Task, found: dict[str, Any]) -> None:
     hook.before_train_iter(trainer, 0)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     images = min(cfg.train_dataloader.batch_size, 2)
-    batch = made_up_batch(cfg.default_scope, hw, images=images, channels=channels_of(cfg.model), kinds=kinds_of(cfg))
+    batch = made_up_batch(
+        cfg.default_scope, task.source_hw, images=images, channels=channels_of(cfg.model), kinds=kinds_of(cfg)
+    )
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     losses = model.train_step(batch, wrapper)
     bad = [name for name, value in losses.items() if not torch.isfinite(value).all()]

@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.model import BaseModel, MMDistributedDataParallel
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -93,3 +94,45 @@ def test_a_distributed_wrapper_must_expect_missing_gradients() -> None:
     wrapper.find_unused_parameters = True
     TrainOnlyHook('head').before_train(SimpleNamespace(model=wrapper))
     assert [name for name, p in wrapper.module.named_parameters() if p.requires_grad] == ['head.weight', 'head.bias']
+
+
+def test_a_frozen_detector_has_the_loss_that_it_was_trained_with() -> None:
+    """FCOS's boxes are multiples of the stride inside of training, and px outside: the loss in evaluation mode is another."""
+    fcos = pytest.importorskip('mmdet.models.dense_heads.fcos_head')
+    drop = pytest.importorskip('mmdet.models.layers.dropblock')
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    model = nn.Module()
+    model.data_preprocessor = nn.Conv2d(3, 3, 1)
+    model.neck = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(0.5), drop.DropBlock(0.5, 3))
+    model.bbox_head = fcos.FCOSHead(
+        num_classes=2, in_channels=3, feat_channels=4, stacked_convs=1, norm_on_bbox=True, norm_cfg=dict(type='BN')
+    )
+    features = [torch.randn(2, 3, size, size) for size in (16, 8, 4, 2, 1)]
+    hook = TrainOnlyHook()
+    hook.before_train(SimpleNamespace(model=model))
+    model.train()
+    hook.before_train_iter(SimpleNamespace(model=model), 0)
+    frozen = {name for name, module in model.named_modules() if name and not module.training}
+    norms = {name for name, m in model.named_modules() if isinstance(m, nn.BatchNorm2d | nn.Dropout | drop.DropBlock)}
+    assert norms <= frozen and 'bbox_head' not in frozen and 'data_preprocessor' not in frozen
+    _, boxes, _ = model.bbox_head(features)
+    model.eval()
+    _, in_pixels, _ = model.bbox_head(features)
+    for ours, theirs, stride in zip(boxes, in_pixels, model.bbox_head.strides, strict=True):
+        assert torch.equal(ours * stride, theirs)
+
+
+def test_the_frozen_parts_of_a_model_that_learns_from_predictions_predict() -> None:
+    fcn = pytest.importorskip('mmseg.models.decode_heads.fcn_head')
+    model = nn.Module()
+    model.data_preprocessor = nn.Conv2d(3, 3, 1)
+    model.decode_head = fcn.FCNHead(in_channels=3, channels=3, num_classes=2, num_convs=0, concat_input=False)
+    for predicts in (False, True):
+        model.frozen_parts_predict = predicts
+        hook = TrainOnlyHook()
+        hook.before_train(SimpleNamespace(model=model))
+        model.train()
+        hook.before_train_iter(SimpleNamespace(model=model), 0)
+        assert model.decode_head.training is not predicts
+        assert not model.decode_head.dropout.training and model.data_preprocessor.training
