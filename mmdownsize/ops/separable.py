@@ -77,6 +77,8 @@ def resize(images: Tensor, dst_hw: Sequence[Length], kernel: str) -> Tensor:
         (N, C, h, w), float64 for float64 images, else float32: half precision holds 0..255 in steps of 1, and so would sums.
         Differentiable in ``images``.
     """
+    if images.dtype != torch.uint8:
+        images = images.to(torch.promote_types(images.dtype, torch.float32))
     if kernel not in _FEW_PIXELS and native_separable.refusal(images) is None:
         return native_separable.resize(images, (int(dst_hw[0]), int(dst_hw[1])), kernel)
     if images.dtype == torch.uint8 and not is_tracing():
