@@ -91,6 +91,7 @@ PAIRS = [
     ('cracks_500', 'IoU/crack', 'importance_colours_around_lanczos', 'downsizenet_6x6_signed'),
     ('cracks_500', 'IoU/crack', 'importance_colours_2_around_lanczos', 'importance_colours_around_lanczos'),
     ('cracks_500', 'IoU/crack', 'importance_colours_3_around_lanczos', 'importance_colours_around_lanczos'),
+    ('cracks_2000', 'IoU/crack', 'importance_colours_2_around_lanczos', 'importance_colours_around_lanczos'),
     ('cracks_2000', 'IoU/crack', 'importance_colours_around_lanczos', 'importance'),
     ('cracks_2000', 'IoU/crack', 'importance_colours_around_lanczos', 'downsizenet_6x6_signed'),
     ('tiles', 'image_IoU/mean', 'importance', 'area'),
@@ -138,13 +139,13 @@ def pairs() -> str:
 
 
 def kinds(log: str, metrics: Sequence[str]) -> str:
-    """Return a table of the means of several metrics of a log: what of the whole each resizer is good at."""
+    """Return a table of the means of several metrics of a log, of arms with several seeds: what each resizer is good at."""
     runs = read_log([STUDY / 'results' / f'{log}.jsonl'])
     values = [by_arm(runs, metric) for metric in metrics]
     lines = [
         [title, *(f'{statistics.fmean(one[arm].values()):.2f}' for one in values)]
         for arm, title in TITLES.items()
-        if arm in values[0]
+        if len(values[0].get(arm, ())) > 1
     ]
     return markdown(['before the model', *metrics], lines)
 

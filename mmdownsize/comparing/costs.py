@@ -72,7 +72,8 @@ class Inference:
             self._loader = Runner.build_dataloader(
                 dict(copy.deepcopy(cfg.val_dataloader), batch_size=1, num_workers=0, persistent_workers=False), seed=0
             )
-            self._model = MODELS.build(cfg.model).eval()
+            self._model = MODELS.build(cfg.model)
+            self._model.eval()  # in a statement of its own: mmdet's distillers return None
         if checkpoint is not None:
             load_without_preprocessor(self._model, checkpoint)
         self._indices = range(0, len(self._loader.dataset), -(-len(self._loader.dataset) // images))

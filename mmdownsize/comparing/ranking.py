@@ -83,7 +83,8 @@ def losses_by_arm(cfg: Config, arms: Sequence[Arm], checkpoint: Path, images: in
         with building():
             model = MODELS.build(own.model)
         load_without_preprocessor(model, checkpoint)
-        model.requires_grad_(False).eval()
+        model.requires_grad_(False)
+        model.eval()  # in a statement of its own: mmdet's distillers return None
         loader = loader_of(own, 'train_dataloader', images)
         found[arm.name], _ = losses(model, loader, f'{number} of {len(arms)}, {arm.name}')
     return found

@@ -110,7 +110,8 @@ def count(cfg: Config, src_hw: Sequence[int] | None) -> Count:
     without_downloads(cfg.model)
     set_random_seed(SEED)  # how many proposals a second stage gets depends on the weights
     with building():
-        model = revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
+        model = revert_sync_batchnorm(MODELS.build(cfg.model))
+        model.eval()  # in a statement of its own: mmdet's distillers return None
     preprocessor = find_preprocessor(model)
     channels = getattr(getattr(preprocessor, 'downsizer', None), 'in_channels', channels_of(cfg.model))
     with torch.no_grad():

@@ -88,7 +88,9 @@ def load_predictor(cfg: Config, config: str, checkpoint: str) -> Predictor:
     if unknown:
         warn(f'{checkpoint} has {len(unknown)} weights that the model does not have, such as {unknown[0]}: not used')
     classes, palette = _classes(cfg, found.get('meta') or {})
-    return Predictor(model.to(get_device()).eval(), pipeline, classes, palette)
+    model.to(get_device())
+    model.eval()  # in a statement of its own: mmdet's distillers return None
+    return Predictor(model, pipeline, classes, palette)
 
 
 def _steps(cfg: Config, config: str) -> list[dict[str, Any]]:

@@ -114,3 +114,13 @@ def test_a_config_of_another_package_is_refused(tmp_path):
     cfg.default_scope = 'mmengine'
     with pytest.raises(Refusal, match="default_scope must be 'mmdet' or 'mmseg', got 'mmengine'"):
         count(cfg, (64, 96))
+
+
+def test_a_distiller_whose_train_returns_nothing(monkeypatch):
+    """As those of mmdet: their ``eval()`` gives None."""
+    cfg, _ = read_named_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')
+    init_default_scope('mmdet')
+    wanted = count(cfg, (64, 96))
+    detector = pytest.importorskip('mmdet.models').RetinaNet
+    monkeypatch.setattr(detector, 'train', lambda self, mode=True: super(detector, self).train(mode) and None)
+    assert count(cfg, (64, 96)) == wanted
