@@ -82,6 +82,7 @@ setup(
     ext_modules=[
         compiled('ops/backends', 'downsize.cpp', 'tile.inc'),
         compiled('ops/backends', 'importance.cpp', 'importance_tile.inc', name='_importance'),
+        compiled('ops/backends', 'separable.cpp', 'separable_rows.inc', name='_separable'),
         compiled('geometry', 'select.cpp'),
     ],
     cmdclass={'build_py': BuildWithMim},

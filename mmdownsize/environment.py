@@ -126,11 +126,12 @@ def check(purpose: str, stack: str = 'openmmlab') -> Report:
 
 def _slower() -> list[str]:
     from mmdownsize.geometry import selection
-    from mmdownsize.ops.backends import native, native_importance
+    from mmdownsize.ops.backends import native, native_importance, native_separable
 
     compiled: Mapping[str, Callable[[], str | None]] = {
         '': native.unavailable,
         ' for ImportanceResizer': native_importance.unavailable,
+        ' for fixed kernels': native_separable.unavailable,
         ' for instance masks': selection.unavailable,
     }
     reasons = {work: unavailable() for work, unavailable in compiled.items()}

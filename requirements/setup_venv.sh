@@ -174,15 +174,18 @@ install_rest() {
 # Editable: the compiled kernels are in the source tree. They are missing there after a new checkout, so they are checked too.
 install_mmdownsize() {
     began=$SECONDS
-    local key suffix kernels importance masks
+    local key suffix library
     key=$(cd "$root" && cat setup.py mmdownsize/ops/backends/csrc/* mmdownsize/geometry/csrc/* | cksum | tr ' ' '-')
     suffix=$("$py" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
-    kernels=$root/mmdownsize/ops/backends/_native$suffix masks=$root/mmdownsize/geometry/_native$suffix
-    importance=$root/mmdownsize/ops/backends/_importance$suffix
-    is_done mmdownsize "$key" && [ -f "$kernels" ] && [ -f "$importance" ] && [ -f "$masks" ] && return
+    compiled() {
+        for library in ops/backends/_native ops/backends/_importance ops/backends/_separable geometry/_native; do
+            [ -f "$root/mmdownsize/$library$suffix" ] || return 1
+        done
+    }
+    is_done mmdownsize "$key" && compiled && return
     say 'installing mmdownsize in place, with its compiled kernels (4 of 4)'
     pip_install --no-deps --no-build-isolation -e "$root"
-    [ -f "$kernels" ] && [ -f "$importance" ] && [ -f "$masks" ] || fail "the kernels were not compiled (the whole log: $log)"
+    compiled || fail "the kernels were not compiled (the whole log: $log)"
     set_done mmdownsize "$key"
     say "ready: $venv"
 }

@@ -98,6 +98,7 @@ def test_it_runs_and_names_torch_where_torch_is_missing(tmp_path: Path) -> None:
     [
         ('ops.backends.native', 'no compiled back end: it is gone'),
         ('ops.backends.native_importance', 'no compiled back end for ImportanceResizer: it is gone'),
+        ('ops.backends.native_separable', 'no compiled back end for fixed kernels: it is gone'),
         ('geometry.selection', 'no compiled back end for instance masks: it is gone'),
     ],
 )

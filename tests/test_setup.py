@@ -249,7 +249,7 @@ def clone(folder: Path) -> Path:
     for name in ('setup.py', 'mmdownsize/ops/backends/csrc/a.cpp', 'mmdownsize/geometry/csrc/a.cpp'):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    for name in ('ops/backends/_native', 'ops/backends/_importance', 'geometry/_native'):
+    for name in ('ops/backends/_native', 'ops/backends/_importance', 'ops/backends/_separable', 'geometry/_native'):
         (folder / f'mmdownsize/{name}{sysconfig.get_config_var("EXT_SUFFIX")}').touch()
     python = folder / 'venv' / 'bin' / 'python'
     python.parent.mkdir(parents=True)

@@ -25,6 +25,7 @@ NOT_IN_SDIST = ('tests/', 'benchmarks/', 'study/', '.ci/', '.gitignore', 'Makefi
 LITTER = (
     'mmdownsize/ops/backends/_native.cpython-30-any.so',
     'mmdownsize/ops/backends/_importance.cpython-30-any.so',
+    'mmdownsize/ops/backends/_separable.cpython-30-any.so',
     'mmdownsize/geometry/_native.cpython-30-any.so',
     'mmdownsize/ops/__pycache__/grid.cpython-311.pyc',
     'configs/demo/__pycache__/texture_bilinear.cpython-311.pyc',
@@ -190,13 +191,12 @@ def test_a_wheel_without_a_compiler_works_and_says_what_is_missing(installed: Pa
 def test_a_wheel_made_with_a_compiler_brings_the_kernels(sdist: Path, tracked: set[str], tmp_path: Path) -> None:
     wheel = build('build_wheel', unpacked(sdist, tmp_path / 'source'), tmp_path / 'dist')
     suffix = sysconfig.get_config_var('EXT_SUFFIX')
-    names = ('ops/backends/_native', 'ops/backends/_importance', 'geometry/_native')
+    names = ('ops/backends/_native', 'ops/backends/_importance', 'ops/backends/_separable', 'geometry/_native')
     libraries = {module: f'mmdownsize/{module}{suffix}' for module in names}
     assert content(wheel) - expected_in_wheel(tracked) == set(libraries.values())
     site = install(wheel, tmp_path / 'site')
-    for module, library in zip(
-        ('ops.backends.native', 'ops.backends.native_importance', 'geometry.selection'), libraries.values(), strict=True
-    ):
+    modules = ('ops.backends.native', 'ops.backends.native_importance', 'ops.backends.native_separable', 'geometry.selection')
+    for module, library in zip(modules, libraries.values(), strict=True):
         code = f'from mmdownsize.{module} import _load, unavailable; print(unavailable(), _load()[0]._name)'
         found = run(sys.executable, '-c', code, cwd=tmp_path, PYTHONPATH=str(site)).split()
         assert found == ['None', str(site / library)]

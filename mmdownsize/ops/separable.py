@@ -1,6 +1,6 @@
 """Resizing along one axis after the other, with weights that do not depend on the image.
 
-:func:`resize` is what callers want: it takes PyTorch's own operator where that is the same and faster.
+:func:`resize` is what callers want: it takes PyTorch's own operator, or compiled code, where that is the same and faster.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmdownsize.ops.backends import native_separable
 from mmdownsize.ops.grid import neighbor_indices
 from mmdownsize.ops.kernels import Kernel, axis_weights, get_kernel
 from mmdownsize.ops.lengths import Length, are_known
@@ -27,6 +28,7 @@ _TORCH = {
     'bicubic_antialias': ('bicubic', True),
 }
 _LANCZOS = {'lanczos_antialias': ('lanczos', True)}  # newer versions have it
+_FEW_PIXELS = ('nearest', 'bilinear', 'bicubic')  # read few of the source pixels, and PyTorch no others
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ def resize(images: Tensor, dst_hw: Sequence[Length], kernel: str) -> Tensor:
         (N, C, h, w), float64 for float64 images, else float32: half precision holds 0..255 in steps of 1, and so would sums.
         Differentiable in ``images``.
     """
+    if images.dtype != torch.uint8:
+        images = images.to(torch.promote_types(images.dtype, torch.float32))
+    if kernel not in _FEW_PIXELS and native_separable.refusal(images) is None:
+        return native_separable.resize(images, (int(dst_hw[0]), int(dst_hw[1])), kernel)
     if images.dtype == torch.uint8 and not is_tracing():
         # One image at a time: a float copy of all of them is four times their size.
         singles = [_resize(image[None].float(), dst_hw, kernel) for image in images]
