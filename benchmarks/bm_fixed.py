@@ -1,7 +1,7 @@
 """Time of fixed kernels: FixedResizer beside cv2, PIL and PyTorch, one image at a time.
 
-cv2 and PIL take and give bytes (H, W, 3). FixedResizer takes bytes or floats (1, 3, H, W) and gives floats; so does PyTorch, which
-takes floats. All are timed in turn, so that what slows the machine for a while slows all. PIL has one thread.
+cv2 and PIL take and give bytes (H, W, 3). FixedResizer takes bytes or floats (1, 3, H, W) and gives floats. PyTorch takes and
+gives floats. All are timed in turn, so that what slows the machine for a while slows all. PIL has one thread.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def main() -> None:
         quartiles = {name: statistics.quantiles(values, n=4) for name, values in times.items()}
         rows.append(dict(threads=threads, size=size, kernel=kernel, ms=quartiles))
     for threads in args.threads:
-        table = Table(title=f'{threads} thread{"s" if threads > 1 else ""}: median ms (quartiles), and times the others’')
+        table = Table(
+            title=f'{threads} thread{"s" if threads > 1 else ""}: median ms (quartiles), and times the others’'
+        )
         for heading in ('size', 'kernel', 'bytes', 'floats', 'bytes / cv2', 'bytes / PIL', 'floats / PyTorch'):
             table.add_column(heading, justify='left' if heading in ('size', 'kernel') else 'right')
         for row in (row for row in rows if row['threads'] == threads):

@@ -88,7 +88,9 @@ class Table:
         at = torch.arange(dst)[:, None].expand(dst, taps)[self.weights != 0]
         source = (self.first[:, None] + torch.arange(taps))[self.weights != 0]
         lowest = torch.full((self.src,), dst).scatter_reduce(0, source, at, 'amin')
-        lowest = (lowest * (lowest < dst)).cummax(0).values  # of a pixel that is part of none: the one before it, with weight 0
+        lowest = (
+            (lowest * (lowest < dst)).cummax(0).values
+        )  # of a pixel that is part of none: the one before it, with weight 0
         highest = lowest.scatter_reduce(0, source, at, 'amax')
         weights = torch.zeros(self.src, max(int((highest - lowest).max()) + 1, 1))
         weights[source, at - lowest[source]] = self.weights[self.weights != 0]
@@ -188,7 +190,8 @@ class _Resize(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
-        return _run(tangent, *ctx.axes, ctx.instruction_set)
+        rows, cols = ctx.axes
+        return _run(tangent, rows, cols, ctx.instruction_set)
 
 
 def resize(images: Tensor, dst_hw: tuple[int, int], kernel: str, instruction_set: int | None = None) -> Tensor:
