@@ -226,6 +226,7 @@ def draw(curves: Mapping[str, Sequence[Point]], metric: str, title: str, kind: s
         kind: Its format, see :func:`mmdownsize.comparing.report.format_of`.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     figure = Figure(figsize=(7.5, 4.8), layout='constrained')
     axes = figure.subplots()
@@ -241,6 +242,8 @@ def draw(curves: Mapping[str, Sequence[Point]], metric: str, title: str, kind: s
             label = f'{point.scale:.2g}'
             axes.annotate(label, (point.milliseconds, point.mean), (3, -9), textcoords='offset points', fontsize=6)
     axes.set_xscale('log')
+    axes.xaxis.set_major_formatter(LogFormatter())  # 40, not a power of ten
+    axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     axes.set(xlabel='milliseconds an image (whole pipeline)', ylabel=metric, title=f'{title} (numbers: scale)')
     axes.grid(alpha=0.3, which='both')
     axes.legend(fontsize=8)
