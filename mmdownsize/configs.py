@@ -197,6 +197,13 @@ def has_downsizer(cfg: Any) -> bool:
     return any(node.get('downsizer') for node in nodes(cfg))
 
 
+def in_one_process(settings: Any) -> None:
+    """Say torch's ``SyncBN`` for mmcv's ``MMSyncBN`` in a model's settings: mmcv's looks for other processes when built."""
+    for node in nodes(settings):
+        if node.get('type') == 'MMSyncBN':
+            node['type'] = 'SyncBN'
+
+
 def without_downloads(node: Any) -> None:
     """Take every pretrained checkpoint out of a model's config."""
     if isinstance(node, dict):

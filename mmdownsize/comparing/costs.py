@@ -20,6 +20,7 @@ from mmengine.runner import Runner
 from mmdownsize.command_line import building
 from mmdownsize.comparing.arms import Arm, config_of, preprocessor_of
 from mmdownsize.comparing.start import load_without_preprocessor
+from mmdownsize.configs import in_one_process
 from mmdownsize.progress import track
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
@@ -68,6 +69,7 @@ class Inference:
         init_default_scope(cfg.get('default_scope', 'mmengine'))
         if cfg.get('val_dataloader') is None:
             raise Refusal('the config has no val_dataloader, and its images are used to measure the time: set it')
+        in_one_process(cfg.model)
         with building():
             self._loader = Runner.build_dataloader(
                 dict(copy.deepcopy(cfg.val_dataloader), batch_size=1, num_workers=0, persistent_workers=False), seed=0

@@ -18,7 +18,7 @@ from mmdownsize.comparing.losses import loader_of, losses
 from mmdownsize.comparing.start import load_without_preprocessor
 from mmdownsize.comparing.statistics import paired_difference
 from mmdownsize.comparing.tables import WholeTable
-from mmdownsize.configs import read_config
+from mmdownsize.configs import in_one_process, read_config
 from mmdownsize.refusal import Refusal
 from mmdownsize.registry import MODELS
 
@@ -80,6 +80,7 @@ def losses_by_arm(cfg: Config, arms: Sequence[Arm], checkpoint: Path, images: in
         own = config_of(cfg, arm, seed=0)
         own.train_dataloader.batch_size = 1
         set_random_seed(0)
+        in_one_process(own.model)
         with building():
             model = MODELS.build(own.model)
         load_without_preprocessor(model, checkpoint)

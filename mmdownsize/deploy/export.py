@@ -15,7 +15,7 @@ from torch import nn
 
 from mmdownsize.checkpoints import DOWNSIZER, below, read_checkpoint, weights_of, weights_of_downsizer
 from mmdownsize.command_line import building
-from mmdownsize.configs import channels_of, preprocessor_settings
+from mmdownsize.configs import channels_of, in_one_process, preprocessor_settings
 from mmdownsize.deploy import MIN_OPSET
 from mmdownsize.deploy.downsizer import Downsizer
 from mmdownsize.deploy.onnx_file import INPUT, record, require
@@ -142,6 +142,7 @@ def load_part(cfg: Config, options: Options) -> tuple[nn.Module, list[str]]:
             )
         from mmdownsize.deploy.segmentor import DownsizedSegmentor
 
+        in_one_process(cfg.model)
         with building():
             model = MODELS.build(cfg.model)
         if options.checkpoint:

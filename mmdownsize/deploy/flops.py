@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from mmengine.analysis import FlopAnalyzer, parameter_count
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.runner import set_random_seed
 from rich.table import Table
 from torch import nn
 
 from mmdownsize.command_line import building
-from mmdownsize.configs import channels_of, without_downloads
+from mmdownsize.configs import channels_of, in_one_process, without_downloads
 from mmdownsize.loading import model_config
 from mmdownsize.made_up import Kinds, kinds_of, made_up_batch
 from mmdownsize.pipelines.delivered import Delivered, delivered
@@ -107,11 +108,13 @@ def count(cfg: Config, src_hw: Sequence[int] | None) -> Count:
     if scope not in DEFAULT_HW:
         raise Refusal(f"default_scope must be 'mmdet' or 'mmseg', got {scope!r}")
     size = size_of(cfg) if src_hw is None else Delivered(_pair(src_hw), _in_words(src_hw))
+    in_one_process(cfg.model)
     without_downloads(cfg.model)
     set_random_seed(SEED)  # how many proposals a second stage gets depends on the weights
     with building():
         model = revert_sync_batchnorm(MODELS.build(cfg.model))
-        model.eval()  # in a statement of its own: mmdet's distillers return None
+    _initialise(model)  # otherwise Sparse R-CNN makes boxes of a size below 0
+    model.eval()  # in a statement of its own: mmdet's distillers return None
     preprocessor = find_preprocessor(model)
     channels = getattr(getattr(preprocessor, 'downsizer', None), 'in_channels', channels_of(cfg.model))
     with torch.no_grad():
@@ -129,6 +132,16 @@ def count(cfg: Config, src_hw: Sequence[int] | None) -> Count:
         for name, resizer in resizers.items()
     }
     return Count(parts, downsizers, size.hw, dst_hw, size.source, skipped)
+
+
+def _initialise(model: nn.Module) -> None:
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')  # or mmengine says of every weight what was done to it
+    try:
+        model.init_weights()
+    finally:
+        logger.setLevel(level)
 
 
 def size_of(cfg: Config) -> Delivered:

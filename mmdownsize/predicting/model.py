@@ -20,7 +20,7 @@ from torch import nn
 
 from mmdownsize.checkpoints import CheckpointError, guard_checkpoints, places_of_downsizers, weights_of
 from mmdownsize.command_line import building
-from mmdownsize.configs import name_of, without_downloads
+from mmdownsize.configs import in_one_process, name_of, without_downloads
 from mmdownsize.loading import load_weights
 from mmdownsize.notices import warn
 from mmdownsize.pipelines.walk import chain_of
@@ -71,6 +71,7 @@ def load_predictor(cfg: Config, config: str, checkpoint: str) -> Predictor:
     found = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
     settings = copy.deepcopy(cfg.model)
     settings.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
+    in_one_process(settings)
     without_downloads(settings)
     with building():
         init_default_scope(cfg.default_scope)

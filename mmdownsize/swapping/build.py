@@ -12,7 +12,7 @@ from mmengine.logging import MessageHub
 from mmengine.model.utils import revert_sync_batchnorm
 from torch import nn
 
-from mmdownsize.configs import nodes, without_downloads
+from mmdownsize.configs import in_one_process, nodes, without_downloads
 from mmdownsize.registry import MODELS
 
 KEPT = 10  # predictions an image
@@ -38,9 +38,7 @@ def build(cfg: Config) -> nn.Module:
                 node[key] = 0.0
         if isinstance(node.get('max_per_img'), int):
             node['max_per_img'] = min(node['max_per_img'], kept)
-        # mmcv's looks for the other processes when it is built; torch's is turned into BatchNorm below.
-        if node.get('type') == 'MMSyncBN':
-            node['type'] = 'SyncBN'
+    in_one_process(settings)
     without_downloads(settings)
     hub = MessageHub.get_current_instance()
     for name in ('iter', 'epoch'):
