@@ -8,7 +8,7 @@ one runs without a downsizer. Every config is run as it is and with a downsizer,
 time and memory: a prediction, the losses, the downsizer's gradients and a step of the optimiser, on small made-up images
 and without pretrained weights. What runs is given to the tools too, on images as small:
 swap_resizer --check, a step of swap_resizer --fit, and get_flops. The report is written after every config, and a config
-in it is not run again: the same command continues an interrupted sweep. A report names the versions of the packages and
+of which it has all is not run again: the same command continues an interrupted sweep. A report names the versions of the packages and
 takes no runs of other versions.
 """
 
@@ -196,6 +196,11 @@ def same_prediction(stock: Sequence[dict[str, Any]], swapped: Sequence[dict[str,
     return round(float(np.concatenate(same).mean()), 4) if same else None
 
 
+def is_whole(entry: dict[str, Any] | None) -> bool:
+    """Return whether a report has all of a config; one that works may be from before there were the tools' columns."""
+    return entry is not None and (entry['verdict'] != 'works' or set(TOOLS) <= entry.keys())
+
+
 def read_report(path: Path) -> dict[str, Any]:
     """Return the report that is to be continued, or an empty one.
 
@@ -243,7 +248,7 @@ def sweep(args: argparse.Namespace, console: Console) -> dict[str, Any]:
             progress.update(bar, description=family)
             for path in configs if args.all else lightest(configs, args.tries):
                 name = f'{scope}/{path.relative_to(scopes[scope]).as_posix()}'
-                if name not in report['configs']:
+                if not is_whole(report['configs'].get(name)):
                     entry = try_config(path, scope, downsizer, args.seconds, args.memory)
                     report['configs'][name] = dict(family=family, **entry)
                     write_whole(args.out, json.dumps(report, indent=1, sort_keys=True) + '\n')
