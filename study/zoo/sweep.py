@@ -8,8 +8,8 @@ one runs without a downsizer. Every config is run as it is and with a downsizer,
 time and memory: a prediction, the losses, the downsizer's gradients and a step of the optimiser, on small made-up images
 and without pretrained weights. What runs is given to the tools too, on images as small:
 swap_resizer --check, a step of swap_resizer --fit, and get_flops. The report is written after every config, and a config
-of which it has all is not run again: the same command continues an interrupted sweep. A report names the versions of the packages and
-takes no runs of other versions.
+of which it has all is not run again: the same command continues an interrupted sweep. A report names the versions of the
+packages and takes no runs of other versions.
 """
 
 from __future__ import annotations
