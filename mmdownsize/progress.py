@@ -20,7 +20,7 @@ class Items(Protocol[Of]):
 
 
 def track(items: Items[Item], what: str) -> Iterator[Item]:
-    """Yield the items, and show on standard error how many are done; the bar goes at the end. Nothing is shown of one item.
+    """Yield the items, and show on standard error how many are done; a terminal's bar goes at the end. Not of one item.
 
     Args:
         items: The items.
@@ -35,7 +35,7 @@ def track(items: Items[Item], what: str) -> Iterator[Item]:
     except ImportError:
         yield from _lines(items, what)
     else:
-        yield from bar(items, what, total=len(items), console=Console(stderr=True), transient=True)
+        yield from bar(items, what, total=len(items), console=Console(stderr=True), transient=sys.stderr.isatty())
 
 
 def _lines(items: Items[Item], what: str) -> Iterator[Item]:

@@ -23,7 +23,11 @@ from tests.configs.catalogue import CONFIGS, load, stem
 
 SIZES = re.compile(r'(\d+)x(\d+)-to-(\d+)x(\d+)')  # (h, w) before and after, in the file's name
 # A config of a full data set without a downsizer, and those that put one before it.
-PLAIN = [path for path in CONFIGS if any(other.stem.startswith(f'{path.stem}-to-') for other in CONFIGS)]
+PLAIN = [
+    path
+    for path in CONFIGS
+    if path.parent.name != 'inspection' and any(other.stem.startswith(f'{path.stem}-to-') for other in CONFIGS)
+]
 DOWNSIZED = [path for path in CONFIGS if any(path.stem.startswith(f'{other.stem}-to-') for other in PLAIN)]
 MAIN = [path for path in DOWNSIZED if SIZES.search(path.stem).end() == len(path.stem)]
 
