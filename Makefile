@@ -53,7 +53,7 @@ test: lint
 
 nightly: $(SETUP)
 	HYPOTHESIS_PROFILE=nightly "$(PYTHON_BIN)" -m pytest tests/bad_input/test_fuzz.py --hypothesis-show-statistics
-	MMDOWNSIZE_NIGHTLY=1 "$(PYTHON_BIN)" -m pytest tests/integration/test_three_models.py
+	MMDOWNSIZE_NIGHTLY=1 "$(PYTHON_BIN)" -m pytest tests/integration/test_three_models.py tests/docs/test_tutorial.py
 
 benchmark: $(SETUP)
 	@"$(PYTHON_BIN)" benchmarks/bm_resizers.py

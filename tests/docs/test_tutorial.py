@@ -34,6 +34,7 @@ def few_images(data: Path, to: Path) -> None:
                 shutil.copy(path, to / kind / split)
 
 
+@pytest.mark.skipif('MMDOWNSIZE_NIGHTLY' not in os.environ, reason='make nightly runs it: minutes')
 @pytest.mark.skipif(not (DATA / 'crackforest').is_dir(), reason='needs ../shared/data')
 def test_it_runs_from_the_first_cell_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / 'configs').symlink_to(ROOT / 'configs')
