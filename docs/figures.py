@@ -395,25 +395,26 @@ def coefficients() -> Figure:
 
 # Photograph, top and left of a crop, px.
 GALLERY = (
-    ('chelsea', 60, 80),
-    ('astronaut', 300, 180),
-    ('motorcycle', 220, 400),
-    ('coffee', 120, 160),
-    ('rocket', 220, 240),
-    ('camera', 60, 160),
-    ('coins', 100, 100),
-    ('immunohistochemistry', 100, 100),
-    ('brick', 100, 100),
-    ('grass', 100, 100),
+    ('chelsea', 90, 110),
+    ('astronaut', 330, 210),
+    ('motorcycle', 250, 440),
+    ('coffee', 150, 190),
+    ('rocket', 270, 280),
+    ('camera', 90, 190),
+    ('coins', 130, 130),
+    ('immunohistochemistry', 130, 130),
+    ('brick', 130, 130),
+    ('grass', 130, 130),
 )
+CROP, CROP_SMALL = 126, 42  # px
 CONTRAST = 4  # of the difference
 
 
 def gallery() -> Figure:
     """Draw crops of ten photographs: the source, a third of it by area and by the trained downsizer, and their difference."""
     area, learned = FixedResizer('area'), DownsizeNet.from_pretrained('downsizenet_6x6_signed_voc2012')
-    size, gap, title = demo_data.SIZE, 4, 24  # px
-    titles = ('source', 'area', 'learned', f'(learned - area) x {CONTRAST}')
+    size, gap, title = CROP, 4, 24  # px
+    titles = ('source', 'area', 'learned', f'difference x {CONTRAST}')
     width, height = len(titles) * (size + gap) - gap, title + len(GALLERY) * (size + gap) - gap
     figure = new_figure(width / DPI, height / DPI)
     axes = canvas(figure, width, height)
@@ -423,7 +424,7 @@ def gallery() -> Figure:
         source = demo_data.load_photograph(name)[top : top + size, left : left + size]
         image = torch.from_numpy(source[..., ::-1].copy()).permute(2, 0, 1)[None].float()  # BGR, as the weights have it
         with torch.inference_mode():
-            small = [resizer(image, (demo_data.SMALL,) * 2)[0].flip(0).permute(1, 2, 0) for resizer in (area, learned)]
+            small = [resizer(image, (CROP_SMALL,) * 2)[0].flip(0).permute(1, 2, 0) for resizer in (area, learned)]
         pictures = [torch.from_numpy(source.copy()), *small, 127.5 + CONTRAST * (small[1] - small[0])]
         for column, picture in enumerate(pictures):
             x, y = column * (size + gap), title + row * (size + gap)
