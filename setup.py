@@ -80,9 +80,9 @@ setup(
     include_package_data=False,  # or MANIFEST.in would decide what is installed
     package_data={'mmdownsize': ['py.typed', 'ops/backends/csrc/*', 'geometry/csrc/*', 'weights/*.safetensors']},
     ext_modules=[
-        compiled('ops/backends', 'downsize.cpp', 'tile.inc'),
-        compiled('ops/backends', 'importance.cpp', 'importance_tile.inc', name='_importance'),
-        compiled('ops/backends', 'separable.cpp', 'separable_rows.inc', name='_separable'),
+        compiled('ops/backends', 'downsize.cpp', 'tile.inc', 'instruction_sets.h'),
+        compiled('ops/backends', 'importance.cpp', 'importance_tile.inc', 'instruction_sets.h', name='_importance'),
+        compiled('ops/backends', 'separable.cpp', 'separable_rows.inc', 'instruction_sets.h', name='_separable'),
         compiled('geometry', 'select.cpp'),
     ],
     cmdclass={'build_py': BuildWithMim},

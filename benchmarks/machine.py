@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 
 from mmdownsize.ops.backends import native
+from mmdownsize.ops.compiled import INSTRUCTIONS
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
@@ -51,7 +52,7 @@ def processor() -> str:
 def describe(device: str = 'cpu') -> str:
     """Return the machine and the versions in a line."""
     missing = native.unavailable()
-    compiled = native.INSTRUCTIONS[native.instructions()] if missing is None else 'missing'
+    compiled = INSTRUCTIONS[native.instructions()] if missing is None else 'missing'
     gpu = f'{torch.cuda.get_device_name(device)}, ' if torch.device(device).type == 'cuda' else ''
     return (
         f'{gpu}{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}, '

@@ -195,14 +195,14 @@ def test_a_wheel_made_with_a_compiler_brings_the_kernels(sdist: Path, tracked: s
     libraries = {module: f'mmdownsize/{module}{suffix}' for module in names}
     assert content(wheel) - expected_in_wheel(tracked) == set(libraries.values())
     site = install(wheel, tmp_path / 'site')
-    modules = (
-        'ops.backends.native',
-        'ops.backends.native_importance',
-        'ops.backends.native_separable',
-        'geometry.selection',
-    )
-    for module, library in zip(modules, libraries.values(), strict=True):
-        code = f'from mmdownsize.{module} import _load, unavailable; print(unavailable(), _load()[0]._name)'
+    loads = {
+        'ops.backends.native': 'LIBRARY.load',
+        'ops.backends.native_importance': 'LIBRARY.load',
+        'ops.backends.native_separable': 'LIBRARY.load',
+        'geometry.selection': '_load',
+    }
+    for (module, load), library in zip(loads.items(), libraries.values(), strict=True):
+        code = f'import mmdownsize.{module} as m; print(m.unavailable(), m.{load}()[0]._name)'
         found = run(sys.executable, '-c', code, cwd=tmp_path, PYTHONPATH=str(site)).split()
         assert found == ['None', str(site / library)]
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmdownsize import notices
 from mmdownsize.ops import coefficients as tilts
 from mmdownsize.ops import compiled
 from mmdownsize.ops.backends import refusal as refusals
@@ -22,11 +20,9 @@ from mmdownsize.ops.backends.refusal import Limits
 from mmdownsize.ops.neighborhood import Neighborhood, Texture
 from mmdownsize.ops.recording import is_tracing
 
-LIBRARY = 'mmdownsize.ops.backends._native'
 CHANNELS = 16  # of a feature map: the lanes of the kernels
 MAX_DEPTH = 4
 LIMITS = Limits(channels=CHANNELS, depth=MAX_DEPTH, image_channels=16, neighbors_an_axis=64)  # as in csrc/downsize.cpp
-INSTRUCTIONS = {0: 'any', 1: 'AVX2', 2: 'AVX-512'}
 
 _int, _float, _pointer = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 
@@ -46,35 +42,8 @@ class _Problem(ctypes.Structure):
     )
 
 
-def _declare(library: ctypes.CDLL) -> str | None:
-    library.mmdownsize_problem_bytes.restype = _int
-    fits = library.mmdownsize_problem_bytes() == ctypes.sizeof(_Problem)
-    return None if fits else 'it was compiled from other sources'
-
-
-@cache
-def _load() -> tuple[ctypes.CDLL | None, str]:
-    """Return the library, or None and why there is none."""
-    return compiled.load(LIBRARY, _declare)
-
-
-def unavailable() -> str | None:
-    """Return why the library cannot be used on this machine, or None if it can."""
-    library, reason = _load()
-    return reason if library is None else None
-
-
-def instructions() -> int:
-    """Return the number of the best instruction set of this machine: a key of ``INSTRUCTIONS``."""
-    library, reason = _load()
-    if library is None:
-        raise RuntimeError(f'no compiled back end: {reason}')
-    return int(library.mmdownsize_instructions())
-
-
-@cache
-def _warn_of_absence(reason: str) -> None:
-    notices.warn(f'the compiled back end is missing and a slower one is used: {reason}')
+LIBRARY = compiled.Library('mmdownsize.ops.backends._native', 'mmdownsize', _Problem)
+unavailable, instructions = LIBRARY.unavailable, LIBRARY.instructions
 
 
 def refusal(images: Tensor, around: Neighborhood, static_logits: Tensor, texture: Texture | None) -> str | None:
@@ -88,7 +57,7 @@ def refusal(images: Tensor, around: Neighborhood, static_logits: Tensor, texture
         return f'it takes an even number of neighbours along x, not {len(around.cols)}'
     reason = unavailable()
     if reason is not None:
-        _warn_of_absence(reason)
+        LIBRARY.warn_of_absence(reason)
     return reason
 
 
@@ -148,10 +117,7 @@ class _Call:
                     point(getattr(problem, key), i, tensor)
             elif value is not None:
                 point(problem, key, value)
-        library, _ = _load()
-        assert library is not None
-        if getattr(library, name)(ctypes.byref(problem), self.instructions):
-            raise MemoryError(f'{name}: not enough memory')
+        LIBRARY.run(name, problem, self.instructions)
 
 
 class _Downsize(torch.autograd.Function):
@@ -204,7 +170,7 @@ def downsize(
         static_logits: (Ky * Kx, h, w), the part of the logits that does not depend on the image.
         texture: The convolutions and the map from their features to logits; None: no texture.
         normalize: One of ``NORMALIZATIONS``.
-        instruction_set: A key of ``INSTRUCTIONS`` up to :func:`instructions`, which is the default.
+        instruction_set: A key of ``compiled.INSTRUCTIONS`` up to :func:`instructions`, which is the default.
 
     Returns:
         (N, C, h, w) in the dtype of ``images``, float32 for uint8. Differentiable in ``static_logits`` and ``texture``, once.

@@ -8,14 +8,12 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmdownsize import notices
 from mmdownsize.ops import compiled
 from mmdownsize.ops.recording import is_tracing
 from mmdownsize.ops.separable import Axis
@@ -23,11 +21,9 @@ from mmdownsize.ops.separable import Axis
 if TYPE_CHECKING:
     from mmdownsize.ops.importance import Score
 
-LIBRARY = 'mmdownsize.ops.backends._importance'
 # As in csrc/importance.cpp.
 MAX_DEPTH, MAX_IMAGE_CHANNELS, MAX_CHANNELS = 3, 16, 64
 MAX_LIMIT = 60.0  # sums of exp(limit) stay inside float32
-INSTRUCTIONS = {0: 'any', 1: 'AVX2', 2: 'AVX-512'}
 
 _int, _float, _pointer = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 
@@ -48,35 +44,10 @@ class _Problem(ctypes.Structure):
     )
 
 
-def _declare(library: ctypes.CDLL) -> str | None:
-    library.mmdownsize_importance_problem_bytes.restype = _int
-    fits = library.mmdownsize_importance_problem_bytes() == ctypes.sizeof(_Problem)
-    return None if fits else 'it was compiled from other sources'
-
-
-@cache
-def _load() -> tuple[ctypes.CDLL | None, str]:
-    """Return the library, or None and why there is none."""
-    return compiled.load(LIBRARY, _declare)
-
-
-def unavailable() -> str | None:
-    """Return why the library cannot be used on this machine, or None if it can."""
-    library, reason = _load()
-    return reason if library is None else None
-
-
-def instructions() -> int:
-    """Return the number of the best instruction set of this machine: a key of ``INSTRUCTIONS``."""
-    library, reason = _load()
-    if library is None:
-        raise RuntimeError(f'no compiled back end: {reason}')
-    return int(library.mmdownsize_importance_instructions())
-
-
-@cache
-def _warn_of_absence(reason: str) -> None:
-    notices.warn(f'the compiled back end of ImportanceResizer is missing and a slower one is used: {reason}')
+LIBRARY = compiled.Library(
+    'mmdownsize.ops.backends._importance', 'mmdownsize_importance', _Problem, ' of ImportanceResizer'
+)
+unavailable, instructions = LIBRARY.unavailable, LIBRARY.instructions
 
 
 def refusal(images: Tensor, score: Score, parameters: Sequence[Tensor]) -> str | None:
@@ -91,7 +62,7 @@ def refusal(images: Tensor, score: Score, parameters: Sequence[Tensor]) -> str |
     if reason is None:
         reason = unavailable()
         if reason is not None:
-            _warn_of_absence(reason)
+            LIBRARY.warn_of_absence(reason)
     return reason
 
 
@@ -186,10 +157,7 @@ class _Call:
                     getattr(problem, key)[i] = address(tensor)
             elif value is not None:
                 setattr(problem, key, address(value))
-        library, _ = _load()
-        assert library is not None
-        if getattr(library, name)(ctypes.byref(problem), self.instructions):
-            raise MemoryError(f'{name}: not enough memory')
+        LIBRARY.run(name, problem, self.instructions)
 
 
 class _Resize(torch.autograd.Function):
@@ -239,7 +207,7 @@ def resize(
         score: How a pixel's score is computed.
         parameters: Its tensors, as :meth:`Score.of` has them, float32.
         axes: Of the kernel, for H and W; float32, without negative weights.
-        instruction_set: A key of ``INSTRUCTIONS`` up to :func:`instructions`, which is the default.
+        instruction_set: A key of ``compiled.INSTRUCTIONS`` up to :func:`instructions`, which is the default.
 
     Returns:
         (N, C, h, w), float32. Differentiable in ``parameters``, once. It and its gradients do not depend on the number of

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmdownsize import notices
 from mmdownsize.ops import compiled
 from mmdownsize.ops.grid import neighbor_indices
 from mmdownsize.ops.kernels import axis_weights, get_kernel
 from mmdownsize.ops.recording import is_tracing
 
-LIBRARY = 'mmdownsize.ops.backends._separable'
-INSTRUCTIONS = {0: 'any', 1: 'AVX2', 2: 'AVX-512'}
 ALONE = 1 << 17  # products: below, starting other threads takes longer than the work
 
 _int, _pointer = ctypes.c_int64, ctypes.c_void_p
@@ -36,35 +33,8 @@ class _Problem(ctypes.Structure):
     )
 
 
-def _declare(library: ctypes.CDLL) -> str | None:
-    library.mmdownsize_separable_problem_bytes.restype = _int
-    fits = library.mmdownsize_separable_problem_bytes() == ctypes.sizeof(_Problem)
-    return None if fits else 'it was compiled from other sources'
-
-
-@cache
-def _load() -> tuple[ctypes.CDLL | None, str]:
-    """Return the library, or None and why there is none."""
-    return compiled.load(LIBRARY, _declare)
-
-
-def unavailable() -> str | None:
-    """Return why the library cannot be used on this machine, or None if it can."""
-    library, reason = _load()
-    return reason if library is None else None
-
-
-def instructions() -> int:
-    """Return the number of the best instruction set of this machine: a key of ``INSTRUCTIONS``."""
-    library, reason = _load()
-    if library is None:
-        raise RuntimeError(f'no compiled back end: {reason}')
-    return int(library.mmdownsize_separable_instructions())
-
-
-@cache
-def _warn_of_absence(reason: str) -> None:
-    notices.warn(f'the compiled back end of fixed kernels is missing and a slower one is used: {reason}')
+LIBRARY = compiled.Library('mmdownsize.ops.backends._separable', 'mmdownsize_separable', _Problem, ' of fixed kernels')
+unavailable, instructions = LIBRARY.unavailable, LIBRARY.instructions
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +106,7 @@ def refusal(images: Tensor) -> str | None:
         return 'there are no pixels'
     reason = unavailable()
     if reason is not None:
-        _warn_of_absence(reason)
+        LIBRARY.warn_of_absence(reason)
     return reason
 
 
@@ -168,10 +138,7 @@ def _run(images: Tensor, rows: Table, cols: Table, instruction_set: int) -> Tens
         out=out.data_ptr(),
         **{'bytes' if images.dtype == torch.uint8 else 'images': images.data_ptr()},
     )
-    library, _ = _load()
-    assert library is not None
-    if library.mmdownsize_separable(ctypes.byref(problem), instruction_set):
-        raise MemoryError('mmdownsize_separable: not enough memory')
+    LIBRARY.run('mmdownsize_separable', problem, instruction_set)
     return out
 
 
@@ -201,7 +168,7 @@ def resize(images: Tensor, dst_hw: tuple[int, int], kernel: str, instruction_set
         images: (N, C, H, W), float32 or uint8, on a CPU; of any strides.
         dst_hw: Target size (h, w) in px.
         kernel: A name of :data:`mmdownsize.ops.KERNELS`.
-        instruction_set: A key of ``INSTRUCTIONS`` up to :func:`instructions`, which is the default.
+        instruction_set: A key of ``compiled.INSTRUCTIONS`` up to :func:`instructions`, which is the default.
 
     Returns:
         (N, C, h, w), float32. Differentiable in ``images`` any number of times. It and its gradient do not depend on the

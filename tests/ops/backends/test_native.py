@@ -316,8 +316,8 @@ def test_while_tracing_plain_operators_are_recorded():
 
 
 def test_without_the_library_another_is_used_and_that_is_said_once(monkeypatch):
-    monkeypatch.setattr(native, '_load', lambda: (None, 'for this test'))
-    native._warn_of_absence.cache_clear()
+    monkeypatch.setattr(native.LIBRARY, 'load', lambda: (None, 'for this test'))
+    native.LIBRARY.warn_of_absence.cache_clear()
     try:
         with pytest.warns(UserWarning, match='compiled back end is missing and a slower one is used: for this test'):
             out = downsize(*(given := arguments()))
@@ -325,18 +325,18 @@ def test_without_the_library_another_is_used_and_that_is_said_once(monkeypatch):
         with pytest.raises(ValueError, match='for this test'):
             downsize(*given, backend='native')
     finally:
-        native._warn_of_absence.cache_clear()
+        native.LIBRARY.warn_of_absence.cache_clear()
 
 
 @needs_library
 @pytest.mark.parametrize('fails', ['mmdownsize_forward', 'mmdownsize_backward'])
 def test_running_out_of_memory_is_an_error(fails, monkeypatch):
-    library, _ = native._load()
+    library, _ = native.LIBRARY.load()
 
     class Failing:
         def __getattr__(self, name):
             return (lambda *_: 1) if name == fails else getattr(library, name)
 
-    monkeypatch.setattr(native, '_load', lambda: (Failing(), ''))
+    monkeypatch.setattr(native.LIBRARY, 'load', lambda: (Failing(), ''))
     with pytest.raises(MemoryError, match=fails):
         case((13, 9), (6, 5)).run(compiled, torch.float32)

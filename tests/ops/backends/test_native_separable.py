@@ -144,9 +144,9 @@ def test_mapped_and_forward_derivatives_go_to_pytorch():
 def test_without_the_library_pytorch_computes_it(monkeypatch):
     images = made_up(2, 3, 20, 30)
     wanted = separable.resize(images, (7, 9), 'sharp_area')
-    native._warn_of_absence.cache_clear()
+    native.LIBRARY.warn_of_absence.cache_clear()
     monkeypatch.setattr(native, 'unavailable', lambda: 'it was not compiled')
     with pytest.warns(UserWarning, match='the compiled back end of fixed kernels is missing and a slower one is used'):
         found = separable.resize(images, (7, 9), 'sharp_area')
-    native._warn_of_absence.cache_clear()
+    native.LIBRARY.warn_of_absence.cache_clear()
     torch.testing.assert_close(found, wanted, rtol=0, atol=2e-4)
