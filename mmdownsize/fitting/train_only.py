@@ -78,6 +78,5 @@ class TrainOnlyHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Put the other parts into evaluation mode: after each validation the loop calls ``model.train()``."""
         for module in self._rest:
-            module.training = self._own_loss and is_of_losses(
-                module
-            )  # not .eval(), which would also change trained parts inside
+            # Not .eval(), which would also change trained parts inside.
+            module.training = self._own_loss and is_of_losses(module)

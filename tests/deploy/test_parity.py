@@ -54,9 +54,9 @@ def test_parity_of_an_equal_graph():
     assert all(100 < result.largest <= 255 for result in results)
 
 
-@pytest.mark.parametrize('deviation', [0.1, 1.0, 20.0])
+@pytest.mark.parametrize('deviation', [0.1, 20.0, 100.0])
 def test_rounding_of_a_trained_importance_is_no_difference(deviation):
-    torch.manual_seed(0)
+    torch.manual_seed(2)
     net = ImportanceResizer(per_channel=True, around='lanczos_antialias')
     nn.init.normal_(net.score.weight, std=deviation)
     nn.init.normal_(net.tone, std=deviation)

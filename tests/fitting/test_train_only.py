@@ -136,3 +136,20 @@ def test_the_frozen_parts_of_a_model_that_learns_from_predictions_predict() -> N
         hook.before_train_iter(SimpleNamespace(model=model), 0)
         assert model.decode_head.training is not predicts
         assert not model.decode_head.dropout.training and model.data_preprocessor.training
+
+
+def test_a_frozen_part_that_changes_by_itself_does_not() -> None:
+    """EMANet's head moves its bases with every image that it sees in training mode."""
+    ema = pytest.importorskip('mmseg.models.decode_heads.ema_head')
+    model = nn.Module()
+    model.data_preprocessor = nn.Conv2d(3, 3, 1)
+    model.decode_head = ema.EMAHead(
+        in_channels=3, channels=8, num_classes=2, ema_channels=8, num_bases=4, num_stages=1, norm_cfg=dict(type='BN')
+    )
+    hook = TrainOnlyHook()
+    hook.before_train(SimpleNamespace(model=model))
+    model.train()
+    hook.before_train_iter(SimpleNamespace(model=model), 0)
+    before = copy.deepcopy(model.decode_head.state_dict())
+    model.decode_head([torch.randn(2, 3, 8, 8)])
+    assert all(torch.equal(value, before[name]) for name, value in model.decode_head.state_dict().items())

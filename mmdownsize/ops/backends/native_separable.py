@@ -60,7 +60,7 @@ class Table:
         lowest = torch.full((self.src,), dst).scatter_reduce(0, source, at, 'amin')
         lowest = (
             (lowest * (lowest < dst)).cummax(0).values
-        )  # of a pixel that is part of none: the one before it, with weight 0
+        )  # a pixel that is part of none has that of the one before it
         highest = lowest.scatter_reduce(0, source, at, 'amax')
         weights = torch.zeros(self.src, max(int((highest - lowest).max()) + 1, 1))
         weights[source, at - lowest[source]] = self.weights[self.weights != 0]

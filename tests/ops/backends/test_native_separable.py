@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmdownsize.ops import separable
@@ -53,6 +53,7 @@ def test_it_equals_the_matrices(kernel, src_hw, dst_hw, channels, layout, as_byt
 
 
 @given(kernels, lengths, lengths)
+@example('bicubic', 2, 6)  # whose first weight is exactly 0 for one output pixel, and not for the next
 def test_neighbours_never_go_back(kernel, src, dst):
     for axis in (native.table(kernel, src, dst), native.table(kernel, src, dst).transposed):
         assert bool((axis.first.diff() >= 0).all()) and axis.first.min() >= 0 and axis.first.max() < axis.src
